@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# make            build            make run      serve a small real machine
+# make check      all tests        make bench    figures
+# make install    DESTDIR= PREFIX= make lint, make docs, make bless
+PREFIX     ?= /usr
+SYSCONFDIR ?= /etc/qemu-web-desktop
+LIBDIR     := $(PREFIX)/lib/qemu-web-desktop
+DATADIR    := $(PREFIX)/share/qemu-web-desktop
+CGIDIR     := $(PREFIX)/lib/cgi-bin
+MANDIR     := $(PREFIX)/share/man
+APACHEDIR  ?= /etc/apache2
+
+# VARIANT=asan is the build with address and undefined-behaviour sanitizers that the tests use.
+VARIANT ?= release
+B       := build/$(VARIANT)
+VERSION := $(shell cat etc/version)
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+# make V=1 shows the commands.
+Q := $(if $(V),,@)
+PKGS     := glib-2.0 jansson
+CPPFLAGS += -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -Isrc -DQWD_VERSION='"$(VERSION)"' -DQWD_SYSCONFDIR='"$(SYSCONFDIR)"' \
+            -DQWD_LIBDIR='"$(LIBDIR)"' -DQWD_DATADIR='"$(DATADIR)"' -DG_LOG_DOMAIN='"qwd"'
+CFLAGS_release := -O2 -g
+CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LDFLAGS_asan   := -fsanitize=address,undefined
+ifeq ($(VARIANT),asan)
+CPPFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CPPFLAGS))
+endif
+CFLAGS   += -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+            -Wwrite-strings -Wformat=2 -Werror=format-security -Wvla -fstack-protector-strong -fPIE $(CFLAGS_$(VARIANT))
+CFLAGS   += $(if $(WERROR),-Werror) $(shell pkg-config --cflags $(PKGS))
+LDFLAGS  += -Wl,-z,relro,-z,now -Wl,--as-needed -pie $(LDFLAGS_$(VARIANT))
+LIBS     := $(shell pkg-config --libs $(PKGS))
+
+# Floors 0 to 4 make one library; each face is a folder with a main().
+FLOORS   := base core vm display engine app web
+LIB_OBJ  := $(patsubst src/%.c,$(B)/%.o,$(wildcard $(FLOORS:%=src/%/*.c)))
+FACES    := cgi session ctl server docs
+PROGRAM_cgi := qemu-web-desktop.cgi
+PROGRAM_session := qwd-session
+PROGRAM_ctl := qwdctl
+PROGRAM_server := qwd-server
+PROGRAM_docs := qwd-docs
+LIBS_cgi    := $(shell pkg-config --libs libqrencode)
+LIBS_server := $(shell pkg-config --libs libmicrohttpd)
+PROGRAMS := $(foreach f,$(FACES),$(B)/$(PROGRAM_$(f)))
+
+all: $(PROGRAMS)
+
+define face
+$(B)/$(PROGRAM_$(1)): $(patsubst src/%.c,$(B)/%.o,$(wildcard src/$(1)/*.c)) $(B)/libqwd.a
+	@echo "  LINK $$@"
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LIBS) $(LIBS_$(1))
+endef
+$(foreach f,$(FACES),$(eval $(call face,$(f))))
+
+$(B)/libqwd.a: $(LIB_OBJ)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(B)/%.o: src/%.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC   $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Unit tests: one program for each tests/unit/test_*.c; other programs of the tests stand in tests/*.c.
+UNIT_SRC  := $(wildcard tests/unit/test_*.c)
+UNIT      := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
+LIBS_test := $(shell pkg-config --libs libqrencode)
+unit: $(UNIT)
+$(B)/tests/%: tests/unit/%.c $(B)/libqwd.a
+	@mkdir -p $(@D)
+	@echo "  TEST $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(B)/libqwd.a $(LIBS) $(LIBS_test)
+
+clean:
+	rm -rf build
+
+.PHONY: all clean unit
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * File descriptors that close themselves, and UNIX sockets. Every descriptor
+ * made here is close-on-exec. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+void fd_close_pointed(int *fd);
+
+/* `autofd int fd = -1;` closes when it goes out of scope. */
+#define autofd __attribute__((cleanup(fd_close_pointed)))
+
+/* Takes the descriptor out of an autofd variable. */
+int fd_steal(int *fd);
+
+/* Longest path of a UNIX socket in bytes, without the closing NUL (unix(7)). */
+#define UNIX_PATH_MAX_BYTES 107
+
+/* A listening stream socket at `path`, which must not exist. Returns the descriptor, -1 on error. */
+int unix_listen(const char *path, GError **error);
+
+/* A connected stream socket. Returns the descriptor, -1 on error. */
+int unix_connect(const char *path, GError **error);
+
+/* A connected pair, for parent and child. */
+bool unix_pair(int *ours, int *theirs, GError **error);
+
+bool fd_set_nonblocking(int fd, GError **error);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * Files and folders: bounded reads, atomic writes, locks, and removal that
+ * never follows a symbolic link. Paths are borrowed, results are owned by the caller. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* The whole of a regular file of at most max_bytes, NUL added behind it. NULL on error
+ * (QWD_ERROR_NOT_FOUND when there is none). *length may be NULL. */
+char *file_read(const char *path, size_t max_bytes, size_t *length, GError **error);
+
+typedef enum {
+    FILE_WRITE_FAST = 0,    /* atomic for readers; may be lost when the power goes */
+    FILE_WRITE_DURABLE = 1, /* fsynced before it takes its name */
+} FileDurability;
+
+/* Replaces `path` in one step: readers see the old content or the new. */
+bool file_write_atomic(const char *path, const char *data, size_t length, mode_t mode, FileDurability durability,
+                       GError **error);
+
+/* Adds `text` at the end of `path` in one write, making the file (mode) when absent. */
+bool file_append(const char *path, const char *text, mode_t mode, GError **error);
+
+/* Waits for the exclusive flock(2) on `path` (made when absent, 0600). The lock is held by the
+ * returned descriptor and ends with it. -1 on error. Holders must be quick: there is no deadline. */
+int file_lock(const char *path, GError **error);
+
+/* The same without waiting: -1 with QWD_ERROR_CONFLICT when somebody else holds it. */
+int file_try_lock(const char *path, GError **error);
+
+/* Makes `path` (and parents) a folder of mode 0700 that belongs to us; refuses one that exists
+ * with another owner or is open to others. */
+bool folder_make_private(const char *path, GError **error);
+
+/* Removes a folder with all it holds; an absent one is fine. Symbolic links are removed, not followed. */
+bool folder_remove(const char *path, GError **error);
+
+/* Paths of the files in folder config.d beside `path` whose names end in `suffix`, sorted; empty when
+ * there is no such folder. Free with g_strfreev. */
+char **files_beside(const char *path, const char *suffix);

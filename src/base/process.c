@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "base/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/wait.h"
+
+#define OUTPUT_MAX_BYTES (1024 * 1024)
+
+/* --- identity --- */
+
+/* Reads state (field 3) and start time (field 22) of /proc/PID/stat; the name in field 2 may hold anything. */
+static bool read_stat(pid_t pid, char *state, guint64 *start_ticks)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid);
+    g_autofree char *text = NULL;
+    if (pid <= 0 || !g_file_get_contents(path, &text, NULL, NULL))
+        return false;
+    const char *after_name = strrchr(text, ')');
+    if (!after_name)
+        return false;
+    g_auto(GStrv) fields = g_strsplit(after_name + 2, " ", 22);
+    if (g_strv_length(fields) < 21)
+        return false;
+    *state = fields[0][0];
+    *start_ticks = g_ascii_strtoull(fields[19], NULL, 10);
+    return true;
+}
+
+ProcessId process_id_of(pid_t pid)
+{
+    char state;
+    ProcessId id = {.pid = pid};
+    if (!read_stat(pid, &state, &id.start_ticks))
+        id.start_ticks = 0;
+    return id;
+}
+
+bool process_is_alive(ProcessId id)
+{
+    char state;
+    guint64 start_ticks;
+    return id.start_ticks != 0 && read_stat(id.pid, &state, &start_ticks) && start_ticks == id.start_ticks &&
+           state != 'Z' && state != 'X';
+}
+
+/* A pidfd for exactly this process, -1 when it is gone. The identity is checked after the pidfd is
+ * held, so the pid cannot be reused between check and use. */
+static int open_pidfd(ProcessId id)
+{
+    autofd int fd = id.pid > 0 ? (int)syscall(SYS_pidfd_open, id.pid, 0) : -1;
+    return fd >= 0 && process_is_alive(id) ? fd_steal(&fd) : -1;
+}
+
+bool process_signal(ProcessId id, int signal_number, GError **error)
+{
+    autofd int fd = open_pidfd(id);
+    if (fd < 0)
+        return false;
+    if (syscall(SYS_pidfd_send_signal, fd, signal_number, NULL, 0) == 0)
+        return true;
+    if (errno != ESRCH)
+        qwd_error_errno(error, errno, "Cannot signal process %d", (int)id.pid);
+    return false;
+}
+
+bool process_wait_gone(ProcessId id, int deadline_ms)
+{
+    autofd int fd = open_pidfd(id);
+    if (fd < 0)
+        return true;
+    struct pollfd item = {.fd = fd, .events = POLLIN};
+    return poll(&item, 1, deadline_ms) == 1;
+}
+
+/* --- starting --- */
+
+/* Runs between fork and exec: only async-signal-safe calls. */
+static void prepare_child(gpointer data)
+{
+    const SpawnOptions *options = data;
+    if (options->new_session)
+        setsid();
+    if (options->die_with_parent)
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+}
+
+static int open_null_if_missing(int fd, int *opened)
+{
+    if (fd >= 0)
+        return fd;
+    if (*opened < 0)
+        *opened = open("/dev/null", O_RDWR | O_CLOEXEC);
+    return *opened;
+}
+
+static bool spawn(const SpawnOptions *options, GSpawnFlags flags, pid_t *pid, GError **error)
+{
+    autofd int null_fd = -1;
+    g_autoptr(GError) cause = NULL;
+    flags |= G_SPAWN_SEARCH_PATH | (flags & G_SPAWN_DO_NOT_REAP_CHILD);
+    bool good = g_spawn_async_with_pipes_and_fds(
+        options->folder ? options->folder : "/", options->argv, options->environment, flags, prepare_child,
+        (gpointer)options, open_null_if_missing(options->stdin_fd, &null_fd),
+        open_null_if_missing(options->stdout_fd, &null_fd), open_null_if_missing(options->stderr_fd, &null_fd),
+        options->pass_fds, options->as_fds, options->pass_count, pid, NULL, NULL, NULL, &cause);
+    if (!good)
+        qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "Cannot start %s: %s", options->argv[0], cause->message);
+    return good;
+}
+
+bool process_spawn(const SpawnOptions *options, pid_t *pid, GError **error)
+{
+    return spawn(options, G_SPAWN_DO_NOT_REAP_CHILD, pid, error);
+}
+
+bool process_spawn_detached(const SpawnOptions *options, GError **error)
+{
+    return spawn(options, G_SPAWN_DEFAULT, NULL, error);
+}
+
+/* --- running to the end --- */
+
+void process_result_clear(ProcessResult *result)
+{
+    g_clear_pointer(&result->output, g_free);
+    g_clear_pointer(&result->errors, g_free);
+}
+
+typedef struct {
+    GString *text;
+    int fd;
+    guint source;
+} Capture;
+
+typedef struct {
+    Capture captures[2]; /* stdout, stderr */
+    bool exited;
+    int status;
+} Run;
+
+static gboolean on_readable(int fd, GIOCondition condition, gpointer data)
+{
+    (void)condition;
+    Capture *capture = data;
+    char buffer[8192];
+    ssize_t n = read(fd, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR)
+        return G_SOURCE_CONTINUE;
+    if (n <= 0) {
+        capture->source = 0;
+        return G_SOURCE_REMOVE;
+    }
+    if (capture->text->len + (size_t)n <= OUTPUT_MAX_BYTES)
+        g_string_append_len(capture->text, buffer, n);
+    return G_SOURCE_CONTINUE;
+}
+
+static void on_child_exit(pid_t pid, int status, gpointer data)
+{
+    (void)pid;
+    Run *run = data;
+    run->exited = true;
+    run->status = status;
+}
+
+/* Done when it has exited and both pipes are read to their end. */
+static bool run_is_done(void *data)
+{
+    const Run *run = data;
+    return run->exited && !run->captures[0].source && !run->captures[1].source;
+}
+
+static bool capture_start(Capture *capture, int *write_end, GError **error)
+{
+    int ends[2];
+    if (!g_unix_open_pipe(ends, FD_CLOEXEC, error))
+        return false;
+    capture->text = g_string_new(NULL);
+    capture->fd = ends[0];
+    capture->source = g_unix_fd_add(ends[0], G_IO_IN | G_IO_HUP | G_IO_ERR, on_readable, capture);
+    *write_end = ends[1];
+    return true;
+}
+
+static char *capture_finish(Capture *capture)
+{
+    if (capture->source)
+        g_source_remove(capture->source);
+    fd_close_pointed(&capture->fd);
+    return capture->text ? g_string_free(capture->text, FALSE) : g_strdup("");
+}
+
+static void kill_and_reap(Run *run, pid_t pid)
+{
+    kill(pid, SIGKILL);
+    wait_until(run_is_done, run, 5000, NULL);
+}
+
+static bool run_child(Run *run, const char *const *argv, int deadline_ms, GError **error)
+{
+    autofd int out = -1, err = -1;
+    if (!capture_start(&run->captures[0], &out, error) || !capture_start(&run->captures[1], &err, error))
+        return false;
+    SpawnOptions options = {.argv = argv, SPAWN_OPTIONS_INIT, .die_with_parent = true};
+    options.stdout_fd = out;
+    options.stderr_fd = err;
+    pid_t pid;
+    if (!process_spawn(&options, &pid, error))
+        return false;
+    fd_close_pointed(&out);
+    fd_close_pointed(&err);
+    guint watch = g_child_watch_add(pid, on_child_exit, run);
+    bool good = wait_until(run_is_done, run, deadline_ms, error);
+    if (!good) {
+        g_prefix_error(error, "%s: ", argv[0]);
+        kill_and_reap(run, pid);
+    }
+    if (!run->exited)
+        g_source_remove(watch);
+    return good;
+}
+
+static int exit_code_of(int status)
+{
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+bool process_run(const char *const *argv, int deadline_ms, ProcessResult *result, GError **error)
+{
+    Run run = {.captures = {{.fd = -1}, {.fd = -1}}};
+    bool good = run_child(&run, argv, deadline_ms, error);
+    *result = (ProcessResult){.output = capture_finish(&run.captures[0]),
+                              .errors = capture_finish(&run.captures[1]),
+                              .exit_code = exit_code_of(run.status)};
+    return good;
+}
+
+bool process_run_checked(const char *const *argv, int deadline_ms, ProcessResult *result, GError **error)
+{
+    if (!process_run(argv, deadline_ms, result, error))
+        return false;
+    if (result->exit_code == 0)
+        return true;
+    g_autofree char *last = text_last_line(result->errors);
+    return qwd_error_fail(error, QWD_ERROR_INTERNAL, "%s failed (exit code %d): %s", argv[0], result->exit_code, last);
+}
+
+char *text_last_line(const char *text)
+{
+    g_autofree char *copy = g_strchomp(g_strdup(text));
+    const char *newline = strrchr(copy, '\n');
+    return g_strdup(newline ? newline + 1 : copy);
+}

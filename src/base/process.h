@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * The one module that starts processes. A process is known by pid and start
+ * time (proc(5), field 22), so that a reused pid is never mistaken for ours. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+typedef struct {
+    pid_t pid;
+    guint64 start_ticks; /* clock ticks since boot */
+} ProcessId;
+
+/* The identity of a running process; start_ticks is 0 when there is none with that pid. */
+ProcessId process_id_of(pid_t pid);
+
+/* True while exactly this process exists and is not a zombie. */
+bool process_is_alive(ProcessId id);
+
+/* Sends a signal to exactly this process. False when it is gone (no error) or not ours to signal (error). */
+bool process_signal(ProcessId id, int signal_number, GError **error);
+
+/* Waits until the process is gone, or for deadline_ms. True when it is gone. */
+bool process_wait_gone(ProcessId id, int deadline_ms);
+
+typedef struct {
+    const char *const *argv;        /* argv[0] is looked up in PATH */
+    const char *const *environment; /* NULL: ours */
+    const char *folder;             /* working directory; NULL: / */
+    int stdin_fd, stdout_fd, stderr_fd; /* -1: /dev/null; kept open in the parent */
+    const int *pass_fds;            /* descriptors of ours that the child gets ... */
+    const int *as_fds;              /* ... under these numbers (>= 3) */
+    size_t pass_count;
+    bool new_session;               /* setsid(2): survives the caller's group and terminal */
+    bool die_with_parent;           /* SIGKILL when the thread that started it ends (prctl(2), PR_SET_PDEATHSIG) */
+} SpawnOptions;
+
+#define SPAWN_OPTIONS_INIT .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1
+
+/* Starts a child that the caller must reap (g_child_watch_add). Blocks until exec has succeeded, so that
+ * a missing program is an error here (QWD_ERROR_UNAVAILABLE). */
+bool process_spawn(const SpawnOptions *options, pid_t *pid, GError **error);
+
+/* Starts a process that is nobody's child (reaped by init). */
+bool process_spawn_detached(const SpawnOptions *options, GError **error);
+
+typedef struct {
+    char *output;  /* stdout, at most 1 MiB, NUL-terminated */
+    char *errors;  /* stderr, the same */
+    int exit_code; /* 128 + signal when it was killed */
+} ProcessResult;
+
+void process_result_clear(ProcessResult *result);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ProcessResult, process_result_clear)
+
+/* Runs a short program to its end while serving the main context; kills it at the deadline (QWD_ERROR_TIMEOUT).
+ * A non-zero exit code is not an error here. */
+bool process_run(const char *const *argv, int deadline_ms, ProcessResult *result, GError **error);
+
+/* process_run, where a non-zero exit code is QWD_ERROR_INTERNAL with the program's last line. */
+bool process_run_checked(const char *const *argv, int deadline_ms, ProcessResult *result, GError **error);
+
+/* The last non-empty line of a text, for messages; "" when there is none. Free with g_free. */
+char *text_last_line(const char *text);
