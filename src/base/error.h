@@ -10,10 +10,10 @@
 #define QWD_ERROR (qwd_error_quark())
 
 typedef enum {
-    QWD_ERROR_USAGE,       /* the request or command line is wrong */
-    QWD_ERROR_CONFIG,      /* a settings or machines file is wrong */
-    QWD_ERROR_LOGIN,       /* who are you? */
-    QWD_ERROR_DENIED,      /* known, and not allowed */
+    QWD_ERROR_USAGE,  /* the request or command line is wrong */
+    QWD_ERROR_CONFIG, /* a settings or machines file is wrong */
+    QWD_ERROR_LOGIN,  /* who are you? */
+    QWD_ERROR_DENIED, /* known, and not allowed */
     QWD_ERROR_NOT_FOUND,
     QWD_ERROR_METHOD,      /* wrong HTTP method for this action */
     QWD_ERROR_CONFLICT,    /* clashes with something that exists or runs */

@@ -115,7 +115,7 @@ static bool spawn(const SpawnOptions *options, GSpawnFlags flags, pid_t *pid, GE
 {
     autofd int null_fd = -1;
     g_autoptr(GError) cause = NULL;
-    flags |= G_SPAWN_SEARCH_PATH | (flags & G_SPAWN_DO_NOT_REAP_CHILD);
+    flags |= G_SPAWN_SEARCH_PATH;
     bool good = g_spawn_async_with_pipes_and_fds(
         options->folder ? options->folder : "/", options->argv, options->environment, flags, prepare_child,
         (gpointer)options, open_null_if_missing(options->stdin_fd, &null_fd),
@@ -214,12 +214,11 @@ static void kill_and_reap(Run *run, pid_t pid)
     wait_until(run_is_done, run, 5000, NULL);
 }
 
-static bool run_child(Run *run, const char *const *argv, int deadline_ms, GError **error)
+static bool run_child(Run *run, SpawnOptions options, int deadline_ms, GError **error)
 {
     autofd int out = -1, err = -1;
     if (!capture_start(&run->captures[0], &out, error) || !capture_start(&run->captures[1], &err, error))
         return false;
-    SpawnOptions options = {.argv = argv, SPAWN_OPTIONS_INIT, .die_with_parent = true};
     options.stdout_fd = out;
     options.stderr_fd = err;
     pid_t pid;
@@ -230,7 +229,7 @@ static bool run_child(Run *run, const char *const *argv, int deadline_ms, GError
     guint watch = g_child_watch_add(pid, on_child_exit, run);
     bool good = wait_until(run_is_done, run, deadline_ms, error);
     if (!good) {
-        g_prefix_error(error, "%s: ", argv[0]);
+        g_prefix_error(error, "%s: ", options.argv[0]);
         kill_and_reap(run, pid);
     }
     if (!run->exited)
@@ -243,14 +242,20 @@ static int exit_code_of(int status)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-bool process_run(const char *const *argv, int deadline_ms, ProcessResult *result, GError **error)
+bool process_run_options(SpawnOptions options, int deadline_ms, ProcessResult *result, GError **error)
 {
     Run run = {.captures = {{.fd = -1}, {.fd = -1}}};
-    bool good = run_child(&run, argv, deadline_ms, error);
+    bool good = run_child(&run, options, deadline_ms, error);
     *result = (ProcessResult){.output = capture_finish(&run.captures[0]),
                               .errors = capture_finish(&run.captures[1]),
                               .exit_code = exit_code_of(run.status)};
     return good;
+}
+
+bool process_run(const char *const *argv, int deadline_ms, ProcessResult *result, GError **error)
+{
+    SpawnOptions options = {.argv = argv, SPAWN_OPTIONS_INIT, .die_with_parent = true};
+    return process_run_options(options, deadline_ms, result, error);
 }
 
 bool process_run_checked(const char *const *argv, int deadline_ms, ProcessResult *result, GError **error)
@@ -268,4 +273,19 @@ char *text_last_line(const char *text)
     g_autofree char *copy = g_strchomp(g_strdup(text));
     const char *newline = strrchr(copy, '\n');
     return g_strdup(newline ? newline + 1 : copy);
+}
+
+double process_cpu_load(ProcessId id)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)id.pid);
+    g_autofree char *text = NULL, *uptime = NULL;
+    if (!process_is_alive(id) || !g_file_get_contents(path, &text, NULL, NULL) ||
+        !g_file_get_contents("/proc/uptime", &uptime, NULL, NULL))
+        return 0;
+    /* Behind the name: state is field 3, utime 14, stime 15 (proc(5)). */
+    g_auto(GStrv) fields = g_strsplit(strrchr(text, ')') + 2, " ", 14);
+    double ticks_per_s = (double)sysconf(_SC_CLK_TCK);
+    double used_s = (g_ascii_strtod(fields[11], NULL) + g_ascii_strtod(fields[12], NULL)) / ticks_per_s;
+    double age_s = g_ascii_strtod(uptime, NULL) - (double)id.start_ticks / ticks_per_s;
+    return age_s > 0 ? used_s / age_s : 0;
 }

@@ -25,15 +25,15 @@ bool process_signal(ProcessId id, int signal_number, GError **error);
 bool process_wait_gone(ProcessId id, int deadline_ms);
 
 typedef struct {
-    const char *const *argv;        /* argv[0] is looked up in PATH */
-    const char *const *environment; /* NULL: ours */
-    const char *folder;             /* working directory; NULL: / */
+    const char *const *argv;            /* argv[0] is looked up in PATH */
+    const char *const *environment;     /* NULL: ours */
+    const char *folder;                 /* working directory; NULL: / */
     int stdin_fd, stdout_fd, stderr_fd; /* -1: /dev/null; kept open in the parent */
-    const int *pass_fds;            /* descriptors of ours that the child gets ... */
-    const int *as_fds;              /* ... under these numbers (>= 3) */
+    const int *pass_fds;                /* descriptors of ours that the child gets ... */
+    const int *as_fds;                  /* ... under these numbers (>= 3) */
     size_t pass_count;
-    bool new_session;               /* setsid(2): survives the caller's group and terminal */
-    bool die_with_parent;           /* SIGKILL when the thread that started it ends (prctl(2), PR_SET_PDEATHSIG) */
+    bool new_session;     /* setsid(2): survives the caller's group and terminal */
+    bool die_with_parent; /* SIGKILL when the thread that started it ends (prctl(2), PR_SET_PDEATHSIG) */
 } SpawnOptions;
 
 #define SPAWN_OPTIONS_INIT .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1
@@ -55,7 +55,10 @@ void process_result_clear(ProcessResult *result);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ProcessResult, process_result_clear)
 
 /* Runs a short program to its end while serving the main context; kills it at the deadline (QWD_ERROR_TIMEOUT).
- * A non-zero exit code is not an error here. */
+ * A non-zero exit code is not an error here. Output descriptors in the options are ignored: both are captured. */
+bool process_run_options(SpawnOptions options, int deadline_ms, ProcessResult *result, GError **error);
+
+/* The same for a plain command line of a program that ends with us. */
 bool process_run(const char *const *argv, int deadline_ms, ProcessResult *result, GError **error);
 
 /* process_run, where a non-zero exit code is QWD_ERROR_INTERNAL with the program's last line. */
@@ -63,3 +66,7 @@ bool process_run_checked(const char *const *argv, int deadline_ms, ProcessResult
 
 /* The last non-empty line of a text, for messages; "" when there is none. Free with g_free. */
 char *text_last_line(const char *text);
+
+/* Processor time that a process has used, as a share of one processor since its start: 1.0 is one processor
+ * kept busy. 0 when it is gone. */
+double process_cpu_load(ProcessId id);

@@ -43,8 +43,8 @@ typedef struct {
 static const Unit duration_units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"w", 604800}};
 
 static const Unit size_units[] = {
-    {"", 1024},      {"M", 1},           {"MB", 1},           {"MiB", 1},          {"G", 1024},  {"GB", 1024},
-    {"GiB", 1024},   {"T", 1024 * 1024}, {"TB", 1024 * 1024}, {"TiB", 1024 * 1024},
+    {"", 1024},   {"M", 1},      {"MB", 1},          {"MiB", 1},          {"G", 1024},
+    {"GB", 1024}, {"GiB", 1024}, {"T", 1024 * 1024}, {"TB", 1024 * 1024}, {"TiB", 1024 * 1024},
 };
 
 static bool parse_with_unit(const char *text, const Unit *units, size_t count, gint64 *value)

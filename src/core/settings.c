@@ -240,8 +240,8 @@ static bool resolve_path(Settings *settings, const SettingRow *row, GError **err
     g_autofree char *key = g_strndup(*place + 1, (gsize)(end - *place - 1));
     const SettingRow *other = settings_find(key);
     if (!other || other->kind != SETTING_PATH || other >= row)
-        return qwd_error_fail(error, QWD_ERROR_CONFIG, "%s = %s: {%s} is not the key of an earlier path.", row->key, *place,
-                              key);
+        return qwd_error_fail(error, QWD_ERROR_CONFIG, "%s = %s: {%s} is not the key of an earlier path.", row->key,
+                              *place, key);
     char *path = g_strconcat(*(char **)field(settings, other), end + 1, NULL);
     g_free(*place);
     *place = path;
@@ -252,6 +252,19 @@ static bool resolve_paths(Settings *settings, GError **error)
 {
     for (const SettingRow *row = rows; row->key || row->chapter; row++) {
         if (row->key && row->kind == SETTING_PATH && !resolve_path(settings, row, error))
+            return false;
+    }
+    return true;
+}
+
+/* Overrides that a calling program hands on, one in each line of $QWD_OVERRIDES. */
+static bool apply_inherited(Settings *settings, GError **error)
+{
+    const char *text = g_getenv("QWD_OVERRIDES");
+    g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
+    for (char **line = lines; *line; line++) {
+        const char *one[] = {*line, NULL};
+        if (**line && !apply_overrides(settings, one, error))
             return false;
     }
     return true;
@@ -276,8 +289,12 @@ Settings *settings_load(const char *path, bool required, const char *const *over
         if (!apply_file(settings, *file, true, error))
             return NULL;
     }
-    if (!apply_overrides(settings, overrides, error) || !resolve_paths(settings, error))
+    if (!apply_inherited(settings, error) || !apply_overrides(settings, overrides, error))
         return NULL;
+    if (!resolve_paths(settings, error)) {
+        g_prefix_error(error, "%s: ", path);
+        return NULL;
+    }
     return g_steal_pointer(&settings);
 }
 

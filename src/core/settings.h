@@ -55,8 +55,8 @@ const SettingRow *settings_find(const char *key);
 const char *settings_default_file(void);
 
 /* Defaults, then `path` (may be absent unless `required`), then config.d/ (*.conf) beside it in the order of
- * their names, then `overrides` ("key=value", NULL-terminated, may be NULL). Errors are QWD_ERROR_CONFIG
- * (QWD_ERROR_USAGE for overrides) and name file, line, key and what is allowed. */
+ * their names, then the lines of $QWD_OVERRIDES, then `overrides` ("key=value", NULL-terminated, may be NULL). Errors
+ * are QWD_ERROR_CONFIG (QWD_ERROR_USAGE for overrides) and name file, line, key and what is allowed. */
 Settings *settings_load(const char *path, bool required, const char *const *overrides, GError **error);
 
 void settings_free(Settings *settings);

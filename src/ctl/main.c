@@ -1,4 +1,70 @@
-int main(void)
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * qwdctl: the administrator's and the local user's command. */
+#include <stdio.h>
+#include <string.h>
+
+#include "app/local.h"
+#include "base/error.h"
+#include "ctl/commands.h"
+
+char **command_words(const Arguments *arguments)
 {
-    return 0;
+    g_autoptr(GStrvBuilder) words = g_strv_builder_new();
+    for (char **word = arguments->rest + (*arguments->rest != NULL); *word; word++) {
+        if (!g_str_has_prefix(*word, "--"))
+            g_strv_builder_add(words, *word);
+    }
+    return g_strv_builder_end(words);
+}
+
+bool command_option(const Arguments *arguments, const char *option)
+{
+    return *arguments->rest && g_strv_contains((const char *const *)arguments->rest + 1, option);
+}
+
+/* A command may be written with two dashes in front, as in the original. */
+static const Command *find_command(const char *word)
+{
+    const char *name = g_str_has_prefix(word, "--") ? word + 2 : word;
+    for (const Command *command = commands; command->name; command++) {
+        if (g_str_equal(command->name, name))
+            return command;
+    }
+    return NULL;
+}
+
+static bool check_options(const Arguments *arguments, const Command *command, GError **error)
+{
+    for (char **word = arguments->rest + 1; *word; word++) {
+        if (g_str_has_prefix(*word, "--") && !strstr(command->arguments, *word))
+            return qwd_error_fail(error, QWD_ERROR_USAGE,
+                                  "qwdctl %s has no option %s. `qwdctl help settings` lists the settings.",
+                                  command->name, *word);
+    }
+    return true;
+}
+
+static bool run(Arguments *arguments, GError **error)
+{
+    const char *word = *arguments->rest ? *arguments->rest : "status";
+    const Command *command = find_command(word);
+    if (!command)
+        return qwd_error_fail(error, QWD_ERROR_USAGE, "There is no command \"%s\". `qwdctl help` lists them.", word);
+    if (*arguments->rest && !check_options(arguments, command, error))
+        return false;
+    g_auto(GStrv) words = command_words(arguments);
+    int count = (int)g_strv_length(words);
+    if (count < command->min || count > command->max)
+        return qwd_error_fail(error, QWD_ERROR_USAGE, "Usage: qwdctl %s %s", command->name, command->arguments);
+    return command->run(arguments, error);
+}
+
+int main(int argc, char **argv)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(Arguments) arguments = {0};
+    if (local_arguments_read(&arguments, argc, argv, &error) && run(&arguments, &error))
+        return 0;
+    fprintf(stderr, "qwdctl: %s\n", error->message);
+    return qwd_error_traits(error)->exit_code;
 }

@@ -1,4 +1,22 @@
-int main(void)
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * qwd-session ID: runs one session from its start steps to its end. */
+#include <stdio.h>
+
+#include "base/account.h"
+#include "base/error.h"
+#include "core/arguments.h"
+#include "session/supervisor.h"
+
+int main(int argc, char **argv)
 {
-    return 0;
+    g_autoptr(GError) error = NULL;
+    g_auto(Arguments) arguments = {0};
+    if (arguments_read(&arguments, argc, argv, &error) && g_strv_length(arguments.rest) != 1)
+        qwd_error_fail(&error, QWD_ERROR_USAGE, "Usage: qwd-session ID [--config=FILE] [--key=value ...]");
+    if (!error && account_become(arguments.settings->service_user, &error))
+        supervisor_run(arguments.settings, arguments.rest[0], &error);
+    if (!error)
+        return 0;
+    fprintf(stderr, "qwd-session: %s\n", error->message);
+    return qwd_error_traits(error)->exit_code;
 }

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * What a user or an administrator can ask for, whatever the face: each function asks the policy first. */
+#pragma once
+
+#include "core/machine.h"
+#include "core/policy.h"
+#include "core/session.h"
+#include "core/settings.h"
+
+typedef struct {
+    const char *machine; /* name from the list, or the path of an image (commands only); "" the setting's */
+    bool may_be_path;
+    const char *remote_host; /* where the request came from */
+    PlanRequest plan;
+} CreateRequest;
+
+/* Reserves a session and has it started; answers without waiting for the machine. Returns its id (g_free). */
+char *app_create(const Settings *settings, const Identity *who, const CreateRequest *request, GError **error);
+
+/* A session that runs, or is remembered. */
+SessionRecord *app_see(const Settings *settings, const Identity *who, const char *id, GError **error);
+
+/* The sessions this person may see: their own, or all for an administrator (SessionRecord *, newest first). */
+GPtrArray *app_list(const Settings *settings, const Identity *who, GError **error);
+
+/* Asks a session's supervisor to end it; returns its record. A session that has ended already is fine. */
+SessionRecord *app_stop(const Settings *settings, const Identity *who, const char *id, GError **error);
+
+/* Adds a day, up to the longest life-time counted from now. QWD_ERROR_CONFLICT when that is no gain. */
+SessionRecord *app_extend(const Settings *settings, const Identity *who, const char *id, GError **error);
+
+/* Asks all sessions to end; *count is how many. */
+bool app_purge(const Settings *settings, const Identity *who, int *count, GError **error);
+
+/* Waits until a session has ended (its folder is gone). QWD_ERROR_TIMEOUT after deadline_ms. */
+bool app_wait_ended(const Settings *settings, const char *id, int deadline_ms, GError **error);
+
+/* Waits until a session is usable, has failed or has ended; its record then. */
+SessionRecord *app_wait_ready(const Settings *settings, const char *id, int deadline_ms, GError **error);

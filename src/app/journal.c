@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "app/journal.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "base/file.h"
+
+static char *timestamp(void)
+{
+    char text[64];
+    time_t now = time(NULL);
+    struct tm parts;
+    strftime(text, sizeof text, "%a %b %e %H:%M:%S %Y", localtime_r(&now, &parts));
+    return g_strdup(text);
+}
+
+/* One event is one line, whatever the text holds. */
+static char *one_line(const char *text)
+{
+    char *line = g_strdup(text);
+    for (char *c = line; *c; c++) {
+        if (g_ascii_iscntrl(*c))
+            *c = ' ';
+    }
+    return line;
+}
+
+void journal_session(const Settings *settings, const char *event, const SessionRecord *session, const char *text)
+{
+    g_autofree char *when = timestamp();
+    g_autofree char *what = g_strdup_printf("%s CPU=%d MEM=%" G_GINT64_FORMAT " GPU= USER=%s VM=%s NAME=%s%s%s", event,
+                                            (int)session->plan->cpus, session->plan->memory_mib, session->owner,
+                                            session->plan->machine, session->id, text ? " " : "", text ? text : "");
+    g_autofree char *body = one_line(what);
+    g_autofree char *line = g_strdup_printf("[%s] %s\n", when, body);
+    if (!file_append(settings->file_log, line, 0640, NULL))
+        fputs(line, stderr);
+}

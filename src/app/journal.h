@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * The service's log: a line for each start, stop and error, in the format that the original service has. */
+#pragma once
+
+#include "core/session.h"
+#include "core/settings.h"
+
+/* "[Sat Nov 21 19:13:34 2026] START CPU=1 MEM=1024 GPU= USER=alice VM=tiny.iso NAME=ID". Where file_log cannot be
+ * written, the line goes to standard error. `event` is "START", "STOP" or "ERROR"; `text` may be NULL. */
+void journal_session(const Settings *settings, const char *event, const SessionRecord *session, const char *text);

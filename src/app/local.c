@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "app/local.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "app/app.h"
+#include "base/account.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/process.h"
+#include "core/link.h"
+#include "core/store.h"
+
+#define PORTS_TO_TRY 100
+
+/* Puts overrides in front of those given, which therefore win, and reads again. */
+static bool reread(Arguments *arguments, const char *const *defaults, GError **error)
+{
+    g_autofree char *first = g_strjoinv("\n", (char **)defaults);
+    const char *given = g_getenv("QWD_OVERRIDES");
+    g_autofree char *all = g_strjoin("\n", first, given ? given : "", NULL);
+    g_setenv("QWD_OVERRIDES", all, TRUE);
+    Settings *settings = settings_load(settings_default_file(), false, NULL, error);
+    if (!settings)
+        return false;
+    settings_free(arguments->settings);
+    arguments->settings = settings;
+    return true;
+}
+
+/* Whether a folder can be written, or made below the nearest one that exists. */
+static bool is_usable(const char *path)
+{
+    g_autofree char *current = g_strdup(path);
+    while (access(current, F_OK) < 0) {
+        char *parent = g_path_get_dirname(current);
+        g_free(current);
+        current = parent;
+    }
+    return access(current, W_OK | X_OK) == 0;
+}
+
+static char *runtime_folder(void)
+{
+    const char *folder = g_getenv("XDG_RUNTIME_DIR");
+    if (folder && is_usable(folder))
+        return g_build_filename(folder, "qemu-web-desktop", NULL);
+    return g_strdup_printf("%s/qemu-web-desktop-%u", g_get_tmp_dir(), (unsigned)getuid());
+}
+
+static bool use_own_folders(Arguments *arguments, GError **error)
+{
+    g_autofree char *runtime = runtime_folder();
+    const char *state = g_get_user_state_dir();
+    g_autofree char *snapshots = g_strdup_printf("dir_snapshots=%s/qemu-web-desktop/snapshots", state);
+    g_autofree char *cache = g_strdup_printf("dir_cache=%s/qemu-web-desktop/cache", state);
+    g_autofree char *log = g_strdup_printf("file_log=%s/qemu-web-desktop/log", state);
+    g_autofree char *sockets = g_strdup_printf("dir_cfg=%s", runtime);
+    const char *defaults[] = {snapshots, cache, log, sockets, NULL};
+    return reread(arguments, defaults, error);
+}
+
+bool local_arguments_read(Arguments *arguments, int argc, char **argv, GError **error)
+{
+    g_get_user_name(); /* GLib remembers it: the account may change later */
+    if (!arguments_read(arguments, argc, argv, error))
+        return false;
+    const Settings *settings = arguments->settings;
+    if (geteuid() == 0 || (is_usable(settings->dir_snapshots) && is_usable(settings->dir_cfg)))
+        return true;
+    return use_own_folders(arguments, error);
+}
+
+/* The port of the websockify recorded in dir_cfg, 0 when none runs. */
+static gint64 running_port(const Settings *settings)
+{
+    g_autofree char *path = g_build_filename(settings->dir_cfg, "websockify.json", NULL);
+    g_autoptr(JsonValue) record = json_object_read(path, 65536, NULL);
+    ProcessId id = {.pid = (pid_t)json_get_integer(record, "pid", 0),
+                    .start_ticks = (guint64)json_get_integer(record, "start_ticks", 0)};
+    return record && process_is_alive(id) ? json_get_integer(record, "port", 0) : 0;
+}
+
+static bool port_is_free(gint64 port)
+{
+    autofd int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((guint16)port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    return fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+}
+
+static gint64 choose_port(const Settings *settings)
+{
+    gint64 port = running_port(settings);
+    for (gint64 i = 0; !port && i < PORTS_TO_TRY; i++) {
+        if (port_is_free(settings->service_port + i))
+            port = settings->service_port + i;
+    }
+    return port;
+}
+
+static bool choose_display(Arguments *arguments, GError **error)
+{
+    gint64 port = choose_port(arguments->settings);
+    if (!port)
+        return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE,
+                              "No TCP port is free from %d on. Choose another service_port.",
+                              (int)arguments->settings->service_port);
+    g_autofree char *port_text = g_strdup_printf("\nservice_path=\nservice_port=%d", (int)port);
+    const char *given = g_getenv("QWD_OVERRIDES");
+    g_autofree char *all = g_strconcat(given ? given : "", port_text, NULL);
+    g_setenv("QWD_OVERRIDES", all, TRUE);
+    const char *none[] = {NULL};
+    return reread(arguments, none, error);
+}
+
+Identity local_identity(void)
+{
+    return (Identity){.user = g_get_user_name(), .is_admin = true, .is_local = true};
+}
+
+char *local_start(Arguments *arguments, const char *machine, GError **error)
+{
+    Identity who = local_identity();
+    if (!choose_display(arguments, error) || !account_become(arguments->settings->service_user, error))
+        return NULL;
+    CreateRequest request = {.machine = machine, .may_be_path = true, .remote_host = "", .plan = {.oneshot = true}};
+    return app_create(arguments->settings, &who, &request, error);
+}
+
+char *local_wait_address(const Settings *settings, const char *id, char **note, GError **error)
+{
+    int deadline_ms = (int)(settings->session_start_deadline + 60) * 1000;
+    g_autoptr(SessionRecord) session = app_wait_ready(settings, id, deadline_ms, error);
+    if (!session)
+        return NULL;
+    g_autofree char *token = store_find_token(settings, session, ROLE_CONTROL);
+    if (!token) {
+        qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "%s", session->reason);
+        return NULL;
+    }
+    *note = g_strdup(session->note);
+    return link_url(settings, "http://localhost", token, ROLE_CONTROL);
+}

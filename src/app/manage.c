@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include <string.h>
+
+#include "app/app.h"
+#include "base/error.h"
+#include "base/event.h"
+#include "base/wait.h"
+#include "core/store.h"
+
+#define EXTENSION_S 86400
+
+SessionRecord *app_see(const Settings *settings, const Identity *who, const char *id, GError **error)
+{
+    g_autoptr(SessionRecord) session = store_find(settings, id, error);
+    if (!session || !policy_allows(settings, who, ACTION_SEE, session, error))
+        return NULL;
+    return g_steal_pointer(&session);
+}
+
+GPtrArray *app_list(const Settings *settings, const Identity *who, GError **error)
+{
+    if (!policy_allows(settings, who, ACTION_LIST, NULL, error))
+        return NULL;
+    GPtrArray *sessions = store_list(settings, error);
+    for (guint i = sessions && !who->is_admin ? sessions->len : 0; i-- > 0;) {
+        const SessionRecord *session = sessions->pdata[i];
+        if (!g_str_equal(session->owner, who->user))
+            g_ptr_array_remove_index(sessions, i);
+    }
+    return sessions;
+}
+
+/* --- changes --- */
+
+static bool request_stop(SessionRecord *session, void *data, GError **error)
+{
+    (void)error;
+    const Identity *who = data;
+    if (!session->stop_requested_at) {
+        session->stop_requested_at = session_now();
+        session_set_text(&session->stop_by, who->user);
+    }
+    return true;
+}
+
+SessionRecord *app_stop(const Settings *settings, const Identity *who, const char *id, GError **error)
+{
+    g_autoptr(SessionRecord) session = app_see(settings, who, id, error);
+    if (!session || !policy_allows(settings, who, ACTION_STOP, session, error))
+        return NULL;
+    if (!session_state_is_alive(session->state))
+        return g_steal_pointer(&session);
+    g_autoptr(GError) cause = NULL;
+    SessionRecord *stopped = store_change(settings, id, request_stop, (void *)who, &cause);
+    if (stopped)
+        return stopped;
+    if (g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND)) /* it ended meanwhile */
+        return store_recall(settings, id, error);
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return NULL;
+}
+
+static bool extend(SessionRecord *session, void *data, GError **error)
+{
+    const Settings *settings = data;
+    gint64 latest = session_now() + settings->snapshot_lifetime;
+    gint64 wanted = MIN(session->ends_at + EXTENSION_S, latest);
+    if (wanted < session->ends_at + 60)
+        return qwd_error_fail(error, QWD_ERROR_CONFLICT,
+                              "This session has the longest life-time there is already. It can be extended later.");
+    session->ends_at = wanted;
+    return true;
+}
+
+SessionRecord *app_extend(const Settings *settings, const Identity *who, const char *id, GError **error)
+{
+    g_autoptr(SessionRecord) session = app_see(settings, who, id, error);
+    if (!session || !policy_allows(settings, who, ACTION_EXTEND, session, error))
+        return NULL;
+    if (!session_state_is_alive(session->state)) {
+        qwd_error_fail(error, QWD_ERROR_CONFLICT,
+                       "This session has ended, so it cannot be extended. Create a new one.");
+        return NULL;
+    }
+    return store_change(settings, id, extend, (void *)settings, error);
+}
+
+bool app_purge(const Settings *settings, const Identity *who, int *count, GError **error)
+{
+    if (!policy_allows(settings, who, ACTION_PURGE, NULL, error))
+        return false;
+    g_autoptr(GPtrArray) sessions = store_list(settings, error);
+    if (!sessions)
+        return false;
+    *count = 0;
+    for (guint i = 0; i < sessions->len; i++) {
+        const SessionRecord *session = sessions->pdata[i];
+        g_autoptr(SessionRecord) stopped = app_stop(settings, who, session->id, NULL);
+        *count += stopped != NULL;
+    }
+    return true;
+}
+
+/* --- waiting --- */
+
+typedef struct {
+    const Settings *settings;
+    const char *id;
+    SessionRecord *session; /* the newest record seen; NULL: the session is gone */
+} Awaited;
+
+static void look(void *data)
+{
+    Awaited *awaited = data;
+    session_free(awaited->session);
+    awaited->session = store_load(awaited->settings, awaited->id, NULL);
+}
+
+static bool is_ended(void *data)
+{
+    return ((const Awaited *)data)->session == NULL;
+}
+
+static bool is_settled(void *data)
+{
+    const Awaited *awaited = data;
+    return !awaited->session || awaited->session->state >= SESSION_RUNNING;
+}
+
+/* Looks whenever something in the session's folder changes, the folder's end included. */
+static bool wait_for(Awaited *awaited, WaitCondition condition, int deadline_ms, GError **error)
+{
+    g_autofree char *folder = store_folder(awaited->settings, awaited->id);
+    guint watch = watch_folder(folder, look, awaited, NULL);
+    look(awaited);
+    bool good = wait_until(condition, awaited, deadline_ms, error);
+    if (watch)
+        g_source_remove(watch);
+    return good;
+}
+
+bool app_wait_ended(const Settings *settings, const char *id, int deadline_ms, GError **error)
+{
+    Awaited awaited = {.settings = settings, .id = id};
+    bool good = wait_for(&awaited, is_ended, deadline_ms, error);
+    session_free(awaited.session);
+    return good;
+}
+
+SessionRecord *app_wait_ready(const Settings *settings, const char *id, int deadline_ms, GError **error)
+{
+    Awaited awaited = {.settings = settings, .id = id};
+    if (!wait_for(&awaited, is_settled, deadline_ms, error)) {
+        session_free(awaited.session);
+        return NULL;
+    }
+    return awaited.session ? awaited.session : store_recall(settings, id, error);
+}

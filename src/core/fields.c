@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/fields.h"
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "base/json.h"
+
+static void *place_of(const Field *field, const void *record)
+{
+    return (char *)record + field->offset;
+}
+
+static json_t *value_of(const Field *field, const void *record)
+{
+    const void *place = place_of(field, record);
+    const char *text;
+    switch (field->kind) {
+    case FIELD_TEXT:
+        text = *(char *const *)place;
+        return json_string(text ? text : "");
+    case FIELD_INTEGER:
+        return json_integer(*(const gint64 *)place);
+    default:
+        return json_boolean(*(const bool *)place);
+    }
+}
+
+json_t *fields_to_json(const Field *fields, const void *record)
+{
+    json_t *object = json_object();
+    for (const Field *field = fields; field->key; field++)
+        json_object_set_new(object, field->key, value_of(field, record));
+    return object;
+}
+
+void fields_from_json(const Field *fields, void *record, const json_t *object)
+{
+    for (const Field *field = fields; field->key; field++) {
+        void *place = place_of(field, record);
+        if (field->kind == FIELD_TEXT)
+            *(char **)place = g_strdup(json_get_text(object, field->key, ""));
+        else if (field->kind == FIELD_INTEGER)
+            *(gint64 *)place = json_get_integer(object, field->key, 0);
+        else
+            *(bool *)place = json_get_bool(object, field->key, false);
+    }
+}
+
+void fields_clear(const Field *fields, void *record)
+{
+    for (const Field *field = fields; field->key; field++) {
+        if (field->kind == FIELD_TEXT)
+            g_clear_pointer((char **)place_of(field, record), g_free);
+    }
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * Plain structs as JSON objects, by a table of their fields. */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+
+typedef enum {
+    FIELD_TEXT,    /* char *, NULL is "" */
+    FIELD_INTEGER, /* gint64 */
+    FIELD_BOOL,    /* bool */
+} FieldKind;
+
+typedef struct {
+    const char *key; /* NULL ends a table */
+    FieldKind kind;
+    size_t offset;
+} Field;
+
+/* New reference. */
+json_t *fields_to_json(const Field *fields, const void *record);
+
+/* Fills the fields of a zeroed record; what is absent or of another type is "", 0 or false. */
+void fields_from_json(const Field *fields, void *record, const json_t *object);
+
+/* Frees the texts of a record. */
+void fields_clear(const Field *fields, void *record);

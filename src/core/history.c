@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * Ended sessions: the last lines of a file, a record each, so that a user can still be told why a session
+ * ended. The file is cut when it has grown: the older half goes. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/token.h"
+#include "core/store.h"
+
+#define HISTORY_MAX_BYTES (512 * 1024)
+
+static char *history_path(const Settings *settings)
+{
+    return g_build_filename(settings->dir_snapshots, ".qemu-web-desktop.history", NULL);
+}
+
+/* Drops the older half, at the end of a line. */
+static bool cut_history(const char *path, GError **error)
+{
+    size_t length;
+    g_autofree char *text = file_read(path, 2 * HISTORY_MAX_BYTES, &length, NULL);
+    if (!text || length < HISTORY_MAX_BYTES)
+        return true;
+    const char *rest = strchr(text + length / 2, '\n');
+    rest = rest ? rest + 1 : text + length;
+    return file_write_atomic(path, rest, strlen(rest), 0600, FILE_WRITE_FAST, error);
+}
+
+bool store_remember(const Settings *settings, const SessionRecord *session, GError **error)
+{
+    autofd int lock = store_lock(settings, error);
+    if (lock < 0)
+        return false;
+    g_autofree char *path = history_path(settings);
+    g_autoptr(JsonValue) object = session_to_json(session);
+    char *line = json_dumps(object, JSON_COMPACT);
+    g_autofree char *text = g_strconcat(line, "\n", NULL);
+    free(line);
+    return cut_history(path, error) && file_append(path, text, 0600, error);
+}
+
+/* The last line that mentions the id; the history holds one line for each session. */
+static SessionRecord *search(char **lines, const char *id)
+{
+    for (guint i = g_strv_length(lines); i-- > 0;) {
+        if (!strstr(lines[i], id))
+            continue;
+        g_autoptr(JsonValue) object = json_object_parse(lines[i], strlen(lines[i]), NULL);
+        if (object && g_str_equal(json_get_text(object, "id", ""), id))
+            return session_from_json(object, NULL);
+    }
+    return NULL;
+}
+
+SessionRecord *store_recall(const Settings *settings, const char *id, GError **error)
+{
+    g_autofree char *path = history_path(settings);
+    g_autofree char *text = token_is_well_formed(id) ? file_read(path, 2 * HISTORY_MAX_BYTES, NULL, NULL) : NULL;
+    g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
+    SessionRecord *session = search(lines, id);
+    if (!session)
+        qwd_error_fail(error, QWD_ERROR_NOT_FOUND,
+                       "There is no such session. It may have ended long ago; the list shows what is running.");
+    return session;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * The machines on offer: machines.conf and config.d/ (*.ini), a section for each image file. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "core/settings.h"
+
+typedef struct {
+    char *name; /* the image's file name, and the machine's name everywhere */
+    char *path; /* of the image, in dir_machines */
+    char *description;
+    char *url;      /* where it comes from; "" unknown */
+    char *arch;     /* "x86_64", "aarch64"; "" this host's */
+    char *firmware; /* "bios", "uefi"; "" what the architecture has */
+    char *disk;     /* bus: "virtio", "sata", "ide", "scsi", "nvme" */
+    char *display;  /* QEMU device; "" the setting's */
+    char *accel;    /* "auto", "kvm", "tcg", "hvf"; "" the setting's */
+    char *os;       /* "linux", "windows", "other" */
+} Machine;
+
+void machine_free(Machine *machine);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Machine, machine_free)
+
+/* An attribute of a section, for the parser, the documents and `qwdctl`. */
+typedef struct {
+    const char *key;
+    size_t offset;
+    const char *default_text;
+    const char *allowed; /* words separated by spaces; "" any text */
+    const char *help;
+} MachineAttribute;
+
+/* All attributes; the end is a row without a key. Static storage. */
+const MachineAttribute *machine_attributes(void);
+
+/* Whether a text can be the name of a machine: a plain file name without path, not hidden. */
+bool machine_name_is_valid(const char *name);
+
+/* All machines in the order of the files, as a GPtrArray of Machine *. A machine listed again later replaces
+ * the earlier entry. An absent machines.conf is an empty list. QWD_ERROR_CONFIG names file and entry. */
+GPtrArray *machines_load(const Settings *settings, GError **error);
+
+/* The machine of that name; QWD_ERROR_NOT_FOUND otherwise. Borrowed from the list. */
+const Machine *machines_find(const GPtrArray *machines, const char *name, GError **error);
+
+/* Whether the image is there to be started. */
+bool machine_is_present(const Machine *machine);
+
+/* A machine that is not in the list: the image at `path` with all attributes at their defaults. */
+Machine *machine_from_path(const char *path);

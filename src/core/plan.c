@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/plan.h"
+
+#include "base/error.h"
+#include "base/units.h"
+#include "core/fields.h"
+
+#define MEMORY_MIN_MIB 32
+
+static const Field plan_fields[] = {
+    {"machine", FIELD_TEXT, offsetof(Plan, machine)},
+    {"image", FIELD_TEXT, offsetof(Plan, image)},
+    {"arch", FIELD_TEXT, offsetof(Plan, arch)},
+    {"firmware", FIELD_TEXT, offsetof(Plan, firmware)},
+    {"disk", FIELD_TEXT, offsetof(Plan, disk)},
+    {"display", FIELD_TEXT, offsetof(Plan, display)},
+    {"accel", FIELD_TEXT, offsetof(Plan, accel)},
+    {"os", FIELD_TEXT, offsetof(Plan, os)},
+    {"network", FIELD_TEXT, offsetof(Plan, network)},
+    {"cpus", FIELD_INTEGER, offsetof(Plan, cpus)},
+    {"memory_mib", FIELD_INTEGER, offsetof(Plan, memory_mib)},
+    {"disk_mib", FIELD_INTEGER, offsetof(Plan, disk_mib)},
+    {"lifetime_s", FIELD_INTEGER, offsetof(Plan, lifetime_s)},
+    {"oneshot", FIELD_BOOL, offsetof(Plan, oneshot)},
+    {"use_master", FIELD_BOOL, offsetof(Plan, use_master)},
+    {"clipboard", FIELD_BOOL, offsetof(Plan, clipboard)},
+    {NULL},
+};
+
+static const char *first_of(const char *a, const char *b)
+{
+    return a && *a ? a : b;
+}
+
+static bool check_cpus(gint64 cpus, const Host *host, GError **error)
+{
+    return (cpus >= 1 && cpus <= host->cpus) ||
+           qwd_error_fail(error, QWD_ERROR_USAGE, "cpu: this server has %d. Choose a number from 1 to %d.", host->cpus,
+                          host->cpus);
+}
+
+static bool check_memory(gint64 memory_mib, const Host *host, GError **error)
+{
+    g_autofree char *most = units_format_size(host->memory_mib);
+    return (memory_mib >= MEMORY_MIN_MIB && memory_mib <= host->memory_mib) ||
+           qwd_error_fail(error, QWD_ERROR_USAGE, "memory: this server has %s. Choose a size from %d MB to that.", most,
+                          MEMORY_MIN_MIB);
+}
+
+static bool check_lifetime(gint64 lifetime_s, const Settings *settings, GError **error)
+{
+    g_autofree char *most = units_format_duration(settings->snapshot_lifetime);
+    return (lifetime_s >= 60 && lifetime_s <= settings->snapshot_lifetime) ||
+           qwd_error_fail(error, QWD_ERROR_USAGE, "snapshot_lifetime: choose a life-time from 1 min to %s.", most);
+}
+
+static void take_machine(Plan *plan, const Settings *settings, const Machine *machine, const Host *host)
+{
+    plan->machine = g_strdup(machine->name);
+    plan->image = g_strdup(machine->path);
+    plan->arch = g_strdup(first_of(machine->arch, host->arch));
+    bool is_arm = g_str_equal(plan->arch, "aarch64");
+    plan->firmware = g_strdup(is_arm ? "uefi" : first_of(machine->firmware, "bios"));
+    plan->disk = g_strdup(machine->disk);
+    plan->display = g_strdup(first_of(machine->display, is_arm ? "virtio-gpu-pci" : settings->qemu_video));
+    plan->accel = g_strdup(first_of(machine->accel, settings->accel));
+    plan->os = g_strdup(machine->os);
+}
+
+Plan *plan_make(const Settings *settings, const Machine *machine, const PlanRequest *request, const Host *host,
+                GError **error)
+{
+    g_autoptr(Plan) plan = g_new0(Plan, 1);
+    take_machine(plan, settings, machine, host);
+    plan->network = g_strdup(settings->network);
+    plan->cpus = request->cpus ? request->cpus : MIN(settings->snapshot_alloc_cpu, host->cpus);
+    plan->memory_mib = request->memory_mib ? request->memory_mib : MIN(settings->snapshot_alloc_mem, host->memory_mib);
+    plan->disk_mib = settings->snapshot_alloc_disk;
+    plan->lifetime_s = request->lifetime_s ? request->lifetime_s : settings->snapshot_lifetime;
+    plan->oneshot = request->oneshot;
+    plan->use_master = settings->snapshot_use_master;
+    plan->clipboard = settings->display_clipboard;
+    if (!check_cpus(plan->cpus, host, error) || !check_memory(plan->memory_mib, host, error) ||
+        !check_lifetime(plan->lifetime_s, settings, error))
+        return NULL;
+    return g_steal_pointer(&plan);
+}
+
+void plan_free(Plan *plan)
+{
+    if (!plan)
+        return;
+    fields_clear(plan_fields, plan);
+    g_free(plan);
+}
+
+json_t *plan_to_json(const Plan *plan)
+{
+    return fields_to_json(plan_fields, plan);
+}
+
+Plan *plan_from_json(const json_t *object)
+{
+    Plan *plan = g_new0(Plan, 1);
+    fields_from_json(plan_fields, plan, object);
+    return plan;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * What a session gets, as plain data, decided by pure functions before anything is started. */
+#pragma once
+
+#include <glib.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "core/host.h"
+#include "core/machine.h"
+#include "core/settings.h"
+
+typedef struct {
+    char *machine; /* name */
+    char *image;   /* path of the master image */
+    char *arch;
+    char *firmware; /* "bios", "uefi" */
+    char *disk;     /* bus */
+    char *display;  /* QEMU device */
+    char *accel;    /* "auto", "kvm", "tcg", "hvf" */
+    char *os;
+    char *network; /* "auto", "passt", "restricted", "none" */
+    gint64 cpus;
+    gint64 memory_mib;
+    gint64 disk_mib; /* of the empty disk beside an ISO */
+    gint64 lifetime_s;
+    bool oneshot;    /* ends when its first viewer leaves */
+    bool use_master; /* writes to the master image */
+    bool clipboard;
+} Plan;
+
+/* What somebody asks for; 0 means the default. */
+typedef struct {
+    gint64 cpus;
+    gint64 memory_mib;
+    gint64 lifetime_s;
+    bool oneshot;
+} PlanRequest;
+
+/* Decides; QWD_ERROR_USAGE says what is possible when the request is out of range. */
+Plan *plan_make(const Settings *settings, const Machine *machine, const PlanRequest *request, const Host *host,
+                GError **error);
+
+void plan_free(Plan *plan);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Plan, plan_free)
+
+json_t *plan_to_json(const Plan *plan);
+
+/* Never fails: what is absent or of another type is empty or 0. */
+Plan *plan_from_json(const json_t *object);

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/session.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/token.h"
+#include "core/fields.h"
+
+static const char *const state_names[SESSION_STATES] = {
+    [SESSION_QUEUED] = "queued",     [SESSION_STARTING] = "starting", [SESSION_RUNNING] = "running",
+    [SESSION_STOPPING] = "stopping", [SESSION_ENDED] = "ended",       [SESSION_FAILED] = "failed",
+};
+
+static const char *const role_names[ROLE_COUNT] = {[ROLE_CONTROL] = "control", [ROLE_VIEW] = "view"};
+
+#define TEXT_FIELD(field)                                                                                              \
+    {                                                                                                                  \
+#field, FIELD_TEXT, offsetof(SessionRecord, field)                                                             \
+    }
+#define INTEGER_FIELD(field)                                                                                           \
+    {                                                                                                                  \
+#field, FIELD_INTEGER, offsetof(SessionRecord, field)                                                          \
+    }
+
+static const Field session_fields[] = {
+    TEXT_FIELD(id),
+    TEXT_FIELD(owner),
+    TEXT_FIELD(remote_host),
+    TEXT_FIELD(step),
+    TEXT_FIELD(reason),
+    TEXT_FIELD(note),
+    TEXT_FIELD(accelerator),
+    TEXT_FIELD(stop_by),
+    INTEGER_FIELD(created_at),
+    INTEGER_FIELD(started_at),
+    INTEGER_FIELD(ready_at),
+    INTEGER_FIELD(ends_at),
+    INTEGER_FIELD(ended_at),
+    INTEGER_FIELD(stop_requested_at),
+    INTEGER_FIELD(last_input_at),
+    INTEGER_FIELD(viewers),
+    {NULL},
+};
+
+const char *session_state_name(SessionState state)
+{
+    return state_names[state];
+}
+
+bool session_state_is_alive(SessionState state)
+{
+    return state <= SESSION_STOPPING;
+}
+
+const char *session_role_name(SessionRole role)
+{
+    return role_names[role];
+}
+
+gint64 session_now(void)
+{
+    return g_get_real_time() / G_USEC_PER_SEC;
+}
+
+void session_set_text(char **field, const char *text)
+{
+    char *copy = g_strdup(text);
+    g_free(*field);
+    *field = copy;
+}
+
+/* --- lists --- */
+
+static void link_free(void *data)
+{
+    SessionLink *link = data;
+    g_free(link->hash);
+    g_free(link);
+}
+
+static void process_free(void *data)
+{
+    SessionProcess *process = data;
+    g_free(process->name);
+    g_free(process);
+}
+
+static void step_free(void *data)
+{
+    SessionStep *step = data;
+    g_free(step->name);
+    g_free(step);
+}
+
+static SessionRecord *session_empty(void)
+{
+    SessionRecord *session = g_new0(SessionRecord, 1);
+    session->links = g_ptr_array_new_with_free_func(link_free);
+    session->processes = g_ptr_array_new_with_free_func(process_free);
+    session->steps = g_ptr_array_new_with_free_func(step_free);
+    return session;
+}
+
+SessionRecord *session_new(const char *owner, const char *remote_host, Plan *plan)
+{
+    SessionRecord *session = session_empty();
+    session->id = token_new();
+    session->owner = g_strdup(owner);
+    session->remote_host = g_strdup(remote_host);
+    session->plan = plan;
+    session->created_at = session_now();
+    session->ends_at = session->created_at + plan->lifetime_s;
+    return session;
+}
+
+void session_free(SessionRecord *session)
+{
+    if (!session)
+        return;
+    fields_clear(session_fields, session);
+    plan_free(session->plan);
+    g_ptr_array_unref(session->links);
+    g_ptr_array_unref(session->processes);
+    g_ptr_array_unref(session->steps);
+    g_free(session);
+}
+
+static void add_link_hash(SessionRecord *session, char *hash, SessionRole role, gint64 expires_at)
+{
+    SessionLink *link = g_new0(SessionLink, 1);
+    *link = (SessionLink){.hash = hash, .role = role, .expires_at = expires_at};
+    g_ptr_array_add(session->links, link);
+}
+
+void session_add_link(SessionRecord *session, const char *token, SessionRole role, gint64 expires_at)
+{
+    add_link_hash(session, token_hash(token), role, expires_at);
+}
+
+static SessionProcess *find_process(const SessionRecord *session, const char *name)
+{
+    for (guint i = 0; i < session->processes->len; i++) {
+        SessionProcess *process = session->processes->pdata[i];
+        if (g_str_equal(process->name, name))
+            return process;
+    }
+    return NULL;
+}
+
+void session_set_process(SessionRecord *session, const char *name, ProcessId id)
+{
+    SessionProcess *process = find_process(session, name);
+    if (!process) {
+        process = g_new0(SessionProcess, 1);
+        process->name = g_strdup(name);
+        g_ptr_array_add(session->processes, process);
+    }
+    process->id = id;
+}
+
+ProcessId session_process(const SessionRecord *session, const char *name)
+{
+    const SessionProcess *process = find_process(session, name);
+    return process ? process->id : (ProcessId){0};
+}
+
+void session_add_step(SessionRecord *session, const char *name, gint64 duration_ms)
+{
+    SessionStep *step = g_new0(SessionStep, 1);
+    *step = (SessionStep){.name = g_strdup(name), .duration_ms = duration_ms};
+    g_ptr_array_add(session->steps, step);
+}
+
+/* --- to JSON --- */
+
+static json_t *links_to_json(const GPtrArray *links)
+{
+    json_t *array = json_array();
+    for (guint i = 0; i < links->len; i++) {
+        const SessionLink *link = links->pdata[i];
+        json_array_append_new(array, json_pack("{s:s, s:s, s:I}", "hash", link->hash, "role", role_names[link->role],
+                                               "expires_at", (json_int_t)link->expires_at));
+    }
+    return array;
+}
+
+static json_t *processes_to_json(const GPtrArray *processes)
+{
+    json_t *array = json_array();
+    for (guint i = 0; i < processes->len; i++) {
+        const SessionProcess *process = processes->pdata[i];
+        json_array_append_new(array, json_pack("{s:s, s:i, s:I}", "name", process->name, "pid", (int)process->id.pid,
+                                               "start_ticks", (json_int_t)process->id.start_ticks));
+    }
+    return array;
+}
+
+static json_t *steps_to_json(const GPtrArray *steps)
+{
+    json_t *array = json_array();
+    for (guint i = 0; i < steps->len; i++) {
+        const SessionStep *step = steps->pdata[i];
+        json_array_append_new(
+            array, json_pack("{s:s, s:I}", "name", step->name, "duration_ms", (json_int_t)step->duration_ms));
+    }
+    return array;
+}
+
+json_t *session_to_json(const SessionRecord *session)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "schema", json_integer(SESSION_SCHEMA));
+    json_object_set_new(object, "state", json_string(state_names[session->state]));
+    g_autoptr(JsonValue) fields = fields_to_json(session_fields, session);
+    json_object_update(object, fields);
+    json_object_set_new(object, "plan", plan_to_json(session->plan));
+    json_object_set_new(object, "links", links_to_json(session->links));
+    json_object_set_new(object, "processes", processes_to_json(session->processes));
+    json_object_set_new(object, "steps", steps_to_json(session->steps));
+    return object;
+}
+
+/* --- from JSON --- */
+
+/* The index of a name in a table, -1 when it is not there. */
+static int index_of(const char *name, const char *const *names, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (g_str_equal(name, names[i]))
+            return i;
+    }
+    return -1;
+}
+
+static void read_lists(SessionRecord *session, const json_t *object)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(object, "links"), i, item)
+    {
+        int role = index_of(json_get_text(item, "role", ""), role_names, ROLE_COUNT);
+        if (role >= 0)
+            add_link_hash(session, g_strdup(json_get_text(item, "hash", "")), role,
+                          json_get_integer(item, "expires_at", 0));
+    }
+    json_array_foreach(json_object_get(object, "processes"), i, item)
+    {
+        ProcessId id = {.pid = (pid_t)json_get_integer(item, "pid", 0),
+                        .start_ticks = (guint64)json_get_integer(item, "start_ticks", 0)};
+        session_set_process(session, json_get_text(item, "name", ""), id);
+    }
+    json_array_foreach(json_object_get(object, "steps"), i, item)
+        session_add_step(session, json_get_text(item, "name", ""), json_get_integer(item, "duration_ms", 0));
+}
+
+SessionRecord *session_from_json(const json_t *object, GError **error)
+{
+    int state = index_of(json_get_text(object, "state", ""), state_names, SESSION_STATES);
+    if (json_get_integer(object, "schema", 0) != SESSION_SCHEMA || state < 0 ||
+        !token_is_well_formed(json_get_text(object, "id", ""))) {
+        qwd_error_fail(error, QWD_ERROR_CONFIG, "This is not the record of a session of this version.");
+        return NULL;
+    }
+    SessionRecord *session = session_empty();
+    session->state = (SessionState)state;
+    fields_from_json(session_fields, session, object);
+    session->plan = plan_from_json(json_object_get(object, "plan"));
+    read_lists(session, object);
+    return session;
+}

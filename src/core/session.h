@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * The record of one session: who, what, since when, in which state, with which processes and links. */
+#pragma once
+
+#include <glib.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/process.h"
+#include "core/plan.h"
+
+#define SESSION_SCHEMA 1
+
+typedef enum {
+    SESSION_QUEUED,   /* reserved; its supervisor is about to run */
+    SESSION_STARTING, /* the supervisor is at its start steps */
+    SESSION_RUNNING,  /* the display can be used */
+    SESSION_STOPPING,
+    SESSION_ENDED,  /* regular end */
+    SESSION_FAILED, /* ended by trouble: see reason */
+    SESSION_STATES
+} SessionState;
+
+const char *session_state_name(SessionState state);
+
+/* Whether the session holds resources, or is about to. */
+bool session_state_is_alive(SessionState state);
+
+typedef enum { ROLE_CONTROL, ROLE_VIEW, ROLE_COUNT } SessionRole;
+
+const char *session_role_name(SessionRole role);
+
+/* A way in. The token itself is nowhere but in the name of its socket. */
+typedef struct {
+    char *hash; /* token_hash() */
+    SessionRole role;
+    gint64 expires_at; /* UTC seconds, 0 never */
+} SessionLink;
+
+typedef struct {
+    char *name; /* "supervisor", "qemu", "passt" */
+    ProcessId id;
+} SessionProcess;
+
+/* A start step that is behind us, for the page. */
+typedef struct {
+    char *name;
+    gint64 duration_ms;
+} SessionStep;
+
+typedef struct {
+    char *id;          /* token_new() */
+    char *owner;       /* the user's name */
+    char *remote_host; /* address the request came from */
+    SessionState state;
+    char *step;        /* the start step it is at */
+    char *reason;      /* why it ended or failed, for its user */
+    char *note;        /* something its user should know, such as a missing network */
+    char *accelerator; /* what it runs with: "kvm", "tcg", ... */
+    char *stop_by;     /* who asked for the end; "" nobody */
+    gint64 created_at, started_at, ready_at, ends_at, ended_at; /* UTC seconds, 0 not yet */
+    gint64 stop_requested_at, last_input_at;
+    gint64 viewers;
+    Plan *plan;
+    GPtrArray *links;     /* SessionLink * */
+    GPtrArray *processes; /* SessionProcess * */
+    GPtrArray *steps;     /* SessionStep * */
+} SessionRecord;
+
+/* A queued session with a new id. Takes the plan. */
+SessionRecord *session_new(const char *owner, const char *remote_host, Plan *plan);
+
+void session_free(SessionRecord *session);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SessionRecord, session_free)
+
+void session_add_link(SessionRecord *session, const char *token, SessionRole role, gint64 expires_at);
+void session_set_process(SessionRecord *session, const char *name, ProcessId id);
+void session_add_step(SessionRecord *session, const char *name, gint64 duration_ms);
+
+/* The recorded process of that name; a ProcessId of zeros when there is none. */
+ProcessId session_process(const SessionRecord *session, const char *name);
+
+/* Replaces a text field. */
+void session_set_text(char **field, const char *text);
+
+json_t *session_to_json(const SessionRecord *session);
+
+/* NULL with QWD_ERROR_CONFIG for another schema, a malformed id or an unknown state. */
+SessionRecord *session_from_json(const json_t *object, GError **error);
+
+/* Current time in UTC seconds. */
+gint64 session_now(void);

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/token.h"
+
+#define RECORD_MAX_BYTES (64 * 1024)
+
+char *store_folder(const Settings *settings, const char *id)
+{
+    return g_build_filename(settings->dir_snapshots, id, NULL);
+}
+
+char *store_run_folder(const Settings *settings, const char *id)
+{
+    return g_build_filename(settings->dir_cfg, id, NULL);
+}
+
+char *store_display_folder(const Settings *settings)
+{
+    return g_build_filename(settings->dir_cfg, "display", NULL);
+}
+
+static char *record_path(const Settings *settings, const char *id)
+{
+    return g_build_filename(settings->dir_snapshots, id, "session.json", NULL);
+}
+
+/* dir_snapshots may be shared (/tmp): the files in it that are ours alone have a name of their own. */
+int store_lock(const Settings *settings, GError **error)
+{
+    if (g_mkdir_with_parents(settings->dir_snapshots, 0711) < 0) {
+        qwd_error_errno(error, errno, "Cannot make the folder %s", settings->dir_snapshots);
+        return -1;
+    }
+    g_autofree char *path = g_build_filename(settings->dir_snapshots, ".qemu-web-desktop.lock", NULL);
+    return file_lock(path, error);
+}
+
+static bool write_record(const Settings *settings, const SessionRecord *session, FileDurability durability,
+                         GError **error)
+{
+    g_autofree char *path = record_path(settings, session->id);
+    g_autoptr(JsonValue) object = session_to_json(session);
+    return json_object_write(path, object, durability, error);
+}
+
+bool store_create(const Settings *settings, const SessionRecord *session, GError **error)
+{
+    g_autofree char *folder = store_folder(settings, session->id);
+    if (!folder_make_private(folder, error))
+        return false;
+    if (write_record(settings, session, FILE_WRITE_DURABLE, error))
+        return true;
+    folder_remove(folder, NULL);
+    return false;
+}
+
+static GError *no_such_session(void)
+{
+    return g_error_new_literal(QWD_ERROR, QWD_ERROR_NOT_FOUND,
+                               "There is no such session. It may have ended; the list shows what is running.");
+}
+
+SessionRecord *store_load(const Settings *settings, const char *id, GError **error)
+{
+    if (!token_is_well_formed(id)) {
+        g_propagate_error(error, no_such_session());
+        return NULL;
+    }
+    g_autofree char *path = record_path(settings, id);
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(JsonValue) object = json_object_read(path, RECORD_MAX_BYTES, &cause);
+    if (!object) {
+        bool absent = g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND);
+        g_propagate_error(error, absent ? no_such_session() : g_steal_pointer(&cause));
+        return NULL;
+    }
+    SessionRecord *session = session_from_json(object, error);
+    if (!session)
+        g_prefix_error(error, "%s: ", path);
+    return session;
+}
+
+SessionRecord *store_change(const Settings *settings, const char *id, StoreChange change, void *data, GError **error)
+{
+    g_autoptr(SessionRecord) known = store_load(settings, id, error);
+    if (!known)
+        return NULL;
+    g_autofree char *lock_path = g_build_filename(settings->dir_snapshots, id, "lock", NULL);
+    autofd int lock = file_lock(lock_path, error);
+    if (lock < 0)
+        return NULL;
+    g_autoptr(SessionRecord) session = store_load(settings, id, error);
+    if (!session || !change(session, data, error) || !write_record(settings, session, FILE_WRITE_FAST, error))
+        return NULL;
+    return g_steal_pointer(&session);
+}
+
+static int compare_newest_first(gconstpointer a, gconstpointer b)
+{
+    const SessionRecord *first = *(SessionRecord *const *)a, *second = *(SessionRecord *const *)b;
+    if (first->created_at != second->created_at)
+        return first->created_at < second->created_at ? 1 : -1;
+    return strcmp(first->id, second->id);
+}
+
+GPtrArray *store_list(const Settings *settings, GError **error)
+{
+    GPtrArray *sessions = g_ptr_array_new_with_free_func((GDestroyNotify)session_free);
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(GDir) folder = g_dir_open(settings->dir_snapshots, 0, &cause);
+    if (!folder && !g_error_matches(cause, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        g_ptr_array_unref(sessions);
+        return NULL;
+    }
+    for (const char *name; folder && (name = g_dir_read_name(folder));) {
+        SessionRecord *session = token_is_well_formed(name) ? store_load(settings, name, NULL) : NULL;
+        if (session)
+            g_ptr_array_add(sessions, session);
+    }
+    g_ptr_array_sort(sessions, compare_newest_first);
+    return sessions;
+}
+
+bool store_remove(const Settings *settings, const char *id, GError **error)
+{
+    g_autofree char *folder = store_folder(settings, id);
+    return folder_remove(folder, error);
+}
+
+SessionRecord *store_find(const Settings *settings, const char *id, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    SessionRecord *session = store_load(settings, id, &cause);
+    if (session || !g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND)) {
+        if (cause)
+            g_propagate_error(error, g_steal_pointer(&cause));
+        return session;
+    }
+    return store_recall(settings, id, error);
+}
+
+/* --- tokens --- */
+
+static const SessionLink *link_of_role(const SessionRecord *session, SessionRole role)
+{
+    for (guint i = 0; i < session->links->len; i++) {
+        const SessionLink *link = session->links->pdata[i];
+        if (link->role == role)
+            return link;
+    }
+    return NULL;
+}
+
+char *store_find_token(const Settings *settings, const SessionRecord *session, SessionRole role)
+{
+    const SessionLink *link = link_of_role(session, role);
+    g_autofree char *path = store_display_folder(settings);
+    g_autoptr(GDir) folder = link ? g_dir_open(path, 0, NULL) : NULL;
+    for (const char *name; folder && (name = g_dir_read_name(folder));) {
+        g_autofree char *hash = token_hash(name);
+        if (token_equal(hash, link->hash))
+            return g_strdup(name);
+    }
+    return NULL;
+}

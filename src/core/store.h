@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * Sessions on disk: a folder for each in dir_snapshots, its record in session.json. Every change is a read,
+ * a change and an atomic write under the folder's lock, so that CGI, supervisor and commands may all write.
+ * A broken record concerns its session alone. */
+#pragma once
+
+#include "core/session.h"
+#include "core/settings.h"
+
+/* Paths of a session: its folder on disk, and the folder of its sockets. Free with g_free. */
+char *store_folder(const Settings *settings, const char *id);
+char *store_run_folder(const Settings *settings, const char *id);
+
+/* The folder of the token sockets of all sessions. Free with g_free. */
+char *store_display_folder(const Settings *settings);
+
+/* The lock for what concerns all sessions, such as reserving; held until the descriptor is closed. -1 on error. */
+int store_lock(const Settings *settings, GError **error);
+
+/* Makes the folder and the record of a new session. Nothing is left on error. */
+bool store_create(const Settings *settings, const SessionRecord *session, GError **error);
+
+/* QWD_ERROR_NOT_FOUND when there is no such session (any more). */
+SessionRecord *store_load(const Settings *settings, const char *id, GError **error);
+
+/* Changes a record in place; false with an error set refuses the change. */
+typedef bool (*StoreChange)(SessionRecord *session, void *data, GError **error);
+
+/* Reads, changes and writes a record under its lock. Returns the new record, NULL on error. */
+SessionRecord *store_change(const Settings *settings, const char *id, StoreChange change, void *data, GError **error);
+
+/* The records of all sessions, newest first (SessionRecord *). Broken ones are left out. An absent folder is an empty
+ * list. */
+GPtrArray *store_list(const Settings *settings, GError **error);
+
+/* Removes a session's folder with all it holds. */
+bool store_remove(const Settings *settings, const char *id, GError **error);
+
+/* Keeps the record of an ended session as a line of dir_snapshots/history. */
+bool store_remember(const Settings *settings, const SessionRecord *session, GError **error);
+
+/* The record of an ended session, as long as it is remembered; QWD_ERROR_NOT_FOUND otherwise. */
+SessionRecord *store_recall(const Settings *settings, const char *id, GError **error);
+
+/* store_load, else store_recall. */
+SessionRecord *store_find(const Settings *settings, const char *id, GError **error);
+
+/* The token of a session's link of that role: looked for among the names of the sockets, since the record
+ * has its hash only. NULL when there is none (session not ready, link ended). Free with g_free. */
+char *store_find_token(const Settings *settings, const SessionRecord *session, SessionRole role);

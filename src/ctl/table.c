@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "ctl/commands.h"
+
+const Command commands[] = {
+    {"start", "VM [--key=value ...]",
+     "Start a machine by hand: the name of an image in dir_machines, or a path. Prints the address of its display. "
+     "Such a "
+     "session ends when its first viewer leaves.",
+     1, 1, command_start},
+    {"stop", "[ID|PID|TOKEN]", "End a session, or all of them, and wait until nothing of them is left.", 0, 1,
+     command_stop},
+    {"status", "[--json]", "List the sessions, and what they run with.", 0, 0, command_status},
+    {"help", "[settings]", "Show this help, or all settings.", 0, 1, command_help},
+    {"version", "", "Show the version.", 0, 0, command_version},
+    {NULL},
+};

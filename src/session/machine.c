@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * The virtual machine of a session: starting QEMU, its events, powering it down. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/wait.h"
+#include "session/supervisor.h"
+#include "vm/qemu.h"
+
+#define LOG_MAX_BYTES (1024 * 1024)
+#define COMMAND_DEADLINE_MS 5000
+#define QUIT_DEADLINE_MS 5000
+#define KILL_DEADLINE_MS 10000
+
+/* --- QEMU's end --- */
+
+static char *log_path(const Supervisor *supervisor)
+{
+    return g_build_filename(supervisor->folder, "qemu.log", NULL);
+}
+
+static char *last_words(const Supervisor *supervisor)
+{
+    g_autofree char *path = log_path(supervisor);
+    g_autofree char *text = file_read(path, LOG_MAX_BYTES, NULL, NULL);
+    return qemu_explain(text ? text : "");
+}
+
+static void end_after_exit(Supervisor *supervisor, int status)
+{
+    if (supervisor->guest_powered_off && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        supervisor_end(supervisor, SESSION_ENDED, "The machine was shut down from inside.");
+        return;
+    }
+    g_autofree char *words = last_words(supervisor);
+    g_autofree char *reason = g_strdup_printf("The machine ended unexpectedly. %s", words);
+    supervisor_end(supervisor, SESSION_FAILED, reason);
+}
+
+static void on_qemu_exit(pid_t pid, int status, gpointer data)
+{
+    (void)pid;
+    Supervisor *supervisor = data;
+    supervisor->qemu.running = false;
+    supervisor->qemu.watch = 0;
+    supervisor->qemu.status = status;
+    if (supervisor->session->state == SESSION_RUNNING)
+        end_after_exit(supervisor, status);
+}
+
+static void on_event(const char *name, const json_t *data, void *user)
+{
+    Supervisor *supervisor = user;
+    if (g_str_equal(name, "SHUTDOWN"))
+        supervisor->guest_powered_off = json_get_bool(data, "guest", false);
+}
+
+static bool has_exited(void *data)
+{
+    return !((const Supervisor *)data)->qemu.running;
+}
+
+/* --- start --- */
+
+static QemuSpec spec_of(const Supervisor *supervisor)
+{
+    const Plan *plan = supervisor->session->plan;
+    return (QemuSpec){.id = supervisor->id,
+                      .program = supervisor_program(supervisor),
+                      .arch = plan->arch,
+                      .firmware = plan->firmware,
+                      .disk = plan->disk,
+                      .display = plan->display,
+                      .os = plan->os,
+                      .cpus = plan->cpus,
+                      .memory_mib = plan->memory_mib,
+                      .clipboard = plan->clipboard,
+                      .accelerator = &supervisor->accelerator,
+                      .network = supervisor->network.mode,
+                      .disk_path = supervisor->disk_path,
+                      .disk_format = plan->use_master ? supervisor->image.format : "qcow2",
+                      .disk_is_master = plan->use_master,
+                      .cdrom_path = supervisor->cdrom_path,
+                      .firmware_code = supervisor->firmware_code,
+                      .firmware_vars = supervisor->firmware_vars,
+                      .run_folder = supervisor->run_folder};
+}
+
+static bool spawn_qemu(Supervisor *supervisor, int qmp_fd, GError **error)
+{
+    QemuSpec spec = spec_of(supervisor);
+    g_auto(GStrv) argv = qemu_argv(&spec);
+    g_autofree char *path = log_path(supervisor);
+    autofd int log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+    if (log < 0)
+        return qwd_error_errno(error, errno, "Cannot open %s", path);
+    int pass[] = {qmp_fd, supervisor->network.qemu_fd};
+    int as[] = {QEMU_FD_QMP, QEMU_FD_NETWORK};
+    SpawnOptions options = {.argv = (const char *const *)argv, SPAWN_OPTIONS_INIT, .die_with_parent = true};
+    options.stdout_fd = options.stderr_fd = log;
+    options.pass_fds = pass;
+    options.as_fds = as;
+    options.pass_count = supervisor->network.qemu_fd >= 0 ? 2 : 1;
+    pid_t pid;
+    if (!process_spawn(&options, &pid, error))
+        return false;
+    supervisor->qemu.id = process_id_of(pid);
+    supervisor->qemu.running = true;
+    supervisor->qemu.watch = g_child_watch_add(pid, on_qemu_exit, supervisor);
+    return true;
+}
+
+static void note_processes(SessionRecord *session, const void *data)
+{
+    const Supervisor *supervisor = data;
+    session_set_process(session, "qemu", supervisor->qemu.id);
+    if (supervisor->network.mode == NETWORK_PASST)
+        session_set_process(session, "passt", supervisor->network.passt);
+}
+
+/* When the monitor fails because QEMU has given up, QEMU's own words say why. */
+static bool explain_failure(Supervisor *supervisor, GError **error)
+{
+    bool gone = !g_error_matches(*error, QWD_ERROR, QWD_ERROR_TIMEOUT) &&
+                wait_until(has_exited, supervisor, COMMAND_DEADLINE_MS, NULL);
+    if (!gone) {
+        g_prefix_error(error, "The machine does not answer. ");
+        return false;
+    }
+    g_clear_error(error);
+    g_autofree char *words = last_words(supervisor);
+    return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "The machine could not be started. %s", words);
+}
+
+bool machine_start(Supervisor *supervisor, GError **error)
+{
+    autofd int ours = -1, theirs = -1;
+    if (!unix_pair(&ours, &theirs, error) || !spawn_qemu(supervisor, theirs, error))
+        return false;
+    fd_close_pointed(&theirs);
+    fd_close_pointed(&supervisor->network.qemu_fd);
+    supervisor->qmp = qmp_new(fd_steal(&ours), on_event, supervisor);
+    if (!supervisor_change(supervisor, note_processes, supervisor, error))
+        return false;
+    /* QEMU answers its monitor when all its sockets listen, the display's among them. */
+    g_autoptr(GError) cause = NULL;
+    if (qmp_negotiate(supervisor->qmp, (int)supervisor->settings->session_start_deadline * 1000, &cause))
+        return true;
+    explain_failure(supervisor, &cause);
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return false;
+}
+
+/* --- stop --- */
+
+static bool command(Supervisor *supervisor, const char *name)
+{
+    g_autoptr(JsonValue) answer = qmp_execute(supervisor->qmp, name, NULL, COMMAND_DEADLINE_MS, NULL);
+    return answer != NULL;
+}
+
+/* Each way is harder than the one before. */
+static void power_down(Supervisor *supervisor)
+{
+    int grace_ms = (int)supervisor->settings->session_stop_grace * 1000;
+    bool deserves_grace = supervisor->end_state == SESSION_ENDED && supervisor->session->ready_at && grace_ms > 0;
+    if (deserves_grace && command(supervisor, "system_powerdown"))
+        wait_until(has_exited, supervisor, grace_ms, NULL);
+    if (supervisor->qemu.running && command(supervisor, "quit"))
+        wait_until(has_exited, supervisor, QUIT_DEADLINE_MS, NULL);
+    if (supervisor->qemu.running) {
+        process_signal(supervisor->qemu.id, SIGKILL, NULL);
+        wait_until(has_exited, supervisor, KILL_DEADLINE_MS, NULL);
+    }
+}
+
+void machine_stop(Supervisor *supervisor)
+{
+    if (supervisor->qmp && supervisor->qemu.running)
+        power_down(supervisor);
+    g_clear_handle_id(&supervisor->qemu.watch, g_source_remove);
+    g_clear_pointer(&supervisor->qmp, qmp_free);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "session/supervisor.h"
+
+#include <glib-unix.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/journal.h"
+#include "base/error.h"
+#include "base/event.h"
+#include "core/store.h"
+
+/* --- the record --- */
+
+void supervisor_end(Supervisor *supervisor, SessionState state, const char *reason)
+{
+    if (supervisor->ending)
+        return;
+    supervisor->ending = true;
+    supervisor->end_state = state;
+    supervisor->end_reason = g_strdup(reason);
+    g_main_context_wakeup(NULL);
+}
+
+typedef struct {
+    SupervisorChange change;
+    const void *data;
+} Change;
+
+static bool apply_change(SessionRecord *session, void *data, GError **error)
+{
+    (void)error;
+    const Change *change = data;
+    change->change(session, change->data);
+    return true;
+}
+
+static void take_record(Supervisor *supervisor, SessionRecord *session)
+{
+    session_free(supervisor->session);
+    supervisor->session = session;
+}
+
+bool supervisor_change(Supervisor *supervisor, SupervisorChange change, const void *data, GError **error)
+{
+    Change both = {.change = change, .data = data};
+    SessionRecord *session = store_change(supervisor->settings, supervisor->id, apply_change, &both, error);
+    if (!session)
+        return false;
+    take_record(supervisor, session);
+    return true;
+}
+
+static void on_lifetime_over(void *data)
+{
+    Supervisor *supervisor = data;
+    supervisor->alarm = 0;
+    supervisor_end(supervisor, SESSION_ENDED, "Its life-time was over.");
+}
+
+static void follow_end_time(Supervisor *supervisor)
+{
+    if (supervisor->alarm_at == supervisor->session->ends_at)
+        return;
+    g_clear_handle_id(&supervisor->alarm, g_source_remove);
+    supervisor->alarm_at = supervisor->session->ends_at;
+    supervisor->alarm = alarm_at(supervisor->alarm_at, on_lifetime_over, supervisor, NULL);
+}
+
+/* Follows changes that others make to the record: stop requests, another end time. */
+static void follow_record(void *data)
+{
+    Supervisor *supervisor = data;
+    g_autoptr(GError) error = NULL;
+    SessionRecord *session = store_load(supervisor->settings, supervisor->id, &error);
+    if (!session) {
+        supervisor_end(supervisor, SESSION_FAILED, error->message);
+        return;
+    }
+    take_record(supervisor, session);
+    follow_end_time(supervisor);
+    if (session->stop_requested_at) {
+        g_autofree char *reason = g_strdup_printf("Stopped by %s.", session->stop_by);
+        supervisor_end(supervisor, SESSION_ENDED, reason);
+    }
+}
+
+/* --- start --- */
+
+static void note_step_begin(SessionRecord *session, const void *data)
+{
+    const Step *step = data;
+    session->state = SESSION_STARTING;
+    if (!session->started_at)
+        session->started_at = session_now();
+    session_set_text(&session->step, step->name);
+    session_set_process(session, "supervisor", process_id_of(getpid()));
+}
+
+static void note_step_end(SessionRecord *session, const void *data)
+{
+    const SessionStep *step = data;
+    session_add_step(session, step->name, step->duration_ms);
+}
+
+static void note_ready(SessionRecord *session, const void *data)
+{
+    const Supervisor *supervisor = data;
+    session->state = SESSION_RUNNING;
+    session->ready_at = session_now();
+    session_set_text(&session->step, "");
+    session_set_text(&session->note, supervisor->network.note);
+    session_set_text(&session->accelerator, supervisor->accelerator.name);
+}
+
+static bool run_step(Supervisor *supervisor, const Step *step, GError **error)
+{
+    gint64 begin_us = g_get_monotonic_time();
+    if (!supervisor_change(supervisor, note_step_begin, step, error) || !step->start(supervisor, error))
+        return false;
+    SessionStep done = {.name = (char *)step->name, .duration_ms = (g_get_monotonic_time() - begin_us) / 1000};
+    return supervisor_change(supervisor, note_step_end, &done, error);
+}
+
+/* Returns how many steps there are to undo: those that succeeded, and the one that failed. */
+static size_t run_steps(Supervisor *supervisor, GError **error)
+{
+    for (size_t i = 0; i < supervisor_step_count; i++) {
+        if (supervisor->ending)
+            return i;
+        if (!run_step(supervisor, &supervisor_steps[i], error))
+            return i + 1;
+    }
+    supervisor_change(supervisor, note_ready, supervisor, error);
+    return supervisor_step_count;
+}
+
+/* --- end --- */
+
+static void note_stopping(SessionRecord *session, const void *data)
+{
+    const Supervisor *supervisor = data;
+    session->state = SESSION_STOPPING;
+    session_set_text(&session->reason, supervisor->end_reason);
+}
+
+static void undo_steps(Supervisor *supervisor, size_t count)
+{
+    while (count-- > 0) {
+        if (supervisor_steps[count].undo)
+            supervisor_steps[count].undo(supervisor);
+    }
+}
+
+static void remember(Supervisor *supervisor)
+{
+    SessionRecord *session = supervisor->session;
+    session->state = supervisor->end_state;
+    session->ended_at = session_now();
+    session_set_text(&session->reason, supervisor->end_reason);
+    g_ptr_array_set_size(session->links, 0);
+    g_ptr_array_set_size(session->processes, 0);
+    g_autoptr(GError) error = NULL;
+    if (!store_remember(supervisor->settings, session, &error))
+        journal_session(supervisor->settings, "ERROR", session, error->message);
+    bool failed = session->state == SESSION_FAILED;
+    journal_session(supervisor->settings, failed ? "ERROR" : "STOP", session, session->reason);
+}
+
+/* The folder goes last: its end tells those who wait that nothing of the session is left. */
+static void remove_traces(Supervisor *supervisor)
+{
+    g_autoptr(GError) error = NULL;
+    if (!store_remove(supervisor->settings, supervisor->id, &error))
+        journal_session(supervisor->settings, "ERROR", supervisor->session, error->message);
+}
+
+/* --- life --- */
+
+static bool is_ending(void *data)
+{
+    return ((const Supervisor *)data)->ending;
+}
+
+static void live(Supervisor *supervisor)
+{
+    g_autoptr(GError) error = NULL;
+    follow_record(supervisor);
+    size_t count = run_steps(supervisor, &error);
+    if (error)
+        supervisor_end(supervisor, SESSION_FAILED, error->message);
+    else if (!supervisor->ending)
+        journal_session(supervisor->settings, "START", supervisor->session, NULL);
+    while (!is_ending(supervisor))
+        g_main_context_iteration(NULL, TRUE);
+    supervisor_change(supervisor, note_stopping, supervisor, NULL);
+    undo_steps(supervisor, count);
+    remember(supervisor);
+    remove_traces(supervisor);
+}
+
+static gboolean on_terminate(gpointer data)
+{
+    supervisor_end(data, SESSION_ENDED, "The server ended it.");
+    return G_SOURCE_CONTINUE;
+}
+
+static void watch_events(Supervisor *supervisor)
+{
+    signal(SIGPIPE, SIG_IGN);
+    g_unix_signal_add(SIGTERM, on_terminate, supervisor);
+    g_unix_signal_add(SIGINT, on_terminate, supervisor);
+    g_unix_signal_add(SIGHUP, on_terminate, supervisor);
+    supervisor->record_watch = watch_folder(supervisor->folder, follow_record, supervisor, NULL);
+}
+
+static void clear(Supervisor *supervisor)
+{
+    g_clear_handle_id(&supervisor->record_watch, g_source_remove);
+    g_clear_handle_id(&supervisor->alarm, g_source_remove);
+    session_free(supervisor->session);
+    g_free(supervisor->id);
+    g_free(supervisor->folder);
+    g_free(supervisor->run_folder);
+    g_free(supervisor->display_folder);
+    g_free(supervisor->end_reason);
+    g_free(supervisor->disk_path);
+    g_free(supervisor->cdrom_path);
+    g_free(supervisor->firmware_vars);
+    image_info_clear(&supervisor->image);
+    accelerator_clear(&supervisor->accelerator);
+}
+
+bool supervisor_run(const Settings *settings, const char *id, GError **error)
+{
+    Supervisor supervisor = {.settings = settings, .id = g_strdup(id), .network.qemu_fd = -1};
+    supervisor.session = store_load(settings, id, error);
+    bool good = supervisor.session != NULL;
+    if (good) {
+        supervisor.folder = store_folder(settings, id);
+        supervisor.run_folder = store_run_folder(settings, id);
+        supervisor.display_folder = store_display_folder(settings);
+        watch_events(&supervisor);
+        live(&supervisor);
+    }
+    clear(&supervisor);
+    return good;
+}

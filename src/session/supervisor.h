@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * The supervisor of one session: parent of its processes, keeper of its display, writer of its record.
+ * It runs the start steps, then serves events until something ends the session, then undoes the steps. */
+#pragma once
+
+#include "core/session.h"
+#include "core/settings.h"
+#include "display/gate.h"
+#include "vm/accelerator.h"
+#include "vm/image.h"
+#include "vm/network.h"
+#include "vm/qmp.h"
+
+/* A child process and what became of it. */
+typedef struct {
+    ProcessId id;
+    guint watch;
+    bool running;
+    int status; /* waitpid(2), once it is not running any more */
+} Child;
+
+typedef struct {
+    const Settings *settings;
+    char *id;
+    SessionRecord *session; /* as last read or written */
+    char *folder, *run_folder, *display_folder;
+
+    /* How it ends; decided once. */
+    bool ending;
+    SessionState end_state;
+    char *end_reason;
+
+    /* What the start steps made. */
+    ImageInfo image;
+    char *disk_path, *cdrom_path, *firmware_vars;
+    const char *firmware_code;
+    Accelerator accelerator;
+    Network network;
+    Child qemu;
+    Qmp *qmp;
+    bool guest_powered_off;
+    Gate *gate;
+    bool had_viewer;
+    guint websockify_watch, record_watch, alarm;
+    gint64 alarm_at;
+} Supervisor;
+
+/* Decides that the session ends: the first caller's word holds. Takes nothing. */
+void supervisor_end(Supervisor *supervisor, SessionState state, const char *reason);
+
+/* Changes the record on disk and takes the new one over. */
+typedef void (*SupervisorChange)(SessionRecord *session, const void *data);
+bool supervisor_change(Supervisor *supervisor, SupervisorChange change, const void *data, GError **error);
+
+/* Runs the session `id` to its end. False only when there is no such session. */
+bool supervisor_run(const Settings *settings, const char *id, GError **error);
+
+/* A start step: what it is called on the page, how it is done, how it is undone. A step that failed half-way
+ * is undone as well, so `undo` must accept what `start` left. */
+typedef struct {
+    const char *name;
+    bool (*start)(Supervisor *supervisor, GError **error);
+    void (*undo)(Supervisor *supervisor); /* may be NULL */
+} Step;
+
+extern const Step supervisor_steps[];
+extern const size_t supervisor_step_count;
+
+/* The QEMU program for the session's machine. Borrowed. */
+const char *supervisor_program(const Supervisor *supervisor);
+
+/* steps of machine.c and display.c */
+bool machine_start(Supervisor *supervisor, GError **error);
+void machine_stop(Supervisor *supervisor);
+bool display_start(Supervisor *supervisor, GError **error);
+void display_stop(Supervisor *supervisor);

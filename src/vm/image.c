@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "vm/image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/process.h"
+
+#define QEMU_IMG_DEADLINE_MS 20000
+#define CHAIN_MAX_IMAGES 16
+
+/* ISO 9660 (ECMA-119, 8.1): the first volume descriptor stands in sector 16, its identifier after one byte. */
+#define ISO_IDENTIFIER_OFFSET (16 * 2048 + 1)
+#define ISO_IDENTIFIER "CD001"
+
+static const char *const accepted_formats[] = {"qcow2", "raw", "vdi", "vmdk", "vpc", "vhdx", "qed", NULL};
+
+void image_info_clear(ImageInfo *info)
+{
+    g_clear_pointer(&info->format, g_free);
+}
+
+static bool has_iso_identifier(const char *path)
+{
+    char found[sizeof ISO_IDENTIFIER - 1];
+    autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 && pread(fd, found, sizeof found, ISO_IDENTIFIER_OFFSET) == (ssize_t)sizeof found &&
+           memcmp(found, ISO_IDENTIFIER, sizeof found) == 0;
+}
+
+/* What `qemu-img info` says of one file; the files it refers to are not opened. */
+static json_t *ask_qemu_img(const char *path, GError **error)
+{
+    g_autofree char *file = g_strconcat("file:", path, NULL);
+    const char *argv[] = {"qemu-img", "info", "--force-share", "--output=json", file, NULL};
+    g_auto(ProcessResult) result = {0};
+    if (!process_run_checked(argv, QEMU_IMG_DEADLINE_MS, &result, error))
+        return NULL;
+    return json_object_parse(result.output, strlen(result.output), error);
+}
+
+static bool is_inside(const char *path, const char *folder)
+{
+    char *real_path = realpath(path, NULL), *real_folder = realpath(folder, NULL);
+    size_t length = real_folder ? strlen(real_folder) : 0;
+    bool inside = real_path && real_folder && strncmp(real_path, real_folder, length) == 0 &&
+                  (real_path[length] == '/' || g_str_equal(real_folder, "/"));
+    free(real_path);
+    free(real_folder);
+    return inside;
+}
+
+static bool refuse_reference(const char *path, const char *reference, GError **error)
+{
+    return qwd_error_fail(
+        error, QWD_ERROR_DENIED,
+        "The image %s refers to another file (%s) outside the machines' folder, so it is not started.", path,
+        reference);
+}
+
+/* A reference is a plain path here: no protocol, no JSON description of a block device. */
+static char *reference_path(const char *path, const char *reference, const char *folder, GError **error)
+{
+    g_autofree char *parent = g_path_get_dirname(path);
+    g_autofree char *full = g_canonicalize_filename(reference, parent);
+    bool plain = !g_str_has_prefix(reference, "json:") && !strstr(reference, "://");
+    if (plain && is_inside(full, folder))
+        return g_steal_pointer(&full);
+    refuse_reference(path, reference, error);
+    return NULL;
+}
+
+static bool check_reference(const char *path, const char *reference, const char *folder, GError **error)
+{
+    g_autofree char *full = reference_path(path, reference, folder, error);
+    return full != NULL;
+}
+
+/* Files that hold parts of an image: qcow2's external data file, VMDK's extents. */
+static bool check_parts(const char *path, const json_t *info, const char *folder, GError **error)
+{
+    const json_t *data = json_object_get(json_object_get(info, "format-specific"), "data");
+    const char *data_file = json_get_text(data, "data-file", NULL);
+    if (data_file && !check_reference(path, data_file, folder, error))
+        return false;
+    size_t i;
+    json_t *extent;
+    json_array_foreach(json_object_get(data, "extents"), i, extent)
+    {
+        if (!check_reference(path, json_get_text(extent, "filename", ""), folder, error))
+            return false;
+    }
+    return true;
+}
+
+static bool check_format(const char *path, const char *format, GError **error)
+{
+    return g_strv_contains(accepted_formats, format) ||
+           qwd_error_fail(error, QWD_ERROR_DENIED, "The image %s has the format %s, which is not accepted here.", path,
+                          format);
+}
+
+/* Checks the images that `path` is based on; each is looked at only after its place has been checked. */
+static bool check_chain(const char *path, const json_t *info, const char *folder, GError **error)
+{
+    g_autofree char *current = g_strdup(path);
+    g_autoptr(JsonValue) described = json_deep_copy(info);
+    for (int i = 0; i < CHAIN_MAX_IMAGES; i++) {
+        if (!check_format(current, json_get_text(described, "format", "unknown"), error) ||
+            !check_parts(current, described, folder, error))
+            return false;
+        const char *backing = json_get_text(described, "backing-filename", NULL);
+        if (!backing)
+            return true;
+        g_autofree char *next = reference_path(current, backing, folder, error);
+        json_t *next_described = next ? ask_qemu_img(next, error) : NULL;
+        if (!next_described)
+            return false;
+        json_decref(described);
+        described = next_described;
+        g_free(current);
+        current = g_steal_pointer(&next);
+    }
+    return qwd_error_fail(error, QWD_ERROR_DENIED, "The image %s is based on more than %d others.", path,
+                          CHAIN_MAX_IMAGES);
+}
+
+bool image_inspect(const char *path, const char *allowed_folder, ImageInfo *info, GError **error)
+{
+    struct stat st;
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+        return qwd_error_fail(error, QWD_ERROR_NOT_FOUND,
+                              "The image %s is not there. Its administrator can put it there.", path);
+    g_autoptr(JsonValue) described = ask_qemu_img(path, error);
+    if (!described || !check_chain(path, described, allowed_folder, error))
+        return false;
+    info->format = g_strdup(json_get_text(described, "format", ""));
+    info->size_bytes = json_get_integer(described, "virtual-size", 0);
+    info->is_iso = g_str_equal(info->format, "raw") && has_iso_identifier(path);
+    return true;
+}
+
+static bool run_create(const char *const *argv, GError **error)
+{
+    g_auto(ProcessResult) result = {0};
+    return process_run_checked(argv, QEMU_IMG_DEADLINE_MS, &result, error);
+}
+
+bool image_create_overlay(const char *master, const char *format, const char *overlay, GError **error)
+{
+    if (g_file_test(overlay, G_FILE_TEST_EXISTS))
+        return qwd_error_fail(error, QWD_ERROR_CONFLICT, "%s exists already.", overlay);
+    const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-b", master, "-F", format, overlay, NULL};
+    return run_create(argv, error);
+}
+
+bool image_create_empty(const char *path, gint64 size_mib, GError **error)
+{
+    g_autofree char *size = g_strdup_printf("%" G_GINT64_FORMAT "M", size_mib);
+    const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", path, size, NULL};
+    return run_create(argv, error);
+}

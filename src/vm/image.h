@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * Disk images. What an image is, qemu-img says, never its name; and it may refer to no file outside its folder. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+typedef struct {
+    char *format;      /* QEMU block driver: "qcow2", "raw", "vdi", "vmdk", "vpc", "vhdx", "qed" */
+    bool is_iso;       /* a raw image with an ISO 9660 file system: started from a CD drive */
+    gint64 size_bytes; /* as the guest sees it */
+} ImageInfo;
+
+void image_info_clear(ImageInfo *info);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImageInfo, image_info_clear)
+
+/* Looks at an image and all it is based on. QWD_ERROR_NOT_FOUND, QWD_ERROR_DENIED for a format that is not
+ * accepted or a reference out of the folder `allowed_folder`. */
+bool image_inspect(const char *path, const char *allowed_folder, ImageInfo *info, GError **error);
+
+/* A throw-away qcow2 over a master, which stays untouched. Fails when `overlay` exists. */
+bool image_create_overlay(const char *master, const char *format, const char *overlay, GError **error);
+
+/* An empty qcow2; it takes room only as it fills. */
+bool image_create_empty(const char *path, gint64 size_mib, GError **error);

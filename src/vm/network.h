@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * The guest's network. passt(1) translates between the guest and ordinary sockets of an unprivileged process,
+ * one for each session: the guest reaches what this host reaches, but neither the host itself nor another session. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "base/process.h"
+
+typedef enum {
+    NETWORK_NONE,
+    NETWORK_RESTRICTED, /* QEMU's user network with restrict=on: an address, and nothing else to reach */
+    NETWORK_PASST,
+} NetworkMode;
+
+typedef struct {
+    NetworkMode mode;
+    int qemu_fd;     /* NETWORK_PASST: the end for QEMU; else -1 */
+    ProcessId passt; /* ends by itself when QEMU closes its end */
+    char *note;      /* something the session's user should know; NULL nothing */
+} Network;
+
+/* Opens the network that `wish` ("auto", "passt", "restricted", "none") names. With "auto" a passt that is
+ * missing or does not start becomes NETWORK_RESTRICTED with a note; with "passt" it is an error. */
+bool network_open(const char *wish, const char *run_folder, Network *network, GError **error);
+
+/* Closes our end and sees to it that passt is gone. */
+void network_close(Network *network);

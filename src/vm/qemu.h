@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * QEMU's command line, from a plan: pure, pinned by golden files (tests/fixtures/argv). Text of users does
+ * not occur in it. Options that take JSON get JSON; the others have their commas doubled. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "vm/accelerator.h"
+#include "vm/network.h"
+
+typedef struct {
+    const char *id; /* of the session: QEMU's -name, and its MAC address */
+    const char *program;
+    const char *arch, *firmware, *disk, *display, *os;
+    gint64 cpus, memory_mib;
+    bool clipboard;
+    const Accelerator *accelerator;
+    NetworkMode network;
+
+    const char *disk_path;                     /* the writable disk, */
+    const char *disk_format;                   /* with its format */
+    bool disk_is_master;                       /* changes must reach it: no shortcut when the guest flushes */
+    const char *cdrom_path;                    /* an ISO, or NULL */
+    const char *firmware_code, *firmware_vars; /* flash of a UEFI machine, else NULL */
+    const char *run_folder;                    /* of the sockets vnc, agent and serial */
+} QemuSpec;
+
+/* Numbers of the descriptors QEMU inherits. */
+enum { QEMU_FD_QMP = 3, QEMU_FD_NETWORK = 4 };
+
+/* NULL-terminated; free with g_strfreev. */
+char **qemu_argv(const QemuSpec *spec);
+
+/* The program for an architecture: "qemu-system-x86_64". Static storage; NULL for an unknown one. */
+const char *qemu_program(const char *arch);
+
+/* Where the distribution keeps a UEFI firmware for an architecture. QWD_ERROR_UNAVAILABLE names the package. */
+bool qemu_find_uefi(const char *arch, const char **code, const char **vars, GError **error);
+
+/* QEMU's last words in plain terms, for the user of a session whose machine has ended by itself. Free with g_free. */
+char *qemu_explain(const char *stderr_text);
+
+/* `text` as the value of a "key=value,..." option: commas doubled. Free with g_free. */
+char *qemu_option_value(const char *text);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * QEMU Machine Protocol client (QEMU docs/interop/qmp-spec) over a connected socket, on the default main
+ * context: events come as callbacks, commands wait for their answer with a deadline. */
+#pragma once
+
+#include <glib.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+typedef struct Qmp Qmp;
+
+/* An event of QEMU; `data` is borrowed and may be NULL. */
+typedef void (*QmpEvent)(const char *name, const json_t *data, void *user);
+
+/* Takes the descriptor. */
+Qmp *qmp_new(int fd, QmpEvent on_event, void *user);
+void qmp_free(Qmp *qmp);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qmp, qmp_free)
+
+/* Waits for QEMU's greeting and enables commands. */
+bool qmp_negotiate(Qmp *qmp, int deadline_ms, GError **error);
+
+/* Sends a command (`arguments` is stolen, may be NULL) and waits for its answer: a new reference to what
+ * it returned. NULL: QEMU refused (QWD_ERROR_INTERNAL with its words), did not answer (QWD_ERROR_TIMEOUT),
+ * sent what is not QMP, or is gone (QWD_ERROR_UNAVAILABLE). */
+json_t *qmp_execute(Qmp *qmp, const char *command, json_t *arguments, int deadline_ms, GError **error);
