@@ -38,13 +38,13 @@ LIBS     := $(shell pkg-config --libs $(PKGS))
 # Floors 0 to 4 make one library; each face is a folder with a main().
 FLOORS   := base core vm display engine app web
 LIB_OBJ  := $(patsubst src/%.c,$(B)/%.o,$(wildcard $(FLOORS:%=src/%/*.c)))
-FACES    := cgi session ctl server docs
+FACES    := cgi session ctl server
 PROGRAM_cgi := qemu-web-desktop.cgi
 PROGRAM_session := qwd-session
 PROGRAM_ctl := qwdctl
 PROGRAM_server := qwd-server
-PROGRAM_docs := qwd-docs
 LIBS_cgi    := $(shell pkg-config --libs libqrencode)
+LIBS_ctl    := $(LIBS_cgi)
 LIBS_server := $(shell pkg-config --libs libmicrohttpd)
 PROGRAMS := $(foreach f,$(FACES),$(B)/$(PROGRAM_$(f)))
 
@@ -76,8 +76,53 @@ $(B)/tests/%: tests/unit/%.c $(B)/libqwd.a
 	@echo "  TEST $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(B)/libqwd.a $(LIBS) $(LIBS_test)
 
+# --- using it ---
+
+run:
+	scripts/install-deps build run machines
+	$(MAKE)
+	scripts/run
+
+install: all
+	install -D -m 755 $(B)/qemu-web-desktop.cgi $(DESTDIR)$(CGIDIR)/qemu-web-desktop.cgi
+	install -D -m 755 $(B)/qwd-session $(DESTDIR)$(LIBDIR)/qwd-session
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/qwdctl $(B)/qwd-server
+	install -d $(DESTDIR)$(DATADIR)/html/static
+	install -m 644 -t $(DESTDIR)$(DATADIR)/html $(wildcard html/*.html html/*.svg)
+	install -m 644 -t $(DESTDIR)$(DATADIR)/html/static $(wildcard html/static/*)
+	install -D -m 644 -t $(DESTDIR)$(SYSCONFDIR) etc/qemu-web-desktop.conf etc/machines.conf
+	install -d $(DESTDIR)$(SYSCONFDIR)/config.d
+	install -D -m 644 etc/apache2/qemu-web-desktop.conf $(DESTDIR)$(APACHEDIR)/conf-available/qemu-web-desktop.conf
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man1 etc/man/qwdctl.1 etc/man/qwd-server.1
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 etc/man/qemu-web-desktop.conf.5
+	install -D -m 644 etc/bash-completion/qwdctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/qwdctl
+
+machine-%:
+	machines/build $*
+
+# --- keeping it right ---
+
+check:
+	scripts/install-deps build run test machines
+	$(MAKE) all $(B)/tests/vnc-probe
+	$(MAKE) VARIANT=asan all unit
+	tests/run
+
+# Golden files and generated documents, to be reviewed as a diff.
+bless: docs
+	$(MAKE) VARIANT=asan unit
+	BLESS=1 tests/run unit
+docs: all
+	scripts/make-docs $(B)
+lint:
+	tests/check-source
+	$(MAKE) VARIANT=release WERROR=1 B=build/lint-gcc CC=gcc all
+	$(MAKE) VARIANT=release WERROR=1 B=build/lint-clang CC=clang all
+bench: all $(B)/tests/vnc-probe
+	tests/bench/run
+
 clean:
 	rm -rf build
 
-.PHONY: all clean unit
+.PHONY: all clean unit run install check bless docs lint bench
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

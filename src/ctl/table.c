@@ -4,12 +4,15 @@
 const Command commands[] = {
     {"start", "VM [--key=value ...]",
      "Start a machine by hand: the name of an image in dir_machines, or a path. Prints the address of its display. "
-     "Such a "
-     "session ends when its first viewer leaves.",
+     "Such a session ends when its first viewer leaves.",
      1, 1, command_start},
     {"stop", "[ID|PID|TOKEN]", "End a session, or all of them, and wait until nothing of them is left.", 0, 1,
      command_stop},
     {"status", "[--json]", "List the sessions, and what they run with.", 0, 0, command_status},
+    {"refresh", "", "Make the page with the form anew, from its template and the machines on offer.", 0, 0,
+     command_refresh},
+    {"docs", "sample|reference|attributes|man-qwdctl|man-settings|completion",
+     "Write a document that is made from the program's own tables.", 1, 1, command_docs},
     {"help", "[settings]", "Show this help, or all settings.", 0, 1, command_help},
     {"version", "", "Show the version.", 0, 0, command_version},
     {NULL},

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * qwdctl docs: the documents that are made from tables (settings, machine attributes, commands), so that they never
+ * drift from the programs. scripts/make-docs puts them in their places. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "core/machine.h"
+#include "core/settings.h"
+#include "ctl/commands.h"
+
+/* --- sample settings file --- */
+
+/* Comment lines of at most 100 characters. */
+static void print_comment(const char *text)
+{
+    g_auto(GStrv) words = g_strsplit(text, " ", -1);
+    size_t column = 0;
+    for (char **word = words; *word; word++) {
+        if (column + strlen(*word) > 98)
+            column = 0;
+        column += (size_t)printf("%s %s", column ? "" : (word == words ? "#" : "\n#"), *word);
+    }
+    printf("\n");
+}
+
+static void print_sample(void)
+{
+    printf("# Settings of qemu-web-desktop: key = value. Lines that begin with # are comments; what stands in them are "
+           "the\n"
+           "# defaults. Files config.d/*.conf beside this one are read after it. `qwdctl help settings` explains all "
+           "keys.\n");
+    for (const SettingRow *row = settings_rows(); row->key || row->chapter; row++) {
+        if (row->chapter) {
+            printf("\n# --- %s ---\n", row->chapter);
+            continue;
+        }
+        g_autofree char *allowed = settings_allowed_text(row);
+        g_autofree char *help = g_strdup_printf("%s (%s)", row->help, allowed);
+        printf("\n");
+        print_comment(help);
+        printf("#%s = %s\n", row->key, row->default_text);
+    }
+}
+
+/* --- chapters of CONFIGURE.md --- */
+
+static void print_cell(const char *text)
+{
+    for (const char *c = text; *c; c++)
+        printf(*c == '|' ? "\\%c" : "%c", *c);
+}
+
+static void print_reference(void)
+{
+    for (const SettingRow *row = settings_rows(); row->key || row->chapter; row++) {
+        if (row->chapter) {
+            printf("\n### %s\n\n| key | default | accepts | what it does |\n|---|---|---|---|\n", row->chapter);
+            continue;
+        }
+        g_autofree char *allowed = settings_allowed_text(row);
+        printf("| `%s` | %s%s%s | %s | ", row->key, *row->default_text ? "`" : "", row->default_text,
+               *row->default_text ? "`" : "", allowed);
+        print_cell(row->help);
+        printf(" |\n");
+    }
+}
+
+static void print_attributes(void)
+{
+    printf("| attribute | accepts | what it is |\n|---|---|---|\n");
+    for (const MachineAttribute *attribute = machine_attributes(); attribute->key; attribute++) {
+        g_auto(GStrv) words = g_strsplit(attribute->allowed, " ", -1);
+        g_autofree char *allowed = g_strjoinv(", ", words);
+        printf("| `%s` | %s | %s |\n", attribute->key, *allowed ? allowed : "text", attribute->help);
+    }
+}
+
+/* --- man pages --- */
+
+/* roff: a backslash is "\e", a hyphen that is typed is "\-", a line must not begin with a dot or quote. */
+static void print_roff(const char *text)
+{
+    if (*text == '.' || *text == '\'')
+        printf("\\&");
+    for (const char *c = text; *c; c++) {
+        if (*c == '\\')
+            printf("\\e");
+        else
+            printf(*c == '-' ? "\\%c" : "%c", *c);
+    }
+}
+
+static void print_title(const char *name, int section, const char *summary)
+{
+    printf(".\\\" Made by `make docs` from the tables of the program.\n.TH %s %d \"\" \"qemu-web-desktop\"\n.SH NAME\n",
+           name, section);
+    print_roff(name);
+    printf(" \\- %s\n", summary);
+}
+
+static void print_entry(const char *head, const char *text)
+{
+    printf(".TP\n.B ");
+    print_roff(head);
+    printf("\n");
+    print_roff(text);
+    printf("\n");
+}
+
+static void print_man_qwdctl(void)
+{
+    print_title("qwdctl", 1, "manage remote desktop sessions");
+    printf(".SH SYNOPSIS\n.B qwdctl\n.I COMMAND\n[\\fIARGUMENT\\fR ...] [\\-\\-config=\\fIFILE\\fR] "
+           "[\\-\\-\\fIkey\\fR=\\fIvalue\\fR "
+           "...]\n.SH DESCRIPTION\nStarts, lists and ends sessions of qemu\\-web\\-desktop. Root acts as the service "
+           "account; an "
+           "ordinary user without the service's rights has sessions of his own. Every setting of "
+           "qemu\\-web\\-desktop.conf(5) can be given as \\-\\-\\fIkey\\fR=\\fIvalue\\fR. A command may be written "
+           "with two dashes "
+           "in front.\n.SH COMMANDS\n");
+    for (const Command *command = commands; command->name; command++) {
+        g_autofree char *head = g_strdup_printf("%s %s", command->name, command->arguments);
+        print_entry(g_strchomp(head), command->help);
+    }
+    printf(".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused, 5 try again later.\n"
+           ".SH SEE ALSO\nqemu\\-web\\-desktop.conf(5), qwd\\-server(1)\n");
+}
+
+static void print_man_settings(void)
+{
+    print_title("qemu-web-desktop.conf", 5, "settings of the remote desktop service");
+    printf(".SH DESCRIPTION\nLines of the form \\fIkey\\fR = \\fIvalue\\fR; lines that begin with # or ; are comments. "
+           "Files "
+           "config.d/*.conf beside the file are read after it. Durations take s, m, h, d, w; sizes take M, G, T.\n");
+    for (const SettingRow *row = settings_rows(); row->key || row->chapter; row++) {
+        if (row->chapter) {
+            g_autofree char *upper = g_ascii_strup(row->chapter, -1);
+            printf(".SH %s\n", upper);
+            continue;
+        }
+        g_autofree char *allowed = settings_allowed_text(row);
+        g_autofree char *head = g_strdup_printf("%s = %s", row->key, row->default_text);
+        g_autofree char *text = g_strdup_printf("%s Accepts %s.", row->help, allowed);
+        print_entry(g_strchomp(head), text);
+    }
+    printf(".SH FILES\n/etc/qemu\\-web\\-desktop/qemu\\-web\\-desktop.conf\n.SH SEE ALSO\nqwdctl(1)\n");
+}
+
+/* --- completion --- */
+
+static void print_completion(void)
+{
+    printf("# bash completion for qwdctl, made by `make docs`.\n_qwdctl() {\n    local words=\"");
+    for (const Command *command = commands; command->name; command++)
+        printf("%s%s", command == commands ? "" : " ", command->name);
+    printf("\"\n    local settings=\"");
+    for (const SettingRow *row = settings_rows(); row->key || row->chapter; row++) {
+        if (row->key)
+            printf("--%s= ", row->key);
+    }
+    printf("--config=\"\n    local word=${COMP_WORDS[COMP_CWORD]}\n"
+           "    if [ \"$COMP_CWORD\" = 1 ]; then mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\"); return; "
+           "fi\n"
+           "    case $word in\n"
+           "    -*) compopt -o nospace; mapfile -t COMPREPLY < <(compgen -W \"$settings\" -- \"$word\") ;;\n"
+           "    *) mapfile -t COMPREPLY < <(compgen -f -- \"$word\") ;;\n"
+           "    esac\n}\ncomplete -F _qwdctl qwdctl\n");
+}
+
+static const struct {
+    const char *name;
+    void (*print)(void);
+} documents[] = {
+    {"sample", print_sample},         {"reference", print_reference},       {"attributes", print_attributes},
+    {"man-qwdctl", print_man_qwdctl}, {"man-settings", print_man_settings}, {"completion", print_completion},
+};
+
+bool command_docs(Arguments *arguments, GError **error)
+{
+    g_auto(GStrv) words = command_words(arguments);
+    for (size_t i = 0; i < G_N_ELEMENTS(documents); i++) {
+        if (g_str_equal(*words, documents[i].name)) {
+            documents[i].print();
+            return true;
+        }
+    }
+    return qwd_error_fail(error, QWD_ERROR_USAGE, "There is no document \"%s\". See: qwdctl help", *words);
+}

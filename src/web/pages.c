@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "web/pages.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/units.h"
+#include "core/link.h"
+#include "core/store.h"
+#include "web/qr.h"
+#include "web/response.h"
+
+/* --- pieces --- */
+
+static json_t *text_or_null(const char *text)
+{
+    return text && *text ? json_string(text) : json_null();
+}
+
+static json_t *format_time(gint64 unix_s, const char *text_format)
+{
+    g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(unix_s);
+    g_autoptr(GDateTime) local = g_date_time_to_local(utc);
+    g_autofree char *iso = g_date_time_format(utc, "%Y-%m-%dT%H:%M:%SZ");
+    g_autofree char *text = g_date_time_format(local, text_format);
+    return json_pack("{s:s, s:s}", "iso", iso, "text", text);
+}
+
+/* A time as the templates take it; null for 0. */
+static json_t *time_value(gint64 unix_s)
+{
+    return unix_s ? format_time(unix_s, "%e %b %Y %H:%M %Z") : json_null();
+}
+
+static json_t *time_of_day(gint64 unix_s)
+{
+    return unix_s ? format_time(unix_s, "%H:%M:%S") : json_null();
+}
+
+static json_t *take_text(char *text)
+{
+    json_t *value = json_string(text);
+    g_free(text);
+    return value;
+}
+
+static const char *const state_texts[SESSION_STATES] = {
+    [SESSION_QUEUED] = "Queued",     [SESSION_STARTING] = "Starting", [SESSION_RUNNING] = "Running",
+    [SESSION_STOPPING] = "Stopping", [SESSION_ENDED] = "Ended",       [SESSION_FAILED] = "Failed",
+};
+
+char *page_session_path(const PageContext *context, const char *id)
+{
+    const char *script = context->request ? request_variable(context->request, REQUEST_SCRIPT_NAME) : "";
+    return g_strdup_printf("%s?session=%s", script, id);
+}
+
+/* --- steps --- */
+
+/* The page shows four steps; a supervisor has more (session/steps.c). */
+static const struct {
+    const char *name, *text;
+    const char *covers; /* the supervisor's steps, between spaces */
+} shown_steps[] = {
+    {"queued", "Queued", " "},
+    {"disk", "Preparing the disk", " prepare accelerator disk network "},
+    {"starting", "Starting the machine", " starting display "},
+    {"ready", "Ready", " "},
+};
+
+static bool covers(size_t shown, const char *step)
+{
+    g_autofree char *word = g_strdup_printf(" %s ", step);
+    return *step && strstr(shown_steps[shown].covers, word);
+}
+
+/* The shown step that a session is at; one behind the last when it is ready. */
+static size_t current_step(const SessionRecord *session)
+{
+    if (session->state == SESSION_QUEUED)
+        return 0;
+    for (size_t i = 0; session->state == SESSION_STARTING && i < G_N_ELEMENTS(shown_steps); i++) {
+        if (covers(i, session->step))
+            return i;
+    }
+    return session->state == SESSION_STARTING ? 1 : G_N_ELEMENTS(shown_steps);
+}
+
+static gint64 step_duration_ms(const SessionRecord *session, size_t shown)
+{
+    gint64 total = 0;
+    for (guint i = 0; i < session->steps->len; i++) {
+        const SessionStep *step = session->steps->pdata[i];
+        if (covers(shown, step->name))
+            total += step->duration_ms;
+    }
+    return total;
+}
+
+static json_t *step_value(const SessionRecord *session, size_t shown, size_t current)
+{
+    bool has_duration = shown < current && strlen(shown_steps[shown].covers) > 1;
+    json_t *took = has_duration ? take_text(g_strdup_printf("%.1f s", (double)step_duration_ms(session, shown) / 1000))
+                                : json_null();
+    gint64 since = shown == current ? MAX(session->started_at, session->created_at) : 0;
+    return json_pack("{s:s, s:s, s:b, s:b, s:o, s:o}", "name", shown_steps[shown].name, "text", shown_steps[shown].text,
+                     "is_done", (int)(shown < current), "is_now", (int)(shown == current), "took", took, "since",
+                     time_of_day(since));
+}
+
+static json_t *steps_value(const SessionRecord *session)
+{
+    json_t *list = json_array();
+    size_t current = current_step(session);
+    for (size_t i = 0; i < G_N_ELEMENTS(shown_steps); i++)
+        json_array_append_new(list, step_value(session, i, current));
+    return list;
+}
+
+/* --- one session --- */
+
+static json_t *link_value(const PageContext *context, const SessionRecord *session, SessionRole role)
+{
+    g_autofree char *token = store_find_token(context->settings, session, role);
+    return token ? take_text(link_url(context->settings, context->base, token, role)) : json_null();
+}
+
+static json_t *ready_value(const PageContext *context, const SessionRecord *session)
+{
+    if (session->state != SESSION_RUNNING)
+        return json_null();
+    g_autoptr(JsonValue) url = link_value(context, session, ROLE_CONTROL);
+    if (!json_is_string(url))
+        return json_null();
+    bool oneshot = session->plan->oneshot;
+    json_t *view_url = oneshot ? json_null() : link_value(context, session, ROLE_VIEW);
+    return json_pack("{s:O, s:o, s:o?, s:b}", "url", url, "view_url", view_url, "qr",
+                     qr_values(json_string_value(url), NULL), "is_oneshot", (int)oneshot);
+}
+
+static json_t *over_value(const SessionRecord *session)
+{
+    if (session_state_is_alive(session->state))
+        return json_null();
+    bool failed = session->state == SESSION_FAILED;
+    const char *advice = failed ? "Start another session. If that fails as well, tell the administrator, with the name "
+                                  "of the machine and the time below."
+                                : NULL;
+    return json_pack("{s:b, s:s, s:o, s:o}", "is_failed", (int)failed, "reason", session->reason, "advice",
+                     text_or_null(advice), "time", time_value(session->ended_at));
+}
+
+/* What session.html and sessions.html have in common. */
+static json_t *session_value(const PageContext *context, const SessionRecord *session)
+{
+    bool alive = session_state_is_alive(session->state) && session->state != SESSION_STOPPING;
+    bool running = session->state == SESSION_RUNNING;
+    bool may_stop = alive && policy_allows(context->settings, context->who, ACTION_STOP, session, NULL);
+    bool may_extend = running && policy_allows(context->settings, context->who, ACTION_EXTEND, session, NULL);
+    json_t *value = json_object();
+    json_object_set_new(value, "id", json_string(session->id));
+    json_object_set_new(value, "page", take_text(page_session_path(context, session->id)));
+    json_object_set_new(value, "owner", json_string(session->owner));
+    json_object_set_new(value, "machine", json_string(session->plan->machine));
+    json_object_set_new(value, "cpus", json_integer(session->plan->cpus));
+    json_object_set_new(value, "memory", take_text(units_format_size(session->plan->memory_mib)));
+    json_object_set_new(value, "gpu", json_null());
+    json_object_set_new(value, "state", json_string(session_state_name(session->state)));
+    json_object_set_new(value, "state_text", json_string(state_texts[session->state]));
+    json_object_set_new(value, "end", alive ? time_value(session->ends_at) : json_null());
+    json_object_set_new(value, "may_stop", json_boolean(may_stop));
+    json_object_set_new(value, "may_extend", json_boolean(may_extend));
+    json_object_set_new(value, "extension", may_extend ? json_string("1 day") : json_null());
+    return value;
+}
+
+json_t *page_session(const PageContext *context, const SessionRecord *session)
+{
+    bool waiting = session->state == SESSION_QUEUED || session->state == SESSION_STARTING;
+    json_t *value = session_value(context, session);
+    json_object_set_new(value, "note", text_or_null(session->note));
+    json_object_set_new(value, "created", time_value(session->created_at));
+    json_object_set_new(value, "steps", steps_value(session));
+    json_object_set_new(value, "is_waiting", json_boolean(waiting));
+    json_object_set_new(value, "is_stopping", json_boolean(session->state == SESSION_STOPPING));
+    json_object_set_new(value, "ready", ready_value(context, session));
+    json_object_set_new(value, "over", over_value(session));
+    json_t *values = response_page_values(context->request, context->settings, session->plan->machine);
+    json_object_set_new(values, "session", value);
+    if (waiting || session->state == SESSION_STOPPING)
+        json_object_set_new(values, "refresh", json_integer(1));
+    return values;
+}
+
+/* --- many sessions --- */
+
+static json_t *row_value(const PageContext *context, const SessionRecord *session)
+{
+    gint64 left_s = session->ends_at - session_now();
+    bool running = session->state == SESSION_RUNNING;
+    json_t *value = session_value(context, session);
+    json_object_set_new(value, "left", running ? take_text(units_format_duration(MAX(left_s, 0))) : json_null());
+    json_object_set_new(value, "url", running ? link_value(context, session, ROLE_CONTROL) : json_null());
+    return value;
+}
+
+json_t *page_sessions(const PageContext *context, const GPtrArray *sessions)
+{
+    json_t *list = json_array();
+    for (guint i = 0; i < sessions->len; i++)
+        json_array_append_new(list, row_value(context, sessions->pdata[i]));
+    json_t *values = response_page_values(context->request, context->settings,
+                                          context->who->is_admin ? "Sessions" : "Your sessions");
+    json_object_set_new(values, "notice", json_null());
+    json_object_set_new(values, "all", json_boolean(context->who->is_admin));
+    json_object_set_new(values, "may_purge", json_boolean(context->who->is_admin));
+    json_object_set_new(values, "sessions", list);
+    return values;
+}
+
+static json_t *monitor_row(const SessionRecord *session)
+{
+    ProcessId qemu = session_process(session, "qemu");
+    bool running = process_is_alive(qemu);
+    gint64 left_s = session->ends_at - session_now();
+    json_t *value = json_object();
+    json_object_set_new(value, "pid", running ? json_integer(qemu.pid) : json_null());
+    json_object_set_new(value, "cpu_percent",
+                        running ? take_text(g_strdup_printf("%.1f", process_cpu_load(qemu) * 100)) : json_null());
+    json_object_set_new(value, "user", json_string(session->owner));
+    json_object_set_new(value, "cpus", json_integer(session->plan->cpus));
+    json_object_set_new(value, "memory_gb",
+                        take_text(g_strdup_printf("%.1f", (double)session->plan->memory_mib / 1024)));
+    json_object_set_new(value, "gpu", json_null());
+    json_object_set_new(value, "name", take_text(g_strdup_printf("%s %s", session->id, session->plan->machine)));
+    json_object_set_new(value, "state", json_string(session_state_name(session->state)));
+    json_object_set_new(value, "state_text", json_string(state_texts[session->state]));
+    json_object_set_new(value, "left", take_text(units_format_duration(MAX(left_s, 0))));
+    return value;
+}
+
+static json_t *totals_value(const GPtrArray *sessions)
+{
+    gint64 cpus = 0, memory_mib = 0;
+    for (guint i = 0; i < sessions->len; i++) {
+        const SessionRecord *session = sessions->pdata[i];
+        cpus += session->plan->cpus;
+        memory_mib += session->plan->memory_mib;
+    }
+    return json_pack("{s:i, s:I, s:o}", "sessions", (int)sessions->len, "cpus", (json_int_t)cpus, "memory",
+                     take_text(units_format_size(memory_mib)));
+}
+
+static char *load_text(void)
+{
+    double load = 0;
+    g_auto(Host) host = {0};
+    host_read(&host);
+    getloadavg(&load, 1);
+    return g_strdup_printf("%.1f of %d cores", load, host.cpus);
+}
+
+json_t *page_monitor(const PageContext *context, const GPtrArray *sessions)
+{
+    (void)context;
+    json_t *list = json_array();
+    for (guint i = 0; i < sessions->len; i++)
+        json_array_append_new(list, monitor_row(sessions->pdata[i]));
+    json_t *values = json_object();
+    json_object_set_new(values, "title", json_string("Sessions"));
+    json_object_set_new(values, "standalone", json_true());
+    json_object_set_new(values, "static", json_string(""));
+    json_object_set_new(values, "host", json_string(g_get_host_name()));
+    json_object_set_new(values, "time", time_value(session_now()));
+    json_object_set_new(values, "load", take_text(load_text()));
+    json_object_set_new(values, "totals", totals_value(sessions));
+    json_object_set_new(values, "sessions", list);
+    return values;
+}
+
+/* --- the form --- */
+
+static const char *machine_title(const Machine *machine)
+{
+    return *machine->description ? machine->description : machine->name;
+}
+
+static json_t *machines_value(const Settings *settings, const GPtrArray *machines)
+{
+    json_t *list = json_array();
+    for (guint i = 0; i < machines->len; i++) {
+        const Machine *machine = machines->pdata[i];
+        bool proposed = g_str_equal(machine->name, settings->machine);
+        if (machine_is_present(machine))
+            json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b}", "file", machine->name, "title",
+                                                  machine_title(machine), "description", machine->name, "checked",
+                                                  (int)proposed));
+    }
+    json_t *first = json_array_get(list, 0);
+    size_t i;
+    json_t *machine;
+    bool any = false;
+    json_array_foreach(list, i, machine) any = any || json_is_true(json_object_get(machine, "checked"));
+    if (first && !any)
+        json_object_set_new(first, "checked", json_true());
+    return list;
+}
+
+typedef gint64 (*ChoiceValue)(const char *text);
+typedef char *(*ChoiceText)(gint64 value);
+
+static gint64 cores_of(const char *text)
+{
+    gint64 value;
+    return units_parse_integer(text, 1, 256, &value) ? value : 0;
+}
+
+static gint64 size_of(const char *text)
+{
+    gint64 value;
+    return units_parse_size(text, &value) ? value : 0;
+}
+
+static gint64 duration_of(const char *text)
+{
+    gint64 value;
+    return units_parse_duration(text, &value) ? value : 0;
+}
+
+static char *cores_text(gint64 value)
+{
+    return g_strdup_printf("%d core%s", (int)value, value == 1 ? "" : "s");
+}
+
+/* A kind of choice on the form: what the settings offer, at most what there is, with the default selected. */
+typedef struct {
+    char **offered;
+    gint64 most, selected;
+    ChoiceValue value;
+    ChoiceText text;
+} Choice;
+
+/* The largest offered value that does not exceed the default is selected. */
+static gint64 selected_of(const Choice *choice)
+{
+    gint64 best = 0;
+    for (char **word = choice->offered; *word; word++) {
+        gint64 value = choice->value(*word);
+        if (value <= choice->most && (best == 0 || (value <= choice->selected && value > best)))
+            best = value;
+    }
+    return best;
+}
+
+static json_t *choice_value(const Choice *choice)
+{
+    json_t *list = json_array();
+    gint64 selected = selected_of(choice);
+    for (char **word = choice->offered; *word; word++) {
+        gint64 value = choice->value(*word);
+        if (value > 0 && value <= choice->most)
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:o, s:b}", "value", *word, "text", take_text(choice->text(value)),
+                                            "selected", (int)(value == selected)));
+    }
+    return list;
+}
+
+static void add_choices(json_t *values, const Settings *settings)
+{
+    g_auto(Host) host = {0};
+    host_read(&host);
+    Choice cpus = {settings->form_cpu, host.cpus, settings->snapshot_alloc_cpu, cores_of, cores_text};
+    Choice memories = {settings->form_memory, host.memory_mib, settings->snapshot_alloc_mem, size_of,
+                       units_format_size};
+    Choice lifetimes = {settings->form_lifetime, settings->snapshot_lifetime, 86400, duration_of,
+                        units_format_duration};
+    json_object_set_new(values, "cpus", choice_value(&cpus));
+    json_object_set_new(values, "memories", choice_value(&memories));
+    json_object_set_new(values, "lifetimes", choice_value(&lifetimes));
+}
+
+static json_t *landing_notice(const Settings *settings)
+{
+    if (!policy_is_local_only(settings))
+        return json_null();
+    return json_pack("{s:s, s:s}", "kind", "info", "text",
+                     "No way to log in is configured, so this service answers only browsers on its own machine.");
+}
+
+json_t *page_landing(const PageContext *context, const GPtrArray *machines)
+{
+    json_t *values = response_page_values(context->request, context->settings, "Create a session");
+    json_t *list = machines_value(context->settings, machines);
+    json_object_set_new(values, "notice", landing_notice(context->settings));
+    json_object_set_new(values, "login", json_false());
+    json_object_set_new(values, "name", json_string(""));
+    json_object_set_new(values, "has_machines", json_boolean(json_array_size(list) > 0));
+    json_object_set_new(values, "machines", list);
+    json_object_set_new(values, "gpu", json_false());
+    json_object_set_new(values, "oneshot", json_true());
+    add_choices(values, context->settings);
+    return values;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * The values of the pages' templates, from records: what each takes stands at the top of its template in html/.
+ * A page function is tested without HTML, a template without a server. */
+#pragma once
+
+#include <jansson.h>
+
+#include "core/machine.h"
+#include "core/policy.h"
+#include "core/session.h"
+#include "web/request.h"
+
+/* What every page function needs to know. */
+typedef struct {
+    const Settings *settings;
+    const Request *request; /* NULL: the page is made by a command */
+    const char *base;       /* "scheme://host[:port]" for links that leave the page */
+    const Identity *who;
+} PageContext;
+
+/* session.html, and the JSON state of a session. New reference. */
+json_t *page_session(const PageContext *context, const SessionRecord *session);
+
+/* sessions.html; `notice` may be NULL. */
+json_t *page_sessions(const PageContext *context, const GPtrArray *sessions);
+
+/* landing.html */
+json_t *page_landing(const PageContext *context, const GPtrArray *machines);
+
+/* monitor.html, as a file of its own. */
+json_t *page_monitor(const PageContext *context, const GPtrArray *sessions);
+
+/* URL path of a session's page. Free with g_free. */
+char *page_session_path(const PageContext *context, const char *id);
