@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "web/form.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/token.h"
+#include "base/units.h"
+
+#define ALNUM "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+#define NAME_LETTERS ALNUM "_.@:- " /* what the original accepts in every field but the password */
+
+#define USER_MAX_BYTES 256
+#define FILE_NAME_MAX_BYTES 255 /* NAME_MAX */
+#define PASSWORD_MAX_BYTES 1024
+#define CPUS_MAX 256
+#define MEMORY_MIN_MIB 32
+#define MEMORY_MAX_MIB (4 * 1024 * 1024) /* as snapshot_alloc_mem in settings.def */
+#define LIFETIME_MIN_S 60
+#define LIFETIME_MAX_S (365 * 86400) /* as snapshot_lifetime there */
+
+/* --- validators: whether a text is accepted; numbers give their value --- */
+
+static bool is_name(const char *text, size_t max_bytes)
+{
+    size_t length = strlen(text);
+    return length > 0 && length <= max_bytes && strspn(text, NAME_LETTERS) == length && *text != '-' && *text != ' ' &&
+           text[length - 1] != ' ';
+}
+
+static bool check_name(const char *text, G_GNUC_UNUSED gint64 *value)
+{
+    return is_name(text, USER_MAX_BYTES);
+}
+
+static bool check_file_name(const char *text, G_GNUC_UNUSED gint64 *value)
+{
+    return is_name(text, FILE_NAME_MAX_BYTES) && *text != '.' && !strstr(text, "..");
+}
+
+static bool check_password(const char *text, G_GNUC_UNUSED gint64 *value)
+{
+    return strlen(text) <= PASSWORD_MAX_BYTES;
+}
+
+static bool check_token(const char *text, G_GNUC_UNUSED gint64 *value)
+{
+    return token_is_well_formed(text);
+}
+
+static bool check_cpus(const char *text, gint64 *value)
+{
+    return units_parse_integer(text, 1, CPUS_MAX, value);
+}
+
+static bool check_memory(const char *text, gint64 *value)
+{
+    return units_parse_size(text, value) && *value >= MEMORY_MIN_MIB && *value <= MEMORY_MAX_MIB;
+}
+
+static bool check_lifetime(const char *text, gint64 *value)
+{
+    return units_parse_duration(text, value) && *value >= LIFETIME_MIN_S && *value <= LIFETIME_MAX_S;
+}
+
+/* --- the fields --- */
+
+typedef enum {
+    FORM_FIELD_USER,
+    FORM_FIELD_PASSWORD,
+    FORM_FIELD_CREATE,
+    FORM_FIELD_MANAGE,
+    FORM_FIELD_MACHINE,
+    FORM_FIELD_CPU,
+    FORM_FIELD_MEMORY,
+    FORM_FIELD_LIFETIME,
+    FORM_FIELD_GPU,
+    FORM_FIELD_ONESHOT,
+    FORM_FIELD_STOP,
+    FORM_FIELD_EXTEND,
+    FORM_FIELD_PURGE,
+    FORM_FIELD_FALLBACK,
+    FORM_FIELD_SESSION,
+    FORM_FIELD_CONFIRM,
+    FORM_FIELD_COUNT
+} FormField;
+
+typedef struct {
+    const char *name;
+    bool (*check)(const char *text, gint64 *value); /* NULL: a switch, its presence counts */
+    const char *allowed;                            /* continues "write" */
+} FormRow;
+
+static const char some_name[] = "1 to 256 letters, digits and characters _ . @ : - and space, not beginning with -";
+static const char session_id[] = "the 32 digits of a session, as its page gives them";
+
+static const FormRow rows[FORM_FIELD_COUNT] = {
+    [FORM_FIELD_USER] = {"user", check_name, some_name},
+    [FORM_FIELD_PASSWORD] = {"password", check_password, "at most 1024 bytes"},
+    [FORM_FIELD_CREATE] = {"create", NULL, NULL},
+    [FORM_FIELD_MANAGE] = {"manage", NULL, NULL},
+    [FORM_FIELD_MACHINE] = {"machine", check_file_name, "the file name of one of the machines on offer"},
+    [FORM_FIELD_CPU] = {"cpu", check_cpus, "a whole number from 1 to 256"},
+    [FORM_FIELD_MEMORY] = {"memory", check_memory, "a size from 32M to 4T, such as 4 or 4G (GB) or 512M (MB)"},
+    [FORM_FIELD_LIFETIME] = {"snapshot_lifetime", check_lifetime,
+                             "a duration from 60 seconds to 365 days, such as 3600, 8h or 4d"},
+    [FORM_FIELD_GPU] = {"gpu", NULL, NULL},
+    [FORM_FIELD_ONESHOT] = {"oneshot", NULL, NULL},
+    [FORM_FIELD_STOP] = {"session_stop", check_token, session_id},
+    [FORM_FIELD_EXTEND] = {"session_extend", check_token, session_id},
+    [FORM_FIELD_PURGE] = {"service_purge", check_name, some_name},
+    [FORM_FIELD_FALLBACK] = {"fallback_servers", check_name, some_name},
+    [FORM_FIELD_SESSION] = {"session", check_token, session_id},
+    [FORM_FIELD_CONFIRM] = {"confirm", NULL, NULL},
+};
+
+static const char *find(const Request *request, FormField field)
+{
+    const char *name = rows[field].name;
+    return request_method(request) == METHOD_POST ? request_field(request, name) : request_query_field(request, name);
+}
+
+static bool is_present(const Request *request, FormField field)
+{
+    return find(request, field) != NULL;
+}
+
+/* Checks a field; *text is "" and *value 0 when it is absent or empty. */
+static bool read_field(const Request *request, FormField field, const char **text, gint64 *value, GError **error)
+{
+    const FormRow *row = &rows[field];
+    const char *given = find(request, field);
+    *text = "";
+    *value = 0;
+    if (!given || !*given)
+        return true;
+    if (!row->check(given, value))
+        return qwd_error_fail(error, QWD_ERROR_USAGE, "%s: write %s.", row->name, row->allowed);
+    *text = given;
+    return true;
+}
+
+static bool read_text(const Request *request, FormField field, const char **text, GError **error)
+{
+    gint64 value;
+    return read_field(request, field, text, &value, error);
+}
+
+static bool read_number(const Request *request, FormField field, gint64 *value, GError **error)
+{
+    const char *text;
+    return read_field(request, field, &text, value, error);
+}
+
+/* --- forms --- */
+
+bool form_read_action(const Request *request, FormAction *action, GError **error)
+{
+    static const struct {
+        FormField field;
+        FormAction action;
+    } askers[] = {
+        {FORM_FIELD_CREATE, FORM_CREATE}, {FORM_FIELD_MANAGE, FORM_MANAGE}, {FORM_FIELD_STOP, FORM_STOP},
+        {FORM_FIELD_EXTEND, FORM_EXTEND}, {FORM_FIELD_PURGE, FORM_PURGE},
+    };
+    const char *first = NULL;
+    bool machine_alone = request_method(request) == METHOD_POST && is_present(request, FORM_FIELD_MACHINE);
+    *action = machine_alone ? FORM_CREATE : FORM_NOTHING;
+    for (size_t i = 0; i < G_N_ELEMENTS(askers); i++) {
+        if (!is_present(request, askers[i].field))
+            continue;
+        const char *name = rows[askers[i].field].name;
+        if (first)
+            return qwd_error_fail(error, QWD_ERROR_USAGE, "%s and %s: ask for one thing at a time.", first, name);
+        first = name;
+        *action = askers[i].action;
+    }
+    return true;
+}
+
+bool form_read_login(const Request *request, LoginForm *form, GError **error)
+{
+    *form = (LoginForm){.user = ""};
+    return read_text(request, FORM_FIELD_USER, &form->user, error) &&
+           read_text(request, FORM_FIELD_PASSWORD, &form->password, error);
+}
+
+bool form_read_create(const Request *request, CreateForm *form, GError **error)
+{
+    *form =
+        (CreateForm){.gpu = is_present(request, FORM_FIELD_GPU), .oneshot = is_present(request, FORM_FIELD_ONESHOT)};
+    return read_text(request, FORM_FIELD_MACHINE, &form->machine, error) &&
+           read_number(request, FORM_FIELD_CPU, &form->cpus, error) &&
+           read_number(request, FORM_FIELD_MEMORY, &form->memory_mib, error) &&
+           read_number(request, FORM_FIELD_LIFETIME, &form->lifetime_s, error) &&
+           read_text(request, FORM_FIELD_FALLBACK, &form->fallback_servers, error);
+}
+
+bool form_read_session(const Request *request, SessionForm *form, GError **error)
+{
+    static const FormField askers[] = {FORM_FIELD_STOP, FORM_FIELD_EXTEND, FORM_FIELD_SESSION};
+    *form = (SessionForm){.session = "", .confirm = is_present(request, FORM_FIELD_CONFIRM)};
+    for (size_t i = 0; i < G_N_ELEMENTS(askers) && !*form->session; i++) {
+        if (!read_text(request, askers[i], &form->session, error))
+            return false;
+    }
+    return read_text(request, FORM_FIELD_PURGE, &form->purge, error);
+}

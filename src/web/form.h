@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * What a request asks for. The fields and what each accepts are one table (form.c); the names are those of the
+ * original service. Fields come from the body of a POST, from the query otherwise. Fields that are not in the
+ * table are ignored, for old clients; an empty field counts as absent, except for switches, whose presence counts.
+ *
+ * Every refusal is QWD_ERROR_USAGE with "FIELD: write WHAT IS ALLOWED." and repeats nothing of what was sent. Texts
+ * are borrowed from the request and end with it. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "web/request.h"
+
+typedef enum {
+    FORM_NOTHING, /* none of the fields below: show the page that the URL names */
+    FORM_CREATE,  /* create; or a POST with a machine and none of the others, for scripts */
+    FORM_MANAGE,
+    FORM_STOP,
+    FORM_EXTEND,
+    FORM_PURGE,
+} FormAction;
+
+/* Which action a request asks for; refuses two at once. */
+bool form_read_action(const Request *request, FormAction *action, GError **error);
+
+typedef struct {
+    const char *user;     /* "" when absent */
+    const char *password; /* "" when absent; any characters but control characters, at most 1024 bytes */
+} LoginForm;
+
+bool form_read_login(const Request *request, LoginForm *form, GError **error);
+
+typedef struct {
+    const char *machine; /* a plain file name; "" : the service's choice */
+    gint64 cpus;         /* 1..256; 0: the service's choice, as below */
+    gint64 memory_mib;   /* >= 32 */
+    gint64 lifetime_s;   /* >= 60 */
+    bool gpu;
+    bool oneshot;
+    const char *fallback_servers; /* "" when absent. Not to be contacted unless configuration names them, too. */
+} CreateForm;
+
+bool form_read_create(const Request *request, CreateForm *form, GError **error);
+
+typedef struct {
+    const char *session; /* token of session_stop, session_extend or session, in this order; "" when absent */
+    const char *purge;   /* value of service_purge; "" when absent */
+    bool confirm;
+} SessionForm;
+
+bool form_read_session(const Request *request, SessionForm *form, GError **error);

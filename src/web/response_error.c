@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * Answers that tell of an error, and the values that all pages share. */
+#include "web/response.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/json.h"
+
+#define RETRY_AFTER_S "10"
+
+/* What visitors read of each kind of error. */
+typedef struct {
+    const char *heading;
+    const char *message; /* in place of the error's own, which is for the log alone; NULL: the error's own */
+    const char *advice;
+} ErrorWords;
+
+static const ErrorWords words_by_kind[QWD_ERROR_KINDS] = {
+    [QWD_ERROR_USAGE] = {"This cannot be read", NULL, "Go back, change the entry and send the form again."},
+    [QWD_ERROR_CONFIG] = {"The service is not set up", "A setting of the service is wrong; its log says which.",
+                          "Tell the administrator of this service."},
+    [QWD_ERROR_LOGIN] = {"Who are you?", NULL, "Check user name and password and try again."},
+    [QWD_ERROR_DENIED] = {"This is not allowed", NULL,
+                          "If it should be, ask the administrator of this service to allow it."},
+    [QWD_ERROR_NOT_FOUND] = {"Not found", NULL,
+                             "The session may be over, or the address incomplete. Manage sessions lists what runs."},
+    [QWD_ERROR_METHOD] = {"The address does not work this way", NULL, "Begin at the start page."},
+    [QWD_ERROR_CONFLICT] = {"This does not fit together", NULL, "See what runs under Manage sessions, then try again."},
+    [QWD_ERROR_TOO_LARGE] = {"The request is too long", NULL, "Go back and send less."},
+    [QWD_ERROR_MEDIA_TYPE] = {"The request has another format", NULL, "Use the form of the start page."},
+    [QWD_ERROR_LIMIT] = {"There is no room right now", NULL,
+                         "Stop a session that you no longer need, ask for fewer cores or less memory, or try again "
+                         "later."},
+    [QWD_ERROR_UNAVAILABLE] = {"A part of the service is out of order", NULL,
+                               "Try again in a minute. If it stays so, tell the administrator of this service."},
+    [QWD_ERROR_TIMEOUT] = {"This takes too long", NULL,
+                           "Try again in a minute. If it stays so, tell the administrator of this service."},
+    [QWD_ERROR_CANCELLED] = {"Stopped half-way", NULL,
+                             "Somebody has asked for the end meanwhile. Start again if you wish."},
+    [QWD_ERROR_INTERNAL] = {"Something went wrong", "The service has made a mistake; its log says more.",
+                            "Try again. If it happens again, tell the administrator of this service when it was."},
+};
+
+static const ErrorWords *words_of(const GError *error)
+{
+    bool is_ours = error->domain == QWD_ERROR && error->code >= 0 && error->code < QWD_ERROR_KINDS;
+    return &words_by_kind[is_ours ? error->code : QWD_ERROR_INTERNAL];
+}
+
+static const char *message_of(const GError *error)
+{
+    const char *general = words_of(error)->message;
+    return general ? general : error->message;
+}
+
+json_t *response_page_values(const Request *request, const Settings *settings, const char *title)
+{
+    const char *home = settings->service_page;
+    g_autofree char *files = g_strdup_printf("%s%sstatic", home, g_str_has_suffix(home, "/") ? "" : "/");
+    return json_pack("{s:s, s:s, s:s, s:s, s:n, s:n, s:n}", "title", title, "static", files, "home", home, "script",
+                     request_variable(request, REQUEST_SCRIPT_NAME), "user", "csrf", "refresh");
+}
+
+static Response *error_json(const GError *error)
+{
+    const QwdErrorTraits *traits = qwd_error_traits(error);
+    g_autofree char *message = g_utf8_make_valid(message_of(error), -1);
+    g_autoptr(JsonValue) object = json_pack("{s:{s:s, s:i, s:s, s:s}}", "error", "kind", traits->name, "status",
+                                            traits->http_status, "message", message, "advice", words_of(error)->advice);
+    return response_json(traits->http_status, object);
+}
+
+static Response *error_page(const Request *request, const Settings *settings, const GError *error)
+{
+    const ErrorWords *words = words_of(error);
+    g_autofree char *message = g_utf8_make_valid(message_of(error), -1);
+    g_autoptr(JsonValue) values = response_page_values(request, settings, words->heading);
+    json_object_set_new(values, "status", json_integer(qwd_error_traits(error)->http_status));
+    json_object_set_new(values, "message", json_string(message));
+    json_object_set_new(values, "advice", json_string(words->advice));
+    return response_page(settings, "error.html", values, NULL);
+}
+
+/* For the day on which not even the template of the error page works. */
+static Response *error_text(const GError *error)
+{
+    const ErrorWords *words = words_of(error);
+    g_autofree char *text = g_strdup_printf("%s.\n%s\n%s\n", words->heading, message_of(error), words->advice);
+    return response_text("text/plain", text);
+}
+
+/* What RFC 9110 wants beside a status: Allow (section 15.5.6), Retry-After (10.2.3). A method that we know was refused
+ * by a page that wants the other one. */
+static void add_status_headers(Response *response, const Request *request)
+{
+    static const char *const others[] = {
+        [METHOD_OTHER] = "GET, HEAD, POST", [METHOD_GET] = "POST", [METHOD_HEAD] = "POST", [METHOD_POST] = "GET, HEAD"};
+    if (response->status == 405)
+        response_add_header(response, "Allow", others[request_method(request)], NULL);
+    if (response->status == 429 || response->status == 503)
+        response_add_header(response, "Retry-After", RETRY_AFTER_S, NULL);
+}
+
+Response *response_error(const Request *request, const Settings *settings, const GError *error)
+{
+    Response *response = request_wants_json(request) ? error_json(error) : error_page(request, settings, error);
+    if (!response)
+        response = error_text(error);
+    response->status = qwd_error_traits(error)->http_status;
+    add_status_headers(response, request);
+    return response;
+}

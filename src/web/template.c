@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "web/template.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "web/template_parse.h"
+
+#define FILE_MAX_BYTES (256 * 1024)
+#define OUTPUT_MAX_BYTES (16 * 1024 * 1024)
+#define STEPS_MAX 1000000 /* tokens rendered; ends what would take for ever without growing */
+#define PARTIALS_MAX 8    /* in each other */
+
+/* What one call of template_render shares among its templates. */
+typedef struct {
+    const char *folder;
+    GString *text;
+    size_t steps;
+    int depth;
+} Output;
+
+/* One template being rendered. */
+typedef struct {
+    Output *output;
+    const char *file;
+    const GArray *tokens;
+} Render;
+
+/* The values that a name is looked up in, innermost first. */
+typedef struct Frame {
+    const json_t *value;
+    const struct Frame *outer;
+} Frame;
+
+/* --- escaping --- */
+
+static const char *escape_of(unsigned char c)
+{
+    switch (c) {
+    case '&':
+        return "&amp;";
+    case '<':
+        return "&lt;";
+    case '>':
+        return "&gt;";
+    case '"':
+        return "&quot;";
+    case '\'':
+        return "&#39;";
+    case '\t':
+    case '\n':
+    case '\r':
+        return NULL;
+    default:
+        return c < 0x20 || c == 0x7f ? "\xef\xbf\xbd" : NULL;
+    }
+}
+
+void template_escape(GString *out, const char *text, size_t length)
+{
+    const char *done = text;
+    for (const char *p = text; p < text + length; p++) {
+        const char *escape = escape_of((unsigned char)*p);
+        if (!escape)
+            continue;
+        g_string_append_len(out, done, p - done);
+        g_string_append(out, escape);
+        done = p + 1;
+    }
+    g_string_append_len(out, done, text + length - done);
+}
+
+/* --- values --- */
+
+static const json_t *find_member(const Frame *frame, const char *name, size_t length)
+{
+    for (; frame; frame = frame->outer) {
+        const json_t *value = json_object_getn(frame->value, name, length);
+        if (value)
+            return value;
+    }
+    return NULL;
+}
+
+/* The value of a tag's name, NULL when nobody has given it. */
+static const json_t *look_up(const Token *token, const Frame *frame)
+{
+    const char *name = token->start, *end = token->start + token->length;
+    if (*name == '.')
+        return frame->value;
+    const char *dot = memchr(name, '.', token->length);
+    const json_t *value = find_member(frame, name, (size_t)((dot ? dot : end) - name));
+    while (dot && value) {
+        name = dot + 1;
+        dot = memchr(name, '.', (size_t)(end - name));
+        value = json_object_getn(value, name, (size_t)((dot ? dot : end) - name));
+    }
+    return value;
+}
+
+/* False for null, false, "" and []: a section for them is left out. */
+static bool is_given(const json_t *value)
+{
+    switch (json_typeof(value)) {
+    case JSON_NULL:
+    case JSON_FALSE:
+        return false;
+    case JSON_STRING:
+        return json_string_length(value) > 0;
+    case JSON_ARRAY:
+        return json_array_size(value) > 0;
+    default:
+        return true;
+    }
+}
+
+static bool append_value(GString *out, const json_t *value)
+{
+    char number[G_ASCII_DTOSTR_BUF_SIZE];
+    switch (json_typeof(value)) {
+    case JSON_NULL:
+        return true;
+    case JSON_STRING:
+        template_escape(out, json_string_value(value), json_string_length(value));
+        return true;
+    case JSON_INTEGER:
+        g_string_append_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        return true;
+    case JSON_REAL:
+        g_string_append(out, g_ascii_formatd(number, sizeof number, "%.6g", json_real_value(value)));
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* --- tokens --- */
+
+static bool render_range(const Render *render, size_t from, size_t to, const Frame *frame, GError **error);
+static char *read_template(const Output *output, const char *name, GError **error);
+static bool render_file(Output *output, const char *file, const char *text, const Frame *frame, GError **error);
+
+static bool render_value(const Render *render, const Token *token, const Frame *frame, GError **error)
+{
+    const json_t *value = look_up(token, frame);
+    if (value && append_value(render->output->text, value))
+        return true;
+    return template_fail(error, render->file, token->line,
+                         value ? "\"%.*s\" is neither text nor number" : "no value is given for \"%.*s\"",
+                         (int)token->length, token->start);
+}
+
+static bool render_items(const Render *render, size_t index, const json_t *array, const Frame *outer, GError **error)
+{
+    size_t end = g_array_index(render->tokens, Token, index).partner;
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        Frame frame = {json_array_get(array, i), outer};
+        if (!render_range(render, index + 1, end, &frame, error))
+            return false;
+    }
+    return true;
+}
+
+static bool render_section(const Render *render, size_t index, const Frame *outer, GError **error)
+{
+    const Token *token = &g_array_index(render->tokens, Token, index);
+    const json_t *value = look_up(token, outer);
+    if (!value)
+        return template_fail(error, render->file, token->line, "no value is given for \"%.*s\"", (int)token->length,
+                             token->start);
+    if (is_given(value) != (token->kind == TOKEN_SECTION))
+        return true;
+    if (token->kind == TOKEN_INVERTED)
+        return render_range(render, index + 1, token->partner, outer, error);
+    if (json_is_array(value))
+        return render_items(render, index, value, outer, error);
+    Frame frame = {value, outer};
+    return render_range(render, index + 1, token->partner, json_is_true(value) ? outer : &frame, error);
+}
+
+static bool render_partial(const Render *render, const Token *token, const Frame *frame, GError **error)
+{
+    if (render->output->depth >= PARTIALS_MAX)
+        return template_fail(error, render->file, token->line, "more than %d templates in each other", PARTIALS_MAX);
+    g_autofree char *name = g_strndup(token->start, token->length);
+    g_autofree char *text = read_template(render->output, name, error);
+    if (!text) {
+        g_prefix_error(error, "%s:%d: ", render->file, token->line);
+        return false;
+    }
+    return render_file(render->output, name, text, frame, error);
+}
+
+/* Renders the token at *index and moves *index to the last token that it has dealt with. */
+static bool render_token(const Render *render, size_t *index, const Frame *frame, GError **error)
+{
+    const Token *token = &g_array_index(render->tokens, Token, *index);
+    switch (token->kind) {
+    case TOKEN_TEXT:
+        g_string_append_len(render->output->text, token->start, (gssize)token->length);
+        return true;
+    case TOKEN_VALUE:
+        return render_value(render, token, frame, error);
+    case TOKEN_PARTIAL:
+        return render_partial(render, token, frame, error);
+    case TOKEN_SECTION:
+    case TOKEN_INVERTED: {
+        size_t begin = *index;
+        *index = token->partner;
+        return render_section(render, begin, frame, error);
+    }
+    default:
+        return true;
+    }
+}
+
+static bool render_range(const Render *render, size_t from, size_t to, const Frame *frame, GError **error)
+{
+    Output *output = render->output;
+    for (size_t index = from; index < to; index++) {
+        int line = g_array_index(render->tokens, Token, index).line;
+        if (!render_token(render, &index, frame, error))
+            return false;
+        if (++output->steps > STEPS_MAX || output->text->len > OUTPUT_MAX_BYTES)
+            return template_fail(error, render->file, line, "the page gets too large");
+    }
+    return true;
+}
+
+static bool render_file(Output *output, const char *file, const char *text, const Frame *frame, GError **error)
+{
+    g_autoptr(GArray) tokens = template_parse(file, text, error);
+    if (!tokens)
+        return false;
+    Render render = {output, file, tokens};
+    output->depth++;
+    bool good = render_range(&render, 0, tokens->len, frame, error);
+    output->depth--;
+    return good;
+}
+
+/* A template that is missing is a fault of the service, so every kind of trouble becomes an internal error. */
+static char *read_template(const Output *output, const char *name, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    if (*name == '.' || strchr(name, '/')) {
+        qwd_error_fail(error, QWD_ERROR_INTERNAL, "\"%s\" is not the name of a template", name);
+        return NULL;
+    }
+    g_autofree char *path = g_build_filename(output->folder, name, NULL);
+    char *text = file_read(path, FILE_MAX_BYTES, NULL, &cause);
+    if (!text)
+        qwd_error_fail(error, QWD_ERROR_INTERNAL, "%s", cause->message);
+    return text;
+}
+
+char *template_render_text(const char *folder, const char *name, const char *text, const json_t *values, GError **error)
+{
+    g_autoptr(GString) result = g_string_new(NULL);
+    Output output = {.folder = folder, .text = result};
+    Frame frame = {values, NULL};
+    if (!render_file(&output, name, text, &frame, error))
+        return NULL;
+    return g_string_free(g_steal_pointer(&result), FALSE);
+}
+
+char *template_render(const char *folder, const char *name, const json_t *values, GError **error)
+{
+    Output place = {.folder = folder};
+    g_autofree char *text = read_template(&place, name, error);
+    return text ? template_render_text(folder, name, text, values, error) : NULL;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * Pages from templates: the part of Mustache (mustache(5)) that has no logic, over a jansson object.
+ *
+ *   {{name}} {{a.b}} {{.}}       a text or number; null gives nothing; true, false, objects and arrays are errors
+ *   {{#name}} ... {{/name}}      once for true, a text that is not empty, a number or an object; for each item of
+ *                                an array. Inside, names are looked up in the value first, then further out.
+ *   {{^name}} ... {{/name}}      when null, false, "" or []
+ *   {{> file.html}}              another template of the same folder, with the same values
+ *   {{! ... }}                   nothing
+ *
+ * Values are always escaped for HTML text and quoted attributes; there is no raw form ({{{ and {{& are errors),
+ * so a template must quote its attributes and must not put values into scripts or styles. A name that nobody
+ * has given is an error: what is optional is given as null or false. A line with nothing but section, comment or
+ * partial tags leaves no empty line behind. */
+#pragma once
+
+#include <glib.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+/* Renders `folder`/`name` (a plain file name). The text is UTF-8, at most 16 MiB; free with g_free. NULL on error,
+ * which is always QWD_ERROR_INTERNAL and names file and line. */
+char *template_render(const char *folder, const char *name, const json_t *values, GError **error);
+
+/* The same for a template that is in memory; `name` is used in messages, partials come from `folder`. */
+char *template_render_text(const char *folder, const char *name, const char *text, const json_t *values,
+                           GError **error);
+
+/* Appends `length` bytes of UTF-8 escaped for HTML text and quoted attributes (& < > " '); control characters that
+ * HTML does not allow become U+FFFD. */
+void template_escape(GString *out, const char *text, size_t length);

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "core/plan.h"
+#include "temp.h"
+
+static const Host host = {.arch = (char *)"x86_64", .cpus = 8, .memory_mib = 16384};
+
+typedef struct {
+    char *folder;
+    Settings *settings;
+    Machine *machine;
+} Fixture;
+
+static void set_up(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    f->folder = temp_folder();
+    f->settings = temp_settings(f->folder, "snapshot_lifetime=4d", NULL);
+    f->machine = machine_from_path("/machines/tiny.iso");
+}
+
+static void tear_down(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    temp_folder_remove(f->folder);
+    settings_free(f->settings);
+    machine_free(f->machine);
+}
+
+static void set(char **field, const char *text)
+{
+    g_free(*field);
+    *field = g_strdup(text);
+}
+
+static Plan *make(const Fixture *f, PlanRequest request, GError **error)
+{
+    return plan_make(f->settings, f->machine, &request, &host, error);
+}
+
+static void test_defaults(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Plan) plan = make(f, (PlanRequest){0}, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(plan->machine, ==, "tiny.iso");
+    g_assert_cmpstr(plan->image, ==, "/machines/tiny.iso");
+    g_assert_cmpstr(plan->arch, ==, "x86_64");
+    g_assert_cmpstr(plan->firmware, ==, "bios");
+    g_assert_cmpstr(plan->disk, ==, "virtio");
+    g_assert_cmpstr(plan->display, ==, "virtio-vga");
+    g_assert_cmpstr(plan->accel, ==, "auto");
+    g_assert_cmpstr(plan->network, ==, "auto");
+    g_assert_cmpint(plan->cpus, ==, 1);
+    g_assert_cmpint(plan->memory_mib, ==, 4096);
+    g_assert_cmpint(plan->disk_mib, ==, 10240);
+    g_assert_cmpint(plan->lifetime_s, ==, 4 * 86400);
+    g_assert_true(plan->clipboard && !plan->oneshot && !plan->use_master);
+}
+
+/* What the machine says goes before what the settings say. */
+static void test_machine(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    set(&f->machine->arch, "aarch64");
+    set(&f->machine->accel, "tcg");
+    set(&f->machine->firmware, "bios"); /* which aarch64 has not */
+    g_autoptr(Plan) arm = make(f, (PlanRequest){.oneshot = true}, NULL);
+    g_assert_cmpstr(arm->arch, ==, "aarch64");
+    g_assert_cmpstr(arm->firmware, ==, "uefi");
+    g_assert_cmpstr(arm->display, ==, "virtio-gpu-pci");
+    g_assert_cmpstr(arm->accel, ==, "tcg");
+    g_assert_true(arm->oneshot);
+    set(&f->machine->arch, "x86_64");
+    set(&f->machine->firmware, "uefi");
+    set(&f->machine->display, "VGA");
+    set(&f->machine->disk, "nvme");
+    set(&f->machine->os, "windows");
+    g_autoptr(Plan) other = make(f, (PlanRequest){0}, NULL);
+    g_assert_cmpstr(other->firmware, ==, "uefi");
+    g_assert_cmpstr(other->display, ==, "VGA");
+    g_assert_cmpstr(other->disk, ==, "nvme");
+    g_assert_cmpstr(other->os, ==, "windows");
+}
+
+static void test_limits(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const struct {
+        PlanRequest request;
+        const char *message; /* NULL: accepted */
+    } cases[] = {
+        {{.cpus = 8, .memory_mib = 16384, .lifetime_s = 345600}, NULL},
+        {{.cpus = 1, .memory_mib = 32, .lifetime_s = 60}, NULL},
+        {{.cpus = 9}, "cpu: this server has 8. Choose a number from 1 to 8."},
+        {{.cpus = -1}, "cpu: "},
+        {{.cpus = G_MAXINT64}, "cpu: "},
+        {{.memory_mib = 31}, "memory: this server has 16 GB. Choose a size from 32 MB to that."},
+        {{.memory_mib = 16385}, "memory: "},
+        {{.memory_mib = G_MININT64}, "memory: "},
+        {{.lifetime_s = 59}, "snapshot_lifetime: choose a life-time from 1 min to 4 d."},
+        {{.lifetime_s = 345601}, "snapshot_lifetime: "},
+        {{.lifetime_s = -60}, "snapshot_lifetime: "},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Plan) plan = make(f, cases[i].request, &error);
+        g_assert_true((plan == NULL) == (cases[i].message != NULL));
+        if (cases[i].message)
+            assert_error(error, QWD_ERROR_USAGE, cases[i].message);
+    }
+}
+
+/* The settings' defaults, as written for a large server, fit a small one too. */
+static void test_small_host(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GError) error = NULL;
+    const Host small = {.arch = (char *)"aarch64", .cpus = 1, .memory_mib = 900};
+    g_autoptr(Settings) settings = temp_settings(f->folder, "snapshot_alloc_cpu=64", NULL);
+    g_autoptr(Plan) plan = plan_make(settings, f->machine, &(PlanRequest){0}, &small, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(plan->cpus, ==, 1);
+    g_assert_cmpint(plan->memory_mib, ==, 900);
+    g_assert_cmpstr(plan->arch, ==, "aarch64");
+    g_assert_cmpstr(plan->firmware, ==, "uefi");
+}
+
+static void test_json(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(Plan) plan = make(f, (PlanRequest){.cpus = 3, .oneshot = true}, NULL);
+    g_autoptr(JsonValue) object = plan_to_json(plan);
+    g_autoptr(Plan) again = plan_from_json(object);
+    g_autoptr(JsonValue) second = plan_to_json(again);
+    g_assert_true(json_equal(object, second));
+    g_assert_cmpint(again->cpus, ==, 3);
+    g_autoptr(Plan) empty = plan_from_json(NULL);
+    g_assert_cmpstr(empty->image, ==, "");
+    static const char odd[] = "{\"cpus\":\"3\",\"image\":7,\"oneshot\":1,\"more\":[]}";
+    g_autoptr(JsonValue) types = json_object_parse(odd, strlen(odd), NULL);
+    g_autoptr(Plan) wrong = plan_from_json(types);
+    g_assert_cmpint(wrong->cpus, ==, 0);
+    g_assert_cmpstr(wrong->image, ==, "");
+    g_assert_false(wrong->oneshot);
+    plan_free(NULL);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*test)(Fixture *, gconstpointer);
+    } tests[] = {{"/plan/defaults", test_defaults},     {"/plan/machine", test_machine}, {"/plan/limits", test_limits},
+                 {"/plan/small-host", test_small_host}, {"/plan/json", test_json}};
+    g_test_init(&argc, &argv, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
+        g_test_add(tests[i].name, Fixture, NULL, set_up, tests[i].test, tear_down);
+    return g_test_run();
+}
