@@ -36,17 +36,24 @@ LDFLAGS  += -Wl,-z,relro,-z,now -Wl,--as-needed -pie $(LDFLAGS_$(VARIANT))
 LIBS     := $(shell pkg-config --libs $(PKGS))
 
 # Floors 0 to 4 make one library; each face is a folder with a main().
-FLOORS   := base core vm display engine app web
+FLOORS   := base core vm display auth engine app web
 LIB_OBJ  := $(patsubst src/%.c,$(B)/%.o,$(wildcard $(FLOORS:%=src/%/*.c)))
 FACES    := cgi session ctl server
 PROGRAM_cgi := qemu-web-desktop.cgi
 PROGRAM_session := qwd-session
 PROGRAM_ctl := qwdctl
 PROGRAM_server := qwd-server
-LIBS_cgi    := $(shell pkg-config --libs libqrencode)
+LIBS_cgi    := $(shell pkg-config --libs libqrencode liboath)
 LIBS_ctl    := $(LIBS_cgi)
 LIBS_server := $(shell pkg-config --libs libmicrohttpd)
-PROGRAMS := $(foreach f,$(FACES),$(B)/$(PROGRAM_$(f)))
+# Each file of helpers/ is a program of its own, for what needs a heavy or privileged library.
+HELPERS         := $(patsubst src/helpers/%.c,%,$(wildcard src/helpers/*.c))
+LIBS_auth-local := -lpam -lcrypt
+LIBS_auth-ldap  := $(shell pkg-config --libs ldap)
+LIBS_auth-imap  := $(shell pkg-config --libs libcurl)
+LIBS_auth-smtp  := $(LIBS_auth-imap)
+LIBS_mail       := $(LIBS_auth-imap)
+PROGRAMS := $(foreach f,$(FACES),$(B)/$(PROGRAM_$(f))) $(HELPERS:%=$(B)/qwd-%)
 
 all: $(PROGRAMS)
 
@@ -56,6 +63,10 @@ $(B)/$(PROGRAM_$(1)): $(patsubst src/%.c,$(B)/%.o,$(wildcard src/$(1)/*.c)) $(B)
 	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LIBS) $(LIBS_$(1))
 endef
 $(foreach f,$(FACES),$(eval $(call face,$(f))))
+
+$(HELPERS:%=$(B)/qwd-%): $(B)/qwd-%: $(B)/helpers/%.o $(B)/libqwd.a
+	@echo "  LINK $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(LIBS_$*)
 
 $(B)/libqwd.a: $(LIB_OBJ)
 	@rm -f $@
@@ -69,12 +80,20 @@ $(B)/%.o: src/%.c Makefile
 # Unit tests: one program for each tests/unit/test_*.c; other programs of the tests stand in tests/*.c.
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 UNIT      := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
-LIBS_test := $(shell pkg-config --libs libqrencode)
+LIBS_test := $(LIBS_cgi)
 unit: $(UNIT)
 $(B)/tests/%: tests/unit/%.c $(B)/libqwd.a
 	@mkdir -p $(@D)
 	@echo "  TEST $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(B)/libqwd.a $(LIBS) $(LIBS_test)
+
+# The tests' VNC viewer.
+PROBE_SRC := tests/vnc-probe.c tests/vnc-probe-actions.c tests/websocket-bridge.c
+$(B)/tests/vnc-probe: $(PROBE_SRC) $(wildcard tests/*.h) $(B)/libqwd.a
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Itests $$(pkg-config --cflags libvncclient libpng) $(LDFLAGS) -o $@ $(PROBE_SRC) \
+		$(B)/libqwd.a $(LIBS) $$(pkg-config --libs libvncclient libpng)
 
 # --- using it ---
 
@@ -86,6 +105,7 @@ run:
 install: all
 	install -D -m 755 $(B)/qemu-web-desktop.cgi $(DESTDIR)$(CGIDIR)/qemu-web-desktop.cgi
 	install -D -m 755 $(B)/qwd-session $(DESTDIR)$(LIBDIR)/qwd-session
+	$(if $(HELPERS),install -m 755 -t $(DESTDIR)$(LIBDIR) $(HELPERS:%=$(B)/qwd-%))
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/qwdctl $(B)/qwd-server
 	install -d $(DESTDIR)$(DATADIR)/html/static
 	install -m 644 -t $(DESTDIR)$(DATADIR)/html $(wildcard html/*.html html/*.svg)
