@@ -29,8 +29,29 @@ SessionRecord *app_stop(const Settings *settings, const Identity *who, const cha
 /* Adds a day, up to the longest life-time counted from now. QWD_ERROR_CONFLICT when that is no gain. */
 SessionRecord *app_extend(const Settings *settings, const Identity *who, const char *id, GError **error);
 
+typedef struct {
+    const char *session_id;
+    SessionRole role;
+    const char *label; /* for the owner: whom it is for */
+    gint64 lifetime_s; /* 0: as long as the session */
+} ShareRequest;
+
+/* Makes a link into a running session, and waits until it is open. QWD_ERROR_LIMIT when there are too many. */
+SessionRecord *app_share(const Settings *settings, const Identity *who, const ShareRequest *request, GError **error);
+
+/* Revokes a link: its open connections close. The owner's own is made anew. QWD_ERROR_NOT_FOUND. */
+SessionRecord *app_revoke(const Settings *settings, const Identity *who, const char *id, const char *link_id,
+                          GError **error);
+
+/* Closes the connection of one viewer; the link stays. */
+SessionRecord *app_disconnect(const Settings *settings, const Identity *who, const char *id, gint64 serial,
+                              GError **error);
+
 /* Asks all sessions to end; *count is how many. */
 bool app_purge(const Settings *settings, const Identity *who, int *count, GError **error);
+
+/* How long a session may take to end once it was asked to: its guest's grace, and some for what follows. */
+int app_end_deadline_ms(const Settings *settings);
 
 /* Waits until a session has ended (its folder is gone). QWD_ERROR_TIMEOUT after deadline_ms. */
 bool app_wait_ended(const Settings *settings, const char *id, int deadline_ms, GError **error);

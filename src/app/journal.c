@@ -26,14 +26,26 @@ static char *one_line(const char *text)
     return line;
 }
 
-void journal_session(const Settings *settings, const char *event, const SessionRecord *session, const char *text)
+static void write_line(const Settings *settings, const char *text)
 {
     g_autofree char *when = timestamp();
-    g_autofree char *what = g_strdup_printf("%s CPU=%d MEM=%" G_GINT64_FORMAT " GPU= USER=%s VM=%s NAME=%s%s%s", event,
-                                            (int)session->plan->cpus, session->plan->memory_mib, session->owner,
-                                            session->plan->machine, session->id, text ? " " : "", text ? text : "");
-    g_autofree char *body = one_line(what);
+    g_autofree char *body = one_line(text);
     g_autofree char *line = g_strdup_printf("[%s] %s\n", when, body);
     if (!file_append(settings->file_log, line, 0640, NULL))
         fputs(line, stderr);
+}
+
+void journal_session(const Settings *settings, const char *event, const SessionRecord *session, const char *text)
+{
+    g_autofree char *line = g_strdup_printf("%s CPU=%d MEM=%" G_GINT64_FORMAT " GPU= USER=%s VM=%s NAME=%s%s%s", event,
+                                            (int)session->plan->cpus, session->plan->memory_mib, session->owner,
+                                            session->plan->machine, session->id, text ? " " : "", text ? text : "");
+    write_line(settings, line);
+}
+
+void journal_audit(const Settings *settings, const AuditLine *line)
+{
+    g_autofree char *text = g_strdup_printf("%s USER=%s FROM=%s WHAT=%s%s%s", line->event, line->user, line->address,
+                                            line->what, *line->why ? " " : "", line->why);
+    write_line(settings, text);
 }

@@ -139,7 +139,8 @@ char *local_wait_address(const Settings *settings, const char *id, char **note, 
     g_autoptr(SessionRecord) session = app_wait_ready(settings, id, deadline_ms, error);
     if (!session)
         return NULL;
-    g_autofree char *token = store_find_token(settings, session, ROLE_CONTROL);
+    bool usable = session->state == SESSION_RUNNING;
+    g_autofree char *token = usable ? store_find_role_token(settings, session, ROLE_CONTROL) : NULL;
     if (!token) {
         qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "%s", session->reason);
         return NULL;

@@ -139,6 +139,11 @@ static bool wait_for(Awaited *awaited, WaitCondition condition, int deadline_ms,
     return good;
 }
 
+int app_end_deadline_ms(const Settings *settings)
+{
+    return (int)(settings->session_stop_grace + 30) * 1000;
+}
+
 bool app_wait_ended(const Settings *settings, const char *id, int deadline_ms, GError **error)
 {
     Awaited awaited = {.settings = settings, .id = id};

@@ -3,7 +3,7 @@
 
 #include <stdarg.h>
 
-G_DEFINE_QUARK(qwd - error - quark, qwd_error)
+G_DEFINE_QUARK(qwd_error, qwd_error)
 
 /* Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused, 5 try again later. */
 static const QwdErrorTraits traits_by_kind[QWD_ERROR_KINDS] = {

@@ -12,6 +12,8 @@
 #include "base/error.h"
 #include "base/fd.h"
 
+#define REMOVE_TRIES 10
+
 static bool read_exactly(int fd, char *buffer, size_t length, size_t *got, GError **error)
 {
     for (*got = 0; *got < length;) {
@@ -48,12 +50,9 @@ static int open_regular(const char *path, size_t max_bytes, size_t *size, GError
     return fd_steal(&fd);
 }
 
-char *file_read(const char *path, size_t max_bytes, size_t *length, GError **error)
+static char *read_text(int fd, const char *path, size_t size, size_t *length, GError **error)
 {
-    size_t size, got;
-    autofd int fd = open_regular(path, max_bytes, &size, error);
-    if (fd < 0)
-        return NULL;
+    size_t got;
     g_autofree char *buffer = g_malloc(size + 1);
     if (!read_exactly(fd, buffer, size, &got, error)) {
         g_prefix_error(error, "%s: ", path);
@@ -63,6 +62,24 @@ char *file_read(const char *path, size_t max_bytes, size_t *length, GError **err
     if (length)
         *length = got;
     return g_steal_pointer(&buffer);
+}
+
+char *file_read(const char *path, size_t max_bytes, size_t *length, GError **error)
+{
+    size_t size;
+    autofd int fd = open_regular(path, max_bytes, &size, error);
+    return fd < 0 ? NULL : read_text(fd, path, size, length, error);
+}
+
+char *file_read_end(const char *path, size_t max_bytes, GError **error)
+{
+    size_t size;
+    autofd int fd = open_regular(path, G_MAXSIZE, &size, error);
+    if (fd < 0)
+        return NULL;
+    if (size > max_bytes)
+        lseek(fd, (off_t)(size - max_bytes), SEEK_SET);
+    return read_text(fd, path, MIN(size, max_bytes), NULL, error);
 }
 
 bool file_write_atomic(const char *path, const char *data, size_t length, mode_t mode, FileDurability durability,
@@ -80,6 +97,7 @@ bool file_append(const char *path, const char *text, mode_t mode, GError **error
     if (fd < 0)
         return qwd_error_errno(error, errno, "Cannot open %s", path);
     ssize_t length = (ssize_t)strlen(text);
+    errno = ENOSPC; /* what a short write means */
     if (write(fd, text, (size_t)length) != length)
         return qwd_error_errno(error, errno, "Cannot write %s", path);
     return true;
@@ -143,11 +161,15 @@ static bool remove_entry(int folder_fd, const char *name, GError **error)
     autofd int fd = openat(folder_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return qwd_error_errno(error, errno, "Cannot open %s", name);
-    if (!remove_content(fd, error))
-        return false;
-    if (unlinkat(folder_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-        return qwd_error_errno(error, errno, "Cannot remove %s", name);
-    return true;
+    for (int i = 0; i < REMOVE_TRIES; i++) {
+        if (!remove_content(fd, error))
+            return false;
+        if (unlinkat(folder_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+            return true;
+        if (errno != ENOTEMPTY) /* somebody has just put something into it */
+            break;
+    }
+    return qwd_error_errno(error, errno, "Cannot remove %s", name);
 }
 
 static bool remove_content(int folder_fd, GError **error)
@@ -159,6 +181,7 @@ static bool remove_content(int folder_fd, GError **error)
         return qwd_error_errno(error, errno, "Cannot list a folder");
     }
     bool good = true;
+    rewinddir(folder); /* the copy shares its place with the descriptor */
     for (struct dirent *entry; good && (entry = readdir(folder));) {
         if (!g_str_equal(entry->d_name, ".") && !g_str_equal(entry->d_name, ".."))
             good = remove_entry(folder_fd, entry->d_name, error);

@@ -11,6 +11,9 @@
  * (QWD_ERROR_NOT_FOUND when there is none). *length may be NULL. */
 char *file_read(const char *path, size_t max_bytes, size_t *length, GError **error);
 
+/* The last max_bytes of a regular file, or all of a shorter one; otherwise the same. */
+char *file_read_end(const char *path, size_t max_bytes, GError **error);
+
 typedef enum {
     FILE_WRITE_FAST = 0,    /* atomic for readers; may be lost when the power goes */
     FILE_WRITE_DURABLE = 1, /* fsynced before it takes its name */

@@ -83,19 +83,30 @@ bool process_wait_gone(ProcessId id, int deadline_ms)
     if (fd < 0)
         return true;
     struct pollfd item = {.fd = fd, .events = POLLIN};
-    return poll(&item, 1, deadline_ms) == 1;
+    gint64 end_us = g_get_monotonic_time() + (gint64)deadline_ms * 1000;
+    int ready;
+    do { /* the end of another child interrupts poll(2) */
+        gint64 left_us = end_us - g_get_monotonic_time();
+        ready = poll(&item, 1, (int)MAX(left_us / 1000, 0));
+    } while (ready < 0 && errno == EINTR);
+    return ready == 1;
 }
 
 /* --- starting --- */
 
+typedef struct {
+    const SpawnOptions *options;
+    pid_t parent;
+} ChildSetup;
+
 /* Runs between fork and exec: only async-signal-safe calls. */
 static void prepare_child(gpointer data)
 {
-    const SpawnOptions *options = data;
-    if (options->new_session)
+    const ChildSetup *setup = data;
+    if (setup->options->new_session)
         setsid();
-    if (options->die_with_parent)
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (setup->options->die_with_parent && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != setup->parent))
+        _exit(127);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -115,10 +126,11 @@ static bool spawn(const SpawnOptions *options, GSpawnFlags flags, pid_t *pid, GE
 {
     autofd int null_fd = -1;
     g_autoptr(GError) cause = NULL;
+    ChildSetup setup = {.options = options, .parent = getpid()};
     flags |= G_SPAWN_SEARCH_PATH;
     bool good = g_spawn_async_with_pipes_and_fds(
         options->folder ? options->folder : "/", options->argv, options->environment, flags, prepare_child,
-        (gpointer)options, open_null_if_missing(options->stdin_fd, &null_fd),
+        &setup, open_null_if_missing(options->stdin_fd, &null_fd),
         open_null_if_missing(options->stdout_fd, &null_fd), open_null_if_missing(options->stderr_fd, &null_fd),
         options->pass_fds, options->as_fds, options->pass_count, pid, NULL, NULL, NULL, &cause);
     if (!good)
@@ -168,8 +180,7 @@ static gboolean on_readable(int fd, GIOCondition condition, gpointer data)
         capture->source = 0;
         return G_SOURCE_REMOVE;
     }
-    if (capture->text->len + (size_t)n <= OUTPUT_MAX_BYTES)
-        g_string_append_len(capture->text, buffer, n);
+    g_string_append_len(capture->text, buffer, (gssize)MIN((size_t)n, OUTPUT_MAX_BYTES - capture->text->len));
     return G_SOURCE_CONTINUE;
 }
 
@@ -227,7 +238,7 @@ static bool run_child(Run *run, SpawnOptions options, int deadline_ms, GError **
     fd_close_pointed(&out);
     fd_close_pointed(&err);
     guint watch = g_child_watch_add(pid, on_child_exit, run);
-    bool good = wait_until(run_is_done, run, deadline_ms, error);
+    bool good = wait_unless_cancelled(run_is_done, run, deadline_ms, error);
     if (!good) {
         g_prefix_error(error, "%s: ", options.argv[0]);
         kill_and_reap(run, pid);

@@ -54,7 +54,8 @@ typedef struct {
 void process_result_clear(ProcessResult *result);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ProcessResult, process_result_clear)
 
-/* Runs a short program to its end while serving the main context; kills it at the deadline (QWD_ERROR_TIMEOUT).
+/* Runs a short program to its end while serving the main context; kills it at the deadline (QWD_ERROR_TIMEOUT) and
+ * when waits are given up (wait_cancel).
  * A non-zero exit code is not an error here. Output descriptors in the options are ignored: both are captured. */
 bool process_run_options(SpawnOptions options, int deadline_ms, ProcessResult *result, GError **error);
 

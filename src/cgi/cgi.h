@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #pragma once
 
-#include "core/arguments.h"
-#include "web/pages.h"
-#include "web/response.h"
-
 /* Answers the one request of this CGI process on standard output. Returns the exit code. */
 int cgi_answer(int argc, char **argv);
 

@@ -11,9 +11,8 @@
 #include "base/json.h"
 #include "cgi/cgi.h"
 #include "core/store.h"
+#include "web/pages.h"
 #include "web/template.h"
-
-#define END_DEADLINE_MS 60000
 
 /* --- one machine in the foreground --- */
 
@@ -60,21 +59,23 @@ static bool stop_session(Arguments *arguments, const char *word, GError **error)
     Identity who = local_identity();
     g_autofree char *id = g_path_get_basename(word); /* the original names a session by a path */
     g_autoptr(SessionRecord) session = app_stop(arguments->settings, &who, id, error);
-    return session && app_wait_ended(arguments->settings, id, END_DEADLINE_MS, error);
+    return session && app_wait_ended(arguments->settings, id, app_end_deadline_ms(arguments->settings), error);
 }
 
 static bool purge(Arguments *arguments, const char *word, GError **error)
 {
     (void)word;
+    int count, deadline_ms = app_end_deadline_ms(arguments->settings);
     Identity who = local_identity();
     g_autoptr(GPtrArray) sessions = store_list(arguments->settings, error);
-    for (guint i = 0; sessions && i < sessions->len; i++) {
+    if (!sessions || !app_purge(arguments->settings, &who, &count, error))
+        return false;
+    for (guint i = 0; i < sessions->len; i++) {
         const SessionRecord *session = sessions->pdata[i];
-        g_autoptr(SessionRecord) stopped = app_stop(arguments->settings, &who, session->id, error);
-        if (!stopped || !app_wait_ended(arguments->settings, session->id, END_DEADLINE_MS, error))
+        if (!app_wait_ended(arguments->settings, session->id, deadline_ms, error))
             return false;
     }
-    return sessions != NULL;
+    return true;
 }
 
 static bool monitor(Arguments *arguments, const char *word, GError **error)

@@ -22,12 +22,14 @@ static char *history_path(const Settings *settings)
 /* Drops the older half, at the end of a line. */
 static bool cut_history(const char *path, GError **error)
 {
-    size_t length;
-    g_autofree char *text = file_read(path, 2 * HISTORY_MAX_BYTES, &length, NULL);
-    if (!text || length < HISTORY_MAX_BYTES)
+    struct stat st;
+    if (lstat(path, &st) < 0 || st.st_size < HISTORY_MAX_BYTES)
         return true;
-    const char *rest = strchr(text + length / 2, '\n');
-    rest = rest ? rest + 1 : text + length;
+    g_autofree char *text = file_read_end(path, HISTORY_MAX_BYTES / 2, error);
+    if (!text)
+        return false;
+    const char *newline = strchr(text, '\n');
+    const char *rest = newline ? newline + 1 : "";
     return file_write_atomic(path, rest, strlen(rest), 0600, FILE_WRITE_FAST, error);
 }
 
@@ -60,11 +62,10 @@ static SessionRecord *search(char **lines, const char *id)
 SessionRecord *store_recall(const Settings *settings, const char *id, GError **error)
 {
     g_autofree char *path = history_path(settings);
-    g_autofree char *text = token_is_well_formed(id) ? file_read(path, 2 * HISTORY_MAX_BYTES, NULL, NULL) : NULL;
+    g_autofree char *text = token_is_well_formed(id) ? file_read_end(path, HISTORY_MAX_BYTES, NULL) : NULL;
     g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
     SessionRecord *session = search(lines, id);
     if (!session)
-        qwd_error_fail(error, QWD_ERROR_NOT_FOUND,
-                       "There is no such session. It may have ended long ago; the list shows what is running.");
+        g_propagate_error(error, session_not_found());
     return session;
 }

@@ -141,9 +141,14 @@ static void convert_comments(char *text)
 
 static GKeyFile *parse_file(const char *path, GError **error)
 {
-    g_autofree char *text = file_read(path, FILE_MAX_BYTES, NULL, error);
+    size_t length;
+    g_autofree char *text = file_read(path, FILE_MAX_BYTES, &length, error);
     if (!text)
         return NULL;
+    if (!g_utf8_validate_len(text, length, NULL)) {
+        qwd_error_fail(error, QWD_ERROR_CONFIG, "%s is not UTF-8 text.", path);
+        return NULL;
+    }
     convert_comments(text);
     g_autoptr(GKeyFile) file = g_key_file_new();
     g_autoptr(GError) cause = NULL;

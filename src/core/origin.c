@@ -93,7 +93,7 @@ static bool read_authority(const char *text, Name *name)
 /* [scheme://]host[:port], as in an Origin header or in server_name. */
 static bool read_name(const char *text, Name *name)
 {
-    *name = (Name){NULL};
+    *name = (Name){0};
     const char *separator = strstr(text, "://");
     for (size_t i = 0; separator && i < G_N_ELEMENTS(schemes); i++) {
         size_t length = strlen(schemes[i].scheme);
@@ -107,7 +107,7 @@ static bool read_name(const char *text, Name *name)
 
 static bool read_host_header(const char *text, Name *name)
 {
-    *name = (Name){NULL};
+    *name = (Name){0};
     return text && read_authority(text, name);
 }
 
@@ -187,7 +187,7 @@ static bool is_own_name(const char *host)
 /* On success *entry is the configured entry, or empty when the name is this host's own. */
 static bool name_is_known(const Settings *settings, const Name *name, Name *entry)
 {
-    *entry = (Name){NULL};
+    *entry = (Name){0};
     return *settings->server_name ? find_entry(settings, name, entry) : is_own_name(name->host);
 }
 

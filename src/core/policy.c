@@ -3,24 +3,63 @@
 
 #include "base/error.h"
 
+/* Whom an action is for; who may do more may do less. */
+typedef enum { FOR_EVERYBODY, FOR_USERS, FOR_OWNERS, FOR_ADMINISTRATORS } Circle;
+
+static const Circle circles[ACTION_COUNT] = {
+    [ACTION_FORM] = FOR_EVERYBODY, [ACTION_CREATE] = FOR_USERS,         [ACTION_LIST] = FOR_USERS,
+    [ACTION_SEE] = FOR_OWNERS,     [ACTION_STOP] = FOR_OWNERS,          [ACTION_EXTEND] = FOR_OWNERS,
+    [ACTION_SHARE] = FOR_OWNERS,   [ACTION_PURGE] = FOR_ADMINISTRATORS,
+};
+
+bool policy_login_is_configured(const Settings *settings)
+{
+    return settings->check_user_with_local || settings->check_user_with_ldap || settings->check_user_with_imap ||
+           settings->check_user_with_smtp || settings->check_user_with_email || settings->check_user_with_header ||
+           *settings->check_user_custom;
+}
+
 bool policy_is_local_only(const Settings *settings)
 {
-    return !settings->service_open;
+    return !policy_login_is_configured(settings) && !settings->service_open;
+}
+
+static bool check_place(const Settings *settings, const Identity *who, GError **error)
+{
+    return !policy_is_local_only(settings) || who->is_local ||
+           qwd_error_fail(
+               error, QWD_ERROR_DENIED,
+               "No way to log in is configured, so this service answers only browsers on its own machine. Its "
+               "administrator can choose a way to log in, or set service_open = yes.");
+}
+
+static bool check_login(const Settings *settings, const Identity *who, GError **error)
+{
+    return !policy_login_is_configured(settings) || who->is_authenticated ||
+           qwd_error_fail(error, QWD_ERROR_LOGIN, "Please log in.");
+}
+
+static bool check_owner(const Settings *settings, const Identity *who, const SessionRecord *session, GError **error)
+{
+    bool may = !policy_login_is_configured(settings) || (session && g_str_equal(session->owner, who->user));
+    if (!may)
+        g_propagate_error(error, session_not_found());
+    return may;
 }
 
 bool policy_allows(const Settings *settings, const Identity *who, Action action, const SessionRecord *session,
                    GError **error)
 {
-    (void)session;
+    Circle circle = circles[action];
     if (who->is_admin)
         return true;
-    if (policy_is_local_only(settings) && !who->is_local)
-        return qwd_error_fail(
-            error, QWD_ERROR_DENIED,
-            "No way to log in is configured, so this service answers only browsers on its own machine. "
-            "Its administrator can choose a way to log in, or set service_open = yes.");
-    if (action == ACTION_PURGE)
-        return qwd_error_fail(error, QWD_ERROR_DENIED,
-                              "Only an administrator may end all sessions. On the server, use: qwdctl stop");
-    return true;
+    if (!check_place(settings, who, error))
+        return false;
+    if (circle >= FOR_USERS && !check_login(settings, who, error))
+        return false;
+    if (circle >= FOR_OWNERS && circle < FOR_ADMINISTRATORS)
+        return check_owner(settings, who, session, error);
+    return circle < FOR_ADMINISTRATORS ||
+           qwd_error_fail(error, QWD_ERROR_DENIED,
+                          "Only an administrator may end all sessions. On the server, use: qwdctl stop");
 }

@@ -5,17 +5,33 @@
 #include "core/session.h"
 #include "core/settings.h"
 
-typedef enum { ACTION_CREATE, ACTION_LIST, ACTION_SEE, ACTION_STOP, ACTION_EXTEND, ACTION_PURGE, ACTION_COUNT } Action;
+typedef enum {
+    ACTION_FORM, /* see the form */
+    ACTION_CREATE,
+    ACTION_LIST,
+    ACTION_SEE,
+    ACTION_STOP,
+    ACTION_EXTEND,
+    ACTION_SHARE, /* make and revoke links, disconnect viewers */
+    ACTION_PURGE,
+    ACTION_COUNT
+} Action;
 
 /* Who asks. */
 typedef struct {
-    const char *user;
-    bool is_admin; /* proven, never claimed */
-    bool is_local; /* the request comes from this machine */
+    const char *user;      /* "" unknown */
+    bool is_authenticated; /* the name is proven, not claimed */
+    bool is_admin;         /* proven as well */
+    bool is_local;         /* the request comes from this machine */
+    bool is_guest_by_mail; /* known by a mail address alone: sessions are one-shot */
 } Identity;
 
-/* Whether this may be done to this session (NULL for actions that concern none). QWD_ERROR_DENIED says why not.
- * As long as no way to log in is configured, the unguessable id of a session is what gives access to it. */
+/* Whether any way to log in is on. */
+bool policy_login_is_configured(const Settings *settings);
+
+/* Whether this may be done to this session (NULL for actions that concern none). Errors: QWD_ERROR_LOGIN when one has
+ * to log in first, QWD_ERROR_DENIED, and QWD_ERROR_NOT_FOUND for somebody else's session, in the words of one that does
+ * not exist. As long as no way to log in is on, the unguessable id of a session is what gives access to it. */
 bool policy_allows(const Settings *settings, const Identity *who, Action action, const SessionRecord *session,
                    GError **error);
 

@@ -6,6 +6,33 @@
 #include "base/token.h"
 #include "core/fields.h"
 
+#define LINK_FIELD(field, kind)                                                                                        \
+    {                                                                                                                  \
+#field, kind, offsetof(SessionLink, field)                                                                     \
+    }
+#define VIEWER_FIELD(field, kind)                                                                                      \
+    {                                                                                                                  \
+#field, kind, offsetof(SessionViewer, field)                                                                   \
+    }
+
+static const Field link_fields[] = {
+    LINK_FIELD(id, FIELD_TEXT),
+    LINK_FIELD(hash, FIELD_TEXT),
+    LINK_FIELD(label, FIELD_TEXT),
+    LINK_FIELD(created_at, FIELD_INTEGER),
+    LINK_FIELD(expires_at, FIELD_INTEGER),
+    LINK_FIELD(is_own, FIELD_BOOL),
+    {NULL},
+};
+
+static const Field viewer_fields[] = {
+    VIEWER_FIELD(serial, FIELD_INTEGER),
+    VIEWER_FIELD(link_id, FIELD_TEXT),
+    VIEWER_FIELD(address, FIELD_TEXT),
+    VIEWER_FIELD(since, FIELD_INTEGER),
+    {NULL},
+};
+
 static const char *const state_names[SESSION_STATES] = {
     [SESSION_QUEUED] = "queued",     [SESSION_STARTING] = "starting", [SESSION_RUNNING] = "running",
     [SESSION_STOPPING] = "stopping", [SESSION_ENDED] = "ended",       [SESSION_FAILED] = "failed",
@@ -38,7 +65,7 @@ static const Field session_fields[] = {
     INTEGER_FIELD(ended_at),
     INTEGER_FIELD(stop_requested_at),
     INTEGER_FIELD(last_input_at),
-    INTEGER_FIELD(viewers),
+    INTEGER_FIELD(disconnect_serial),
     {NULL},
 };
 
@@ -57,6 +84,12 @@ const char *session_role_name(SessionRole role)
     return role_names[role];
 }
 
+GError *session_not_found(void)
+{
+    return g_error_new_literal(QWD_ERROR, QWD_ERROR_NOT_FOUND,
+                               "There is no such session. It may have ended; the list shows what is running.");
+}
+
 gint64 session_now(void)
 {
     return g_get_real_time() / G_USEC_PER_SEC;
@@ -73,9 +106,14 @@ void session_set_text(char **field, const char *text)
 
 static void link_free(void *data)
 {
-    SessionLink *link = data;
-    g_free(link->hash);
-    g_free(link);
+    fields_clear(link_fields, data);
+    g_free(data);
+}
+
+static void viewer_free(void *data)
+{
+    fields_clear(viewer_fields, data);
+    g_free(data);
 }
 
 static void process_free(void *data)
@@ -96,6 +134,7 @@ static SessionRecord *session_empty(void)
 {
     SessionRecord *session = g_new0(SessionRecord, 1);
     session->links = g_ptr_array_new_with_free_func(link_free);
+    session->viewers = g_ptr_array_new_with_free_func(viewer_free);
     session->processes = g_ptr_array_new_with_free_func(process_free);
     session->steps = g_ptr_array_new_with_free_func(step_free);
     return session;
@@ -120,21 +159,47 @@ void session_free(SessionRecord *session)
     fields_clear(session_fields, session);
     plan_free(session->plan);
     g_ptr_array_unref(session->links);
+    g_ptr_array_unref(session->viewers);
     g_ptr_array_unref(session->processes);
     g_ptr_array_unref(session->steps);
     g_free(session);
 }
 
-static void add_link_hash(SessionRecord *session, char *hash, SessionRole role, gint64 expires_at)
+SessionLink *session_add_link(SessionRecord *session, SessionRole role, const char *label, gint64 expires_at)
 {
     SessionLink *link = g_new0(SessionLink, 1);
-    *link = (SessionLink){.hash = hash, .role = role, .expires_at = expires_at};
+    *link = (SessionLink){.id = token_new(),
+                          .hash = g_strdup(""),
+                          .label = g_strdup(label),
+                          .role = role,
+                          .created_at = session_now(),
+                          .expires_at = expires_at};
     g_ptr_array_add(session->links, link);
+    return link;
 }
 
-void session_add_link(SessionRecord *session, const char *token, SessionRole role, gint64 expires_at)
+SessionLink *session_find_link(const SessionRecord *session, const char *link_id)
 {
-    add_link_hash(session, token_hash(token), role, expires_at);
+    for (guint i = 0; i < session->links->len; i++) {
+        SessionLink *link = session->links->pdata[i];
+        if (g_str_equal(link->id, link_id))
+            return link;
+    }
+    return NULL;
+}
+
+void session_remove_link(SessionRecord *session, const SessionLink *link)
+{
+    g_ptr_array_remove(session->links, (gpointer)link);
+}
+
+void session_add_viewer(SessionRecord *session, const SessionViewer *viewer)
+{
+    SessionViewer *copy = g_new(SessionViewer, 1);
+    *copy = *viewer;
+    copy->link_id = g_strdup(viewer->link_id);
+    copy->address = g_strdup(viewer->address);
+    g_ptr_array_add(session->viewers, copy);
 }
 
 static SessionProcess *find_process(const SessionRecord *session, const char *name)
@@ -173,13 +238,15 @@ void session_add_step(SessionRecord *session, const char *name, gint64 duration_
 
 /* --- to JSON --- */
 
-static json_t *links_to_json(const GPtrArray *links)
+/* A list of structs that have a role beside the fields of their table. */
+static json_t *roles_to_json(const GPtrArray *list, const Field *fields, size_t role_offset)
 {
     json_t *array = json_array();
-    for (guint i = 0; i < links->len; i++) {
-        const SessionLink *link = links->pdata[i];
-        json_array_append_new(array, json_pack("{s:s, s:s, s:I}", "hash", link->hash, "role", role_names[link->role],
-                                               "expires_at", (json_int_t)link->expires_at));
+    for (guint i = 0; i < list->len; i++) {
+        const SessionRole *role = (const void *)((const char *)list->pdata[i] + role_offset);
+        json_t *object = fields_to_json(fields, list->pdata[i]);
+        json_object_set_new(object, "role", json_string(role_names[*role]));
+        json_array_append_new(array, object);
     }
     return array;
 }
@@ -214,7 +281,9 @@ json_t *session_to_json(const SessionRecord *session)
     g_autoptr(JsonValue) fields = fields_to_json(session_fields, session);
     json_object_update(object, fields);
     json_object_set_new(object, "plan", plan_to_json(session->plan));
-    json_object_set_new(object, "links", links_to_json(session->links));
+    json_object_set_new(object, "links", roles_to_json(session->links, link_fields, offsetof(SessionLink, role)));
+    json_object_set_new(object, "viewers",
+                        roles_to_json(session->viewers, viewer_fields, offsetof(SessionViewer, role)));
     json_object_set_new(object, "processes", processes_to_json(session->processes));
     json_object_set_new(object, "steps", steps_to_json(session->steps));
     return object;
@@ -232,17 +301,30 @@ static int index_of(const char *name, const char *const *names, int count)
     return -1;
 }
 
+static void read_roles(const json_t *array, const Field *fields, size_t size, size_t role_offset, GPtrArray *list)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach((json_t *)array, i, item)
+    {
+        int role = index_of(json_get_text(item, "role", ""), role_names, ROLE_COUNT);
+        if (role < 0)
+            continue;
+        void *record = g_malloc0(size);
+        fields_from_json(fields, record, item);
+        *(SessionRole *)(void *)((char *)record + role_offset) = (SessionRole)role;
+        g_ptr_array_add(list, record);
+    }
+}
+
 static void read_lists(SessionRecord *session, const json_t *object)
 {
     size_t i;
     json_t *item;
-    json_array_foreach(json_object_get(object, "links"), i, item)
-    {
-        int role = index_of(json_get_text(item, "role", ""), role_names, ROLE_COUNT);
-        if (role >= 0)
-            add_link_hash(session, g_strdup(json_get_text(item, "hash", "")), role,
-                          json_get_integer(item, "expires_at", 0));
-    }
+    read_roles(json_object_get(object, "links"), link_fields, sizeof(SessionLink), offsetof(SessionLink, role),
+               session->links);
+    read_roles(json_object_get(object, "viewers"), viewer_fields, sizeof(SessionViewer), offsetof(SessionViewer, role),
+               session->viewers);
     json_array_foreach(json_object_get(object, "processes"), i, item)
     {
         ProcessId id = {.pid = (pid_t)json_get_integer(item, "pid", 0),

@@ -30,12 +30,24 @@ typedef enum { ROLE_CONTROL, ROLE_VIEW, ROLE_COUNT } SessionRole;
 
 const char *session_role_name(SessionRole role);
 
-/* A way in. The token itself is nowhere but in the name of its socket. */
+/* A way in. The token itself is nowhere but in the name of its socket. Faces add links without a hash and remove
+ * links; the supervisor opens and closes sockets until they correspond. */
 typedef struct {
-    char *hash; /* token_hash() */
+    char *id;   /* names the link in forms */
+    char *hash; /* token_hash(); "" not open yet */
+    char *label;
     SessionRole role;
-    gint64 expires_at; /* UTC seconds, 0 never */
+    gint64 created_at, expires_at; /* UTC seconds; expires_at 0: with the session */
+    bool is_own;                   /* the owner's own way to the display: made anew when it is revoked */
 } SessionLink;
+
+/* Somebody who looks at the display. */
+typedef struct {
+    gint64 serial; /* names the viewer in forms */
+    char *link_id, *address;
+    SessionRole role;
+    gint64 since;
+} SessionViewer;
 
 typedef struct {
     char *name; /* "supervisor", "qemu", "passt" */
@@ -60,11 +72,12 @@ typedef struct {
     char *stop_by;     /* who asked for the end; "" nobody */
     gint64 created_at, started_at, ready_at, ends_at, ended_at; /* UTC seconds, 0 not yet */
     gint64 stop_requested_at, last_input_at;
-    gint64 viewers;
     Plan *plan;
-    GPtrArray *links;     /* SessionLink * */
-    GPtrArray *processes; /* SessionProcess * */
-    GPtrArray *steps;     /* SessionStep * */
+    GPtrArray *links;         /* SessionLink * */
+    GPtrArray *viewers;       /* SessionViewer *, as the gate saw them last */
+    gint64 disconnect_serial; /* the viewer that a face wants disconnected; 0 nobody */
+    GPtrArray *processes;     /* SessionProcess * */
+    GPtrArray *steps;         /* SessionStep * */
 } SessionRecord;
 
 /* A queued session with a new id. Takes the plan. */
@@ -73,7 +86,11 @@ SessionRecord *session_new(const char *owner, const char *remote_host, Plan *pla
 void session_free(SessionRecord *session);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SessionRecord, session_free)
 
-void session_add_link(SessionRecord *session, const char *token, SessionRole role, gint64 expires_at);
+/* A link that is not open yet. Borrowed from the session. */
+SessionLink *session_add_link(SessionRecord *session, SessionRole role, const char *label, gint64 expires_at);
+SessionLink *session_find_link(const SessionRecord *session, const char *link_id);
+void session_remove_link(SessionRecord *session, const SessionLink *link);
+void session_add_viewer(SessionRecord *session, const SessionViewer *viewer); /* copies its texts */
 void session_set_process(SessionRecord *session, const char *name, ProcessId id);
 void session_add_step(SessionRecord *session, const char *name, gint64 duration_ms);
 
@@ -87,6 +104,10 @@ json_t *session_to_json(const SessionRecord *session);
 
 /* NULL with QWD_ERROR_CONFIG for another schema, a malformed id or an unknown state. */
 SessionRecord *session_from_json(const json_t *object, GError **error);
+
+/* The one error for a session that does not exist, that ended long ago, or that is somebody else's: nobody can tell
+ * which. */
+GError *session_not_found(void);
 
 /* Current time in UTC seconds. */
 gint64 session_now(void);

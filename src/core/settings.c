@@ -168,7 +168,7 @@ static bool apply(Settings *settings, const char *key, const char *value, QwdErr
     const SettingRow *row = settings_find(key);
     if (!row)
         return qwd_error_fail(error, kind, "There is no setting \"%s\". `qwdctl help settings` lists them.", key);
-    if (set_field(settings, row, value))
+    if (g_utf8_validate(value, -1, NULL) && set_field(settings, row, value))
         return true;
     g_autofree char *allowed = settings_allowed_text(row);
     return qwd_error_fail(error, kind, "%s = %s is not accepted. Write %s.", key, value, allowed);
@@ -201,11 +201,14 @@ static bool apply_line(Settings *settings, char *line, GError **error)
 static bool apply_file(Settings *settings, const char *path, bool required, GError **error)
 {
     g_autoptr(GError) cause = NULL;
-    g_autofree char *text = file_read(path, FILE_MAX_BYTES, NULL, &cause);
+    size_t length;
+    g_autofree char *text = file_read(path, FILE_MAX_BYTES, &length, &cause);
     if (!text && !required && g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND))
         return true;
     if (!text)
         return qwd_error_fail(error, QWD_ERROR_CONFIG, "%s", cause->message);
+    if (!g_utf8_validate_len(text, length, NULL))
+        return qwd_error_fail(error, QWD_ERROR_CONFIG, "%s is not UTF-8 text.", path);
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     for (int i = 0; lines[i]; i++) {
         if (!apply_line(settings, lines[i], error)) {

@@ -63,16 +63,10 @@ bool store_create(const Settings *settings, const SessionRecord *session, GError
     return false;
 }
 
-static GError *no_such_session(void)
-{
-    return g_error_new_literal(QWD_ERROR, QWD_ERROR_NOT_FOUND,
-                               "There is no such session. It may have ended; the list shows what is running.");
-}
-
 SessionRecord *store_load(const Settings *settings, const char *id, GError **error)
 {
     if (!token_is_well_formed(id)) {
-        g_propagate_error(error, no_such_session());
+        g_propagate_error(error, session_not_found());
         return NULL;
     }
     g_autofree char *path = record_path(settings, id);
@@ -80,7 +74,7 @@ SessionRecord *store_load(const Settings *settings, const char *id, GError **err
     g_autoptr(JsonValue) object = json_object_read(path, RECORD_MAX_BYTES, &cause);
     if (!object) {
         bool absent = g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND);
-        g_propagate_error(error, absent ? no_such_session() : g_steal_pointer(&cause));
+        g_propagate_error(error, absent ? session_not_found() : g_steal_pointer(&cause));
         return NULL;
     }
     SessionRecord *session = session_from_json(object, error);
@@ -151,25 +145,24 @@ SessionRecord *store_find(const Settings *settings, const char *id, GError **err
 
 /* --- tokens --- */
 
-static const SessionLink *link_of_role(const SessionRecord *session, SessionRole role)
+char *store_find_token(const Settings *settings, const SessionLink *link)
 {
-    for (guint i = 0; i < session->links->len; i++) {
-        const SessionLink *link = session->links->pdata[i];
-        if (link->role == role)
-            return link;
-    }
-    return NULL;
-}
-
-char *store_find_token(const Settings *settings, const SessionRecord *session, SessionRole role)
-{
-    const SessionLink *link = link_of_role(session, role);
     g_autofree char *path = store_display_folder(settings);
-    g_autoptr(GDir) folder = link ? g_dir_open(path, 0, NULL) : NULL;
+    g_autoptr(GDir) folder = *link->hash ? g_dir_open(path, 0, NULL) : NULL;
     for (const char *name; folder && (name = g_dir_read_name(folder));) {
         g_autofree char *hash = token_hash(name);
         if (token_equal(hash, link->hash))
             return g_strdup(name);
+    }
+    return NULL;
+}
+
+char *store_find_role_token(const Settings *settings, const SessionRecord *session, SessionRole role)
+{
+    for (guint i = 0; i < session->links->len; i++) {
+        const SessionLink *link = session->links->pdata[i];
+        if (link->role == role && (role == ROLE_VIEW || link->is_own))
+            return store_find_token(settings, link);
     }
     return NULL;
 }

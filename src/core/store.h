@@ -45,6 +45,9 @@ SessionRecord *store_recall(const Settings *settings, const char *id, GError **e
 /* store_load, else store_recall. */
 SessionRecord *store_find(const Settings *settings, const char *id, GError **error);
 
-/* The token of a session's link of that role: looked for among the names of the sockets, since the record
- * has its hash only. NULL when there is none (session not ready, link ended). Free with g_free. */
-char *store_find_token(const Settings *settings, const SessionRecord *session, SessionRole role);
+/* The token of a link: looked for among the names of the sockets, since the record has its hash only. NULL when it is
+ * not open (yet, or any more). Free with g_free. */
+char *store_find_token(const Settings *settings, const SessionLink *link);
+
+/* The same for the owner's own way to the display (ROLE_CONTROL), or the first link to watch it. */
+char *store_find_role_token(const Settings *settings, const SessionRecord *session, SessionRole role);

@@ -19,10 +19,39 @@ static WebsockifyOptions websockify_options(const Supervisor *supervisor)
                                .novnc_folder = settings->dir_novnc};
 }
 
+/* --- viewers --- */
+
+/* The link that a token belongs to; NULL when it has been revoked. */
+static const SessionLink *link_of_token(const SessionRecord *session, const char *token)
+{
+    g_autofree char *hash = token_hash(token);
+    for (guint i = 0; i < session->links->len; i++) {
+        const SessionLink *link = session->links->pdata[i];
+        if (g_str_equal(link->hash, hash))
+            return link;
+    }
+    return NULL;
+}
+
+static void note_viewer(SessionRecord *session, const GateViewer *seen)
+{
+    const SessionLink *link = link_of_token(session, seen->token);
+    if (link)
+        session_add_viewer(session, &(SessionViewer){.serial = (gint64)seen->serial,
+                                                     .link_id = link->id,
+                                                     .address = (char *)"",
+                                                     .role = link->role,
+                                                     .since = seen->since_s});
+}
+
 static void note_viewers(SessionRecord *session, const void *data)
 {
     const Gate *gate = data;
-    session->viewers = gate_viewer_count(gate);
+    size_t count;
+    g_autofree GateViewer *seen = gate_viewers(gate, &count);
+    g_ptr_array_set_size(session->viewers, 0);
+    for (size_t i = 0; i < count; i++)
+        note_viewer(session, &seen[i]);
     session->last_input_at = gate_last_input_s(gate);
 }
 
@@ -31,10 +60,13 @@ static void on_viewers(Gate *gate, void *data)
     Supervisor *supervisor = data;
     unsigned count = gate_viewer_count(gate);
     supervisor_change(supervisor, note_viewers, gate, NULL);
+    display_follow_record(supervisor); /* a link's time may be over */
     if (supervisor->session->plan->oneshot && supervisor->had_viewer && count == 0)
         supervisor_end(supervisor, SESSION_ENDED, "Its viewer left, and it was a one-shot session.");
     supervisor->had_viewer = supervisor->had_viewer || count > 0;
 }
+
+/* --- websockify --- */
 
 /* Whoever sees websockify die starts it again; several supervisors agree on one. */
 static void on_websockify_died(void *data)
@@ -49,35 +81,119 @@ static void on_websockify_died(void *data)
         journal_session(supervisor->settings, "ERROR", supervisor->session, error->message);
 }
 
-typedef struct {
-    const char *tokens[ROLE_COUNT];
-} Tokens;
+/* --- links --- */
 
-static void note_links(SessionRecord *session, const void *data)
+typedef struct {
+    const char *link_id, *token;
+} OpenedLink;
+
+static void note_opened(SessionRecord *session, const void *data)
 {
-    const Tokens *tokens = data;
-    for (int role = 0; role < ROLE_COUNT; role++)
-        session_add_link(session, tokens->tokens[role], (SessionRole)role, 0);
+    const OpenedLink *opened = data;
+    SessionLink *link = session_find_link(session, opened->link_id);
+    g_autofree char *hash = token_hash(opened->token);
+    if (link)
+        session_set_text(&link->hash, hash);
 }
 
-static bool open_links(Supervisor *supervisor, const Tokens *tokens, GError **error)
+static bool open_link(Supervisor *supervisor, const char *link_id, GError **error)
 {
     static const RfbRole rfb_roles[ROLE_COUNT] = {[ROLE_CONTROL] = RFB_ROLE_CONTROL, [ROLE_VIEW] = RFB_ROLE_VIEW};
-    for (int role = 0; role < ROLE_COUNT; role++) {
-        if (!gate_open(supervisor->gate, supervisor->display_folder, tokens->tokens[role], rfb_roles[role], 0, error))
-            return false;
+    const SessionLink *link = session_find_link(supervisor->session, link_id);
+    g_autofree char *token = token_new();
+    if (!gate_open(supervisor->gate, supervisor->display_folder, token, rfb_roles[link->role], link->expires_at, error))
+        return false;
+    g_ptr_array_add(supervisor->tokens, g_strdup(token));
+    OpenedLink opened = {.link_id = link_id, .token = token};
+    return supervisor_change(supervisor, note_opened, &opened, error);
+}
+
+/* The first link without a socket; NULL when all have one. Free with g_free. */
+static char *unopened_link(const SessionRecord *session)
+{
+    for (guint i = 0; i < session->links->len; i++) {
+        const SessionLink *link = session->links->pdata[i];
+        if (!*link->hash)
+            return g_strdup(link->id);
     }
-    return supervisor_change(supervisor, note_links, tokens, error);
+    return NULL;
+}
+
+static void close_revoked(Supervisor *supervisor)
+{
+    for (guint i = supervisor->tokens->len; i-- > 0;) {
+        const char *token = supervisor->tokens->pdata[i];
+        if (gate_is_open(supervisor->gate, token) && link_of_token(supervisor->session, token))
+            continue;
+        gate_close(supervisor->gate, token);
+        g_ptr_array_remove_index(supervisor->tokens, i);
+    }
+}
+
+static void forget_closed(SessionRecord *session, const void *data)
+{
+    const gint64 *now = data;
+    session->disconnect_serial = 0;
+    for (guint i = session->links->len; i-- > 0;) {
+        const SessionLink *link = session->links->pdata[i];
+        if (link->expires_at && link->expires_at <= *now)
+            session_remove_link(session, link);
+    }
+}
+
+static bool has_closed(const SessionRecord *session, gint64 now)
+{
+    bool found = session->disconnect_serial != 0;
+    for (guint i = 0; i < session->links->len; i++) {
+        const SessionLink *link = session->links->pdata[i];
+        found = found || (link->expires_at && link->expires_at <= now);
+    }
+    return found;
+}
+
+static bool open_links(Supervisor *supervisor, GError **error)
+{
+    g_autofree char *link_id = unopened_link(supervisor->session);
+    while (link_id) {
+        if (!open_link(supervisor, link_id, error))
+            return false;
+        g_free(link_id);
+        link_id = unopened_link(supervisor->session);
+    }
+    return true;
+}
+
+void display_follow_record(Supervisor *supervisor)
+{
+    g_autoptr(GError) error = NULL;
+    gint64 now = session_now();
+    if (!supervisor->gate)
+        return;
+    if (supervisor->session->disconnect_serial)
+        gate_disconnect(supervisor->gate, (guint64)supervisor->session->disconnect_serial);
+    if (has_closed(supervisor->session, now))
+        supervisor_change(supervisor, forget_closed, &now, NULL);
+    close_revoked(supervisor);
+    if (!open_links(supervisor, &error))
+        journal_session(supervisor->settings, "ERROR", supervisor->session, error->message);
+}
+
+static void add_first_links(SessionRecord *session, const void *data)
+{
+    (void)data;
+    session_add_link(session, ROLE_CONTROL, "", 0)->is_own = true;
+    if (!session->plan->oneshot)
+        session_add_link(session, ROLE_VIEW, "To watch", 0);
 }
 
 bool display_start(Supervisor *supervisor, GError **error)
 {
     WebsockifyOptions options = websockify_options(supervisor);
     g_autofree char *vnc_path = g_build_filename(supervisor->run_folder, "vnc", NULL);
-    g_autofree char *control = token_new(), *view = token_new();
-    Tokens tokens = {{[ROLE_CONTROL] = control, [ROLE_VIEW] = view}};
+    supervisor->tokens = g_ptr_array_new_with_free_func(g_free);
     supervisor->gate = gate_new(vnc_path, (unsigned)supervisor->settings->display_connections, on_viewers, supervisor);
-    if (!open_links(supervisor, &tokens, error) || !websockify_ensure(&options, error))
+    if (!supervisor_change(supervisor, add_first_links, NULL, error) || !open_links(supervisor, error) ||
+        !websockify_ensure(&options, error))
         return false;
     supervisor->websockify_watch = websockify_watch(options.state_folder, on_websockify_died, supervisor);
     return true;
@@ -88,5 +204,6 @@ void display_stop(Supervisor *supervisor)
     WebsockifyOptions options = websockify_options(supervisor);
     g_clear_handle_id(&supervisor->websockify_watch, g_source_remove);
     g_clear_pointer(&supervisor->gate, gate_free);
+    g_clear_pointer(&supervisor->tokens, g_ptr_array_unref);
     websockify_release(&options, NULL);
 }

@@ -29,7 +29,7 @@ static char *log_path(const Supervisor *supervisor)
 static char *last_words(const Supervisor *supervisor)
 {
     g_autofree char *path = log_path(supervisor);
-    g_autofree char *text = file_read(path, LOG_MAX_BYTES, NULL, NULL);
+    g_autofree char *text = file_read_end(path, LOG_MAX_BYTES, NULL);
     return qemu_explain(text ? text : "");
 }
 
@@ -51,7 +51,7 @@ static void on_qemu_exit(pid_t pid, int status, gpointer data)
     supervisor->qemu.running = false;
     supervisor->qemu.watch = 0;
     supervisor->qemu.status = status;
-    if (supervisor->session->state == SESSION_RUNNING)
+    if (supervisor->machine_is_up)
         end_after_exit(supervisor, status);
 }
 
@@ -128,9 +128,8 @@ static void note_processes(SessionRecord *session, const void *data)
 /* When the monitor fails because QEMU has given up, QEMU's own words say why. */
 static bool explain_failure(Supervisor *supervisor, GError **error)
 {
-    bool gone = !g_error_matches(*error, QWD_ERROR, QWD_ERROR_TIMEOUT) &&
-                wait_until(has_exited, supervisor, COMMAND_DEADLINE_MS, NULL);
-    if (!gone) {
+    bool is_closed = !*error || g_error_matches(*error, QWD_ERROR, QWD_ERROR_UNAVAILABLE);
+    if (!is_closed || !wait_unless_cancelled(has_exited, supervisor, COMMAND_DEADLINE_MS, NULL)) {
         g_prefix_error(error, "The machine does not answer. ");
         return false;
     }
@@ -151,7 +150,9 @@ bool machine_start(Supervisor *supervisor, GError **error)
         return false;
     /* QEMU answers its monitor when all its sockets listen, the display's among them. */
     g_autoptr(GError) cause = NULL;
-    if (qmp_negotiate(supervisor->qmp, (int)supervisor->settings->session_start_deadline * 1000, &cause))
+    int deadline_ms = (int)supervisor->settings->session_start_deadline * 1000;
+    supervisor->machine_is_up = qmp_negotiate(supervisor->qmp, deadline_ms, &cause) && supervisor->qemu.running;
+    if (supervisor->machine_is_up)
         return true;
     explain_failure(supervisor, &cause);
     g_propagate_error(error, g_steal_pointer(&cause));

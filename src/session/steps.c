@@ -20,9 +20,11 @@ static bool folders_start(Supervisor *supervisor, GError **error)
     return folder_make_private(supervisor->display_folder, error) && folder_make_private(supervisor->run_folder, error);
 }
 
+/* Somebody may have both in one place: that folder goes last. */
 static void folders_undo(Supervisor *supervisor)
 {
-    folder_remove(supervisor->run_folder, NULL);
+    if (!g_str_equal(supervisor->run_folder, supervisor->folder))
+        folder_remove(supervisor->run_folder, NULL);
 }
 
 /* --- accelerator --- */

@@ -9,6 +9,7 @@
 #include "app/journal.h"
 #include "base/error.h"
 #include "base/event.h"
+#include "base/wait.h"
 #include "core/store.h"
 
 /* --- the record --- */
@@ -20,7 +21,7 @@ void supervisor_end(Supervisor *supervisor, SessionState state, const char *reas
     supervisor->ending = true;
     supervisor->end_state = state;
     supervisor->end_reason = g_strdup(reason);
-    g_main_context_wakeup(NULL);
+    wait_cancel(true);
 }
 
 typedef struct {
@@ -36,8 +37,11 @@ static bool apply_change(SessionRecord *session, void *data, GError **error)
     return true;
 }
 
+/* The plan never changes: a step that serves events meanwhile goes on with the one it has begun with. */
 static void take_record(Supervisor *supervisor, SessionRecord *session)
 {
+    plan_free(session->plan);
+    session->plan = g_steal_pointer(&supervisor->session->plan);
     session_free(supervisor->session);
     supervisor->session = session;
 }
@@ -80,8 +84,9 @@ static void follow_record(void *data)
     }
     take_record(supervisor, session);
     follow_end_time(supervisor);
-    if (session->stop_requested_at) {
-        g_autofree char *reason = g_strdup_printf("Stopped by %s.", session->stop_by);
+    display_follow_record(supervisor);
+    if (supervisor->session->stop_requested_at) {
+        g_autofree char *reason = g_strdup_printf("Stopped by %s.", supervisor->session->stop_by);
         supervisor_end(supervisor, SESSION_ENDED, reason);
     }
 }
@@ -132,7 +137,8 @@ static size_t run_steps(Supervisor *supervisor, GError **error)
         if (!run_step(supervisor, &supervisor_steps[i], error))
             return i + 1;
     }
-    supervisor_change(supervisor, note_ready, supervisor, error);
+    if (!supervisor->ending)
+        supervisor_change(supervisor, note_ready, supervisor, error);
     return supervisor_step_count;
 }
 
@@ -178,41 +184,39 @@ static void remove_traces(Supervisor *supervisor)
 
 /* --- life --- */
 
-static bool is_ending(void *data)
-{
-    return ((const Supervisor *)data)->ending;
-}
-
-static void live(Supervisor *supervisor)
-{
-    g_autoptr(GError) error = NULL;
-    follow_record(supervisor);
-    size_t count = run_steps(supervisor, &error);
-    if (error)
-        supervisor_end(supervisor, SESSION_FAILED, error->message);
-    else if (!supervisor->ending)
-        journal_session(supervisor->settings, "START", supervisor->session, NULL);
-    while (!is_ending(supervisor))
-        g_main_context_iteration(NULL, TRUE);
-    supervisor_change(supervisor, note_stopping, supervisor, NULL);
-    undo_steps(supervisor, count);
-    remember(supervisor);
-    remove_traces(supervisor);
-}
-
 static gboolean on_terminate(gpointer data)
 {
     supervisor_end(data, SESSION_ENDED, "The server ended it.");
     return G_SOURCE_CONTINUE;
 }
 
-static void watch_events(Supervisor *supervisor)
+static bool watch_events(Supervisor *supervisor, GError **error)
 {
     signal(SIGPIPE, SIG_IGN);
     g_unix_signal_add(SIGTERM, on_terminate, supervisor);
     g_unix_signal_add(SIGINT, on_terminate, supervisor);
     g_unix_signal_add(SIGHUP, on_terminate, supervisor);
-    supervisor->record_watch = watch_folder(supervisor->folder, follow_record, supervisor, NULL);
+    supervisor->record_watch = watch_folder(supervisor->folder, follow_record, supervisor, error);
+    return supervisor->record_watch != 0;
+}
+
+static void live(Supervisor *supervisor)
+{
+    g_autoptr(GError) error = NULL;
+    bool watching = watch_events(supervisor, &error);
+    follow_record(supervisor);
+    size_t count = watching ? run_steps(supervisor, &error) : 0;
+    if (error)
+        supervisor_end(supervisor, SESSION_FAILED, error->message);
+    else if (!supervisor->ending)
+        journal_session(supervisor->settings, "START", supervisor->session, NULL);
+    while (!supervisor->ending)
+        g_main_context_iteration(NULL, TRUE);
+    wait_cancel(false);
+    supervisor_change(supervisor, note_stopping, supervisor, NULL);
+    undo_steps(supervisor, count);
+    remember(supervisor);
+    remove_traces(supervisor);
 }
 
 static void clear(Supervisor *supervisor)
@@ -241,7 +245,6 @@ bool supervisor_run(const Settings *settings, const char *id, GError **error)
         supervisor.folder = store_folder(settings, id);
         supervisor.run_folder = store_run_folder(settings, id);
         supervisor.display_folder = store_display_folder(settings);
-        watch_events(&supervisor);
         live(&supervisor);
     }
     clear(&supervisor);

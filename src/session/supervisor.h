@@ -38,8 +38,10 @@ typedef struct {
     Network network;
     Child qemu;
     Qmp *qmp;
+    bool machine_is_up; /* from now on its end is the session's */
     bool guest_powered_off;
     Gate *gate;
+    GPtrArray *tokens; /* char *, those of the gate */
     bool had_viewer;
     guint websockify_watch, record_watch, alarm;
     gint64 alarm_at;
@@ -74,3 +76,6 @@ bool machine_start(Supervisor *supervisor, GError **error);
 void machine_stop(Supervisor *supervisor);
 bool display_start(Supervisor *supervisor, GError **error);
 void display_stop(Supervisor *supervisor);
+
+/* Opens the links that others have added to the record, closes those they have removed and those whose time is over. */
+void display_follow_record(Supervisor *supervisor);

@@ -8,11 +8,15 @@
 #include "base/units.h"
 
 #define ALNUM "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-#define NAME_LETTERS ALNUM "_.@:- " /* what the original accepts in every field but the password */
+#define NAME_LETTERS ALNUM "_.@:- "   /* what the original accepts in every field but the password */
+#define USER_LETTERS NAME_LETTERS "+" /* mail addresses have tags */
 
 #define USER_MAX_BYTES 256
 #define FILE_NAME_MAX_BYTES 255 /* NAME_MAX */
 #define PASSWORD_MAX_BYTES 1024
+#define SEAL_MAX_BYTES 8192
+#define CODE_MAX_BYTES 16
+#define LABEL_MAX_CHARS 60
 #define CPUS_MAX 256
 #define MEMORY_MIN_MIB 32
 #define MEMORY_MAX_MIB (4 * 1024 * 1024) /* as snapshot_alloc_mem in settings.def */
@@ -21,11 +25,47 @@
 
 /* --- validators: whether a text is accepted; numbers give their value --- */
 
-static bool is_name(const char *text, size_t max_bytes)
+static bool consists_of(const char *text, const char *letters, size_t max_bytes)
 {
     size_t length = strlen(text);
-    return length > 0 && length <= max_bytes && strspn(text, NAME_LETTERS) == length && *text != '-' && *text != ' ' &&
+    return length > 0 && length <= max_bytes && strspn(text, letters) == length && *text != '-' && *text != ' ' &&
            text[length - 1] != ' ';
+}
+
+static bool is_name(const char *text, size_t max_bytes)
+{
+    return consists_of(text, NAME_LETTERS, max_bytes);
+}
+
+static bool check_user(const char *text, G_GNUC_UNUSED gint64 *value)
+{
+    return consists_of(text, USER_LETTERS, USER_MAX_BYTES);
+}
+
+static bool check_seal(const char *text, G_GNUC_UNUSED gint64 *value)
+{
+    return consists_of(text, ALNUM "_-.", SEAL_MAX_BYTES);
+}
+
+static bool check_code(const char *text, G_GNUC_UNUSED gint64 *value)
+{
+    return consists_of(text, ALNUM, CODE_MAX_BYTES);
+}
+
+static bool check_role(const char *text, G_GNUC_UNUSED gint64 *value)
+{
+    return g_str_equal(text, "control") || g_str_equal(text, "view");
+}
+
+/* Any text for people: control characters are refused for all fields already (web/request.h). */
+static bool check_label(const char *text, G_GNUC_UNUSED gint64 *value)
+{
+    return g_utf8_strlen(text, -1) <= LABEL_MAX_CHARS;
+}
+
+static bool check_serial(const char *text, gint64 *value)
+{
+    return units_parse_integer(text, 1, G_MAXINT64 / 2, value);
 }
 
 static bool check_name(const char *text, G_GNUC_UNUSED gint64 *value)
@@ -82,6 +122,16 @@ typedef enum {
     FORM_FIELD_FALLBACK,
     FORM_FIELD_SESSION,
     FORM_FIELD_CONFIRM,
+    FORM_FIELD_CSRF,
+    FORM_FIELD_SHARE,
+    FORM_FIELD_ROLE,
+    FORM_FIELD_LABEL,
+    FORM_FIELD_LINK_LIFETIME,
+    FORM_FIELD_REVOKE,
+    FORM_FIELD_DISCONNECT,
+    FORM_FIELD_LOGOUT,
+    FORM_FIELD_PENDING,
+    FORM_FIELD_CODE,
     FORM_FIELD_COUNT
 } FormField;
 
@@ -92,10 +142,11 @@ typedef struct {
 } FormRow;
 
 static const char some_name[] = "1 to 256 letters, digits and characters _ . @ : - and space, not beginning with -";
+static const char some_user[] = "1 to 256 letters, digits and characters _ . @ : + - and space, not beginning with -";
 static const char session_id[] = "the 32 digits of a session, as its page gives them";
 
 static const FormRow rows[FORM_FIELD_COUNT] = {
-    [FORM_FIELD_USER] = {"user", check_name, some_name},
+    [FORM_FIELD_USER] = {"user", check_user, some_user},
     [FORM_FIELD_PASSWORD] = {"password", check_password, "at most 1024 bytes"},
     [FORM_FIELD_CREATE] = {"create", NULL, NULL},
     [FORM_FIELD_MANAGE] = {"manage", NULL, NULL},
@@ -112,6 +163,17 @@ static const FormRow rows[FORM_FIELD_COUNT] = {
     [FORM_FIELD_FALLBACK] = {"fallback_servers", check_name, some_name},
     [FORM_FIELD_SESSION] = {"session", check_token, session_id},
     [FORM_FIELD_CONFIRM] = {"confirm", NULL, NULL},
+    [FORM_FIELD_CSRF] = {"csrf", check_seal, "what the form of this service has in it"},
+    [FORM_FIELD_SHARE] = {"share", check_token, session_id},
+    [FORM_FIELD_ROLE] = {"role", check_role, "control or view"},
+    [FORM_FIELD_LABEL] = {"label", check_label, "at most 60 characters"},
+    [FORM_FIELD_LINK_LIFETIME] = {"link_lifetime", check_lifetime,
+                                  "a duration from 60 seconds to 365 days, such as 3600, 8h or 4d"},
+    [FORM_FIELD_REVOKE] = {"link_revoke", check_token, "the 32 digits of a link, as the page gives them"},
+    [FORM_FIELD_DISCONNECT] = {"viewer_disconnect", check_serial, "the number of a viewer, as the page gives it"},
+    [FORM_FIELD_LOGOUT] = {"logout", NULL, NULL},
+    [FORM_FIELD_PENDING] = {"pending", check_seal, "what the form of this service has in it"},
+    [FORM_FIELD_CODE] = {"code", check_code, "the digits that the app shows, or a recovery code"},
 };
 
 static const char *find(const Request *request, FormField field)
@@ -161,9 +223,14 @@ bool form_read_action(const Request *request, FormAction *action, GError **error
         FormAction action;
     } askers[] = {
         {FORM_FIELD_CREATE, FORM_CREATE}, {FORM_FIELD_MANAGE, FORM_MANAGE}, {FORM_FIELD_STOP, FORM_STOP},
-        {FORM_FIELD_EXTEND, FORM_EXTEND}, {FORM_FIELD_PURGE, FORM_PURGE},
+        {FORM_FIELD_EXTEND, FORM_EXTEND}, {FORM_FIELD_PURGE, FORM_PURGE},   {FORM_FIELD_SHARE, FORM_SHARE},
+        {FORM_FIELD_REVOKE, FORM_REVOKE}, {FORM_FIELD_LOGOUT, FORM_LOGOUT}, {FORM_FIELD_DISCONNECT, FORM_DISCONNECT},
     };
     const char *first = NULL;
+    if (is_present(request, FORM_FIELD_PENDING)) { /* what it goes on with stands beside it */
+        *action = FORM_RESUME;
+        return true;
+    }
     bool machine_alone = request_method(request) == METHOD_POST && is_present(request, FORM_FIELD_MACHINE);
     *action = machine_alone ? FORM_CREATE : FORM_NOTHING;
     for (size_t i = 0; i < G_N_ELEMENTS(askers); i++) {
@@ -198,11 +265,46 @@ bool form_read_create(const Request *request, CreateForm *form, GError **error)
 
 bool form_read_session(const Request *request, SessionForm *form, GError **error)
 {
-    static const FormField askers[] = {FORM_FIELD_STOP, FORM_FIELD_EXTEND, FORM_FIELD_SESSION};
+    static const FormField askers[] = {FORM_FIELD_STOP, FORM_FIELD_EXTEND, FORM_FIELD_SHARE, FORM_FIELD_SESSION};
     *form = (SessionForm){.session = "", .confirm = is_present(request, FORM_FIELD_CONFIRM)};
     for (size_t i = 0; i < G_N_ELEMENTS(askers) && !*form->session; i++) {
         if (!read_text(request, askers[i], &form->session, error))
             return false;
     }
-    return read_text(request, FORM_FIELD_PURGE, &form->purge, error);
+    return read_text(request, FORM_FIELD_PURGE, &form->purge, error) &&
+           read_text(request, FORM_FIELD_CSRF, &form->csrf, error);
+}
+
+bool form_read_resume(const Request *request, ResumeForm *form, GError **error)
+{
+    return read_text(request, FORM_FIELD_PENDING, &form->pending, error) &&
+           read_text(request, FORM_FIELD_CODE, &form->code, error);
+}
+
+bool form_read_share(const Request *request, ShareForm *form, GError **error)
+{
+    const char *role;
+    *form = (ShareForm){.label = ""};
+    if (!read_text(request, FORM_FIELD_ROLE, &role, error) ||
+        !read_text(request, FORM_FIELD_LABEL, &form->label, error))
+        return false;
+    form->view_only = !g_str_equal(role, "control");
+    return read_number(request, FORM_FIELD_LINK_LIFETIME, &form->lifetime_s, error) &&
+           read_text(request, FORM_FIELD_REVOKE, &form->link, error) &&
+           read_number(request, FORM_FIELD_DISCONNECT, &form->viewer_serial, error);
+}
+
+json_t *form_carry(const Request *request)
+{
+    static const FormField carried[] = {
+        FORM_FIELD_CREATE,   FORM_FIELD_MANAGE,  FORM_FIELD_MACHINE, FORM_FIELD_CPU,     FORM_FIELD_MEMORY,
+        FORM_FIELD_LIFETIME, FORM_FIELD_ONESHOT, FORM_FIELD_GPU,     FORM_FIELD_SESSION,
+    };
+    json_t *list = json_array();
+    for (size_t i = 0; i < G_N_ELEMENTS(carried); i++) {
+        const char *value = find(request, carried[i]);
+        if (value)
+            json_array_append_new(list, json_pack("{s:s, s:s}", "name", rows[carried[i]].name, "value", value));
+    }
+    return list;
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <glib.h>
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "web/request.h"
@@ -19,6 +20,11 @@ typedef enum {
     FORM_STOP,
     FORM_EXTEND,
     FORM_PURGE,
+    FORM_SHARE,
+    FORM_REVOKE,
+    FORM_DISCONNECT,
+    FORM_LOGOUT,
+    FORM_RESUME, /* a later step of a login */
 } FormAction;
 
 /* Which action a request asks for; refuses two at once. */
@@ -41,10 +47,32 @@ typedef struct {
     const char *fallback_servers; /* "" when absent. Not to be contacted unless configuration names them, too. */
 } CreateForm;
 
+/* A later step of a login: a sealed state (auth/seal.h) and, for some, a code. */
+typedef struct {
+    const char *pending, *code; /* "" when absent */
+} ResumeForm;
+
+bool form_read_resume(const Request *request, ResumeForm *form, GError **error);
+
+typedef struct {
+    bool view_only;
+    const char *label;    /* "" when absent */
+    gint64 lifetime_s;    /* 0: as long as the session */
+    const char *link;     /* the link to revoke, "" when absent */
+    gint64 viewer_serial; /* the viewer to disconnect, 0 when absent */
+} ShareForm;
+
+bool form_read_share(const Request *request, ShareForm *form, GError **error);
+
+/* What has to be sent again with a login form, so that nothing typed is lost: hidden fields as the templates take them,
+ * [{name, value}, ...]; only fields of the table, never user or password. New reference. */
+json_t *form_carry(const Request *request);
+
 bool form_read_create(const Request *request, CreateForm *form, GError **error);
 
 typedef struct {
-    const char *session; /* token of session_stop, session_extend or session, in this order; "" when absent */
+    const char *session; /* token of session_stop, session_extend, share or session, in this order; "" when absent */
+    const char *csrf;    /* "" when absent */
     const char *purge;   /* value of service_purge; "" when absent */
     bool confirm;
 } SessionForm;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/backends.h"
 #include "base/json.h"
 #include "base/units.h"
 #include "core/link.h"
@@ -54,6 +55,18 @@ char *page_session_path(const PageContext *context, const char *id)
 {
     const char *script = context->request ? request_variable(context->request, REQUEST_SCRIPT_NAME) : "";
     return g_strdup_printf("%s?session=%s", script, id);
+}
+
+json_t *page_common_values(const PageContext *context, const char *title)
+{
+    json_t *values = response_page_values(context->request, context->settings, title);
+    if (!context->csrf)
+        return values;
+    /* The page with the form is a file that knows no login: who is logged in gets it from the program. */
+    json_object_set_new(values, "user", json_string(context->who->user));
+    json_object_set_new(values, "csrf", json_string(context->csrf));
+    json_object_set_new(values, "home", json_string(request_variable(context->request, REQUEST_SCRIPT_NAME)));
+    return values;
 }
 
 /* --- steps --- */
@@ -118,11 +131,51 @@ static json_t *steps_value(const SessionRecord *session)
     return list;
 }
 
+/* --- sharing --- */
+
+static const char *const role_texts[ROLE_COUNT] = {[ROLE_CONTROL] = "Control", [ROLE_VIEW] = "Watch only"};
+
+static json_t *shared_link_value(const PageContext *context, const SessionRecord *session, const SessionLink *link)
+{
+    g_autofree char *token = store_find_token(context->settings, link);
+    json_t *url = token ? take_text(link_url(context->settings, context->base, token, link->role)) : json_null();
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b}", "id", link->id, "session_id", session->id, "label",
+                     *link->label ? link->label : "A link", "role_text", role_texts[link->role], "url", url, "end",
+                     time_value(link->expires_at), "is_own", (int)link->is_own);
+}
+
+static json_t *viewer_value(const SessionRecord *session, const SessionViewer *viewer)
+{
+    const SessionLink *link = session_find_link(session, viewer->link_id);
+    const char *label = link && link->is_own ? "your own link" : link && *link->label ? link->label : "a link";
+    return json_pack("{s:I, s:s, s:s, s:s, s:s, s:o}", "serial", (json_int_t)viewer->serial, "session_id", session->id,
+                     "address", viewer->address, "link_label", label, "role_text", role_texts[viewer->role], "since",
+                     time_value(viewer->since));
+}
+
+static json_t *sharing_value(const PageContext *context, const SessionRecord *session)
+{
+    bool may = session->state == SESSION_RUNNING && !session->plan->oneshot &&
+               policy_allows(context->settings, context->who, ACTION_SHARE, session, NULL);
+    if (!may)
+        return json_null();
+    gint64 now = session_now();
+    json_t *links = json_array(), *viewers = json_array();
+    for (guint i = 0; i < session->links->len; i++) {
+        const SessionLink *link = session->links->pdata[i];
+        if (!link->expires_at || link->expires_at > now)
+            json_array_append_new(links, shared_link_value(context, session, link));
+    }
+    for (guint i = 0; i < session->viewers->len; i++)
+        json_array_append_new(viewers, viewer_value(session, session->viewers->pdata[i]));
+    return json_pack("{s:s, s:o, s:o}", "id", session->id, "links", links, "viewers", viewers);
+}
+
 /* --- one session --- */
 
 static json_t *link_value(const PageContext *context, const SessionRecord *session, SessionRole role)
 {
-    g_autofree char *token = store_find_token(context->settings, session, role);
+    g_autofree char *token = store_find_role_token(context->settings, session, role);
     return token ? take_text(link_url(context->settings, context->base, token, role)) : json_null();
 }
 
@@ -186,7 +239,8 @@ json_t *page_session(const PageContext *context, const SessionRecord *session)
     json_object_set_new(value, "is_stopping", json_boolean(session->state == SESSION_STOPPING));
     json_object_set_new(value, "ready", ready_value(context, session));
     json_object_set_new(value, "over", over_value(session));
-    json_t *values = response_page_values(context->request, context->settings, session->plan->machine);
+    json_object_set_new(value, "sharing", sharing_value(context, session));
+    json_t *values = page_common_values(context, session->plan->machine);
     json_object_set_new(values, "session", value);
     if (waiting || session->state == SESSION_STOPPING)
         json_object_set_new(values, "refresh", json_integer(1));
@@ -210,8 +264,7 @@ json_t *page_sessions(const PageContext *context, const GPtrArray *sessions)
     json_t *list = json_array();
     for (guint i = 0; i < sessions->len; i++)
         json_array_append_new(list, row_value(context, sessions->pdata[i]));
-    json_t *values = response_page_values(context->request, context->settings,
-                                          context->who->is_admin ? "Sessions" : "Your sessions");
+    json_t *values = page_common_values(context, context->who->is_admin ? "Sessions" : "Your sessions");
     json_object_set_new(values, "notice", json_null());
     json_object_set_new(values, "all", json_boolean(context->who->is_admin));
     json_object_set_new(values, "may_purge", json_boolean(context->who->is_admin));
@@ -233,7 +286,7 @@ static json_t *monitor_row(const SessionRecord *session)
     json_object_set_new(value, "memory_gb",
                         take_text(g_strdup_printf("%.1f", (double)session->plan->memory_mib / 1024)));
     json_object_set_new(value, "gpu", json_null());
-    json_object_set_new(value, "name", take_text(g_strdup_printf("%s %s", session->id, session->plan->machine)));
+    json_object_set_new(value, "name", take_text(g_strdup_printf("%.8s %s", session->id, session->plan->machine)));
     json_object_set_new(value, "state", json_string(session_state_name(session->state)));
     json_object_set_new(value, "state_text", json_string(state_texts[session->state]));
     json_object_set_new(value, "left", take_text(units_format_duration(MAX(left_s, 0))));
@@ -391,15 +444,18 @@ static json_t *landing_notice(const Settings *settings)
 
 json_t *page_landing(const PageContext *context, const GPtrArray *machines)
 {
-    json_t *values = response_page_values(context->request, context->settings, "Create a session");
-    json_t *list = machines_value(context->settings, machines);
-    json_object_set_new(values, "notice", landing_notice(context->settings));
-    json_object_set_new(values, "login", json_false());
+    json_t *values = page_common_values(context, "Create a session");
+    const Settings *settings = context->settings;
+    json_t *list = machines_value(settings, machines);
+    json_object_set_new(values, "notice", landing_notice(settings));
+    json_object_set_new(values, "login", json_boolean(policy_login_is_configured(settings) && !context->csrf));
+    json_object_set_new(values, "takes_password", json_boolean(auth_takes_password(settings)));
+    json_object_set_new(values, "takes_email", json_boolean(settings->check_user_with_email));
     json_object_set_new(values, "name", json_string(""));
     json_object_set_new(values, "has_machines", json_boolean(json_array_size(list) > 0));
     json_object_set_new(values, "machines", list);
     json_object_set_new(values, "gpu", json_false());
     json_object_set_new(values, "oneshot", json_true());
-    add_choices(values, context->settings);
+    add_choices(values, settings);
     return values;
 }

@@ -16,7 +16,11 @@ typedef struct {
     const Request *request; /* NULL: the page is made by a command */
     const char *base;       /* "scheme://host[:port]" for links that leave the page */
     const Identity *who;
+    const char *csrf; /* the token of the login's forms; NULL without login */
 } PageContext;
+
+/* response_page_values with what is known of the login: user, csrf, and where "home" is. New reference. */
+json_t *page_common_values(const PageContext *context, const char *title);
 
 /* session.html, and the JSON state of a session. New reference. */
 json_t *page_session(const PageContext *context, const SessionRecord *session);

@@ -15,6 +15,7 @@
 /* What one call of template_render shares among its templates. */
 typedef struct {
     const char *folder;
+    void (*append)(GString *out, const char *text, size_t length); /* a value */
     GString *text;
     size_t steps;
     int depth;
@@ -71,6 +72,20 @@ void template_escape(GString *out, const char *text, size_t length)
     g_string_append_len(out, done, text + length - done);
 }
 
+static bool breaks_line(gunichar c)
+{
+    GUnicodeType type = g_unichar_type(c);
+    return type == G_UNICODE_CONTROL || type == G_UNICODE_LINE_SEPARATOR || type == G_UNICODE_PARAGRAPH_SEPARATOR;
+}
+
+static void append_flat(GString *out, const char *text, size_t length)
+{
+    for (const char *p = text; p < text + length; p = g_utf8_next_char(p)) {
+        gunichar c = g_utf8_get_char(p);
+        g_string_append_unichar(out, breaks_line(c) ? ' ' : c);
+    }
+}
+
 /* --- values --- */
 
 static const json_t *find_member(const Frame *frame, const char *name, size_t length)
@@ -115,14 +130,15 @@ static bool is_given(const json_t *value)
     }
 }
 
-static bool append_value(GString *out, const json_t *value)
+static bool append_value(const Output *output, const json_t *value)
 {
+    GString *out = output->text;
     char number[G_ASCII_DTOSTR_BUF_SIZE];
     switch (json_typeof(value)) {
     case JSON_NULL:
         return true;
     case JSON_STRING:
-        template_escape(out, json_string_value(value), json_string_length(value));
+        output->append(out, json_string_value(value), json_string_length(value));
         return true;
     case JSON_INTEGER:
         g_string_append_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
@@ -144,7 +160,7 @@ static bool render_file(Output *output, const char *file, const char *text, cons
 static bool render_value(const Render *render, const Token *token, const Frame *frame, GError **error)
 {
     const json_t *value = look_up(token, frame);
-    if (value && append_value(render->output->text, value))
+    if (value && append_value(render->output, value))
         return true;
     return template_fail(error, render->file, token->line,
                          value ? "\"%.*s\" is neither text nor number" : "no value is given for \"%.*s\"",
@@ -255,19 +271,32 @@ static char *read_template(const Output *output, const char *name, GError **erro
     return text;
 }
 
-char *template_render_text(const char *folder, const char *name, const char *text, const json_t *values, GError **error)
+static char *render(Output *output, const char *name, const char *text, const json_t *values, GError **error)
 {
     g_autoptr(GString) result = g_string_new(NULL);
-    Output output = {.folder = folder, .text = result};
+    output->text = result;
     Frame frame = {values, NULL};
-    if (!render_file(&output, name, text, &frame, error))
+    if (!render_file(output, name, text, &frame, error))
         return NULL;
     return g_string_free(g_steal_pointer(&result), FALSE);
 }
 
+char *template_render_text(const char *folder, const char *name, const char *text, const json_t *values, GError **error)
+{
+    Output output = {.folder = folder, .append = template_escape};
+    return render(&output, name, text, values, error);
+}
+
 char *template_render(const char *folder, const char *name, const json_t *values, GError **error)
 {
-    Output place = {.folder = folder};
-    g_autofree char *text = read_template(&place, name, error);
-    return text ? template_render_text(folder, name, text, values, error) : NULL;
+    Output output = {.folder = folder, .append = template_escape};
+    g_autofree char *text = read_template(&output, name, error);
+    return text ? render(&output, name, text, values, error) : NULL;
+}
+
+char *template_render_plain(const char *folder, const char *name, const json_t *values, GError **error)
+{
+    Output output = {.folder = folder, .append = append_flat};
+    g_autofree char *text = read_template(&output, name, error);
+    return text ? render(&output, name, text, values, error) : NULL;
 }

@@ -8,8 +8,8 @@
  *   {{> file.html}}              another template of the same folder, with the same values
  *   {{! ... }}                   nothing
  *
- * Values are always escaped for HTML text and quoted attributes; there is no raw form ({{{ and {{& are errors),
- * so a template must quote its attributes and must not put values into scripts or styles. A name that nobody
+ * In pages, values are always escaped for HTML text and quoted attributes; there is no raw form ({{{ and {{& are
+ * errors), so a template must quote its attributes and must not put values into scripts or styles. A name that nobody
  * has given is an error: what is optional is given as null or false. A line with nothing but section, comment or
  * partial tags leaves no empty line behind. */
 #pragma once
@@ -25,6 +25,10 @@ char *template_render(const char *folder, const char *name, const json_t *values
 /* The same for a template that is in memory; `name` is used in messages, partials come from `folder`. */
 char *template_render_text(const char *folder, const char *name, const char *text, const json_t *values,
                            GError **error);
+
+/* template_render for a plain text, such as a mail: values are not escaped, but each of their control characters and
+ * line separators becomes a space, so that a value can neither begin a line nor steer a terminal. */
+char *template_render_plain(const char *folder, const char *name, const json_t *values, GError **error);
 
 /* Appends `length` bytes of UTF-8 escaped for HTML text and quoted attributes (& < > " '); control characters that
  * HTML does not allow become U+FFFD. */

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "auth/backends.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/process.h"
+
+typedef struct {
+    const char *name;
+    size_t switch_offset; /* of its bool in Settings */
+    const char *program;  /* in dir_lib; NULL: not a program that takes a password */
+} Backend;
+
+#define BACKEND(name_, field_, program_)                                                                               \
+    {                                                                                                                  \
+        .name = name_, .switch_offset = offsetof(Settings, field_), .program = program_                                \
+    }
+
+static const Backend backends[] = {
+    BACKEND("header", check_user_with_header, NULL),        BACKEND("local", check_user_with_local, "qwd-auth-local"),
+    BACKEND("ldap", check_user_with_ldap, "qwd-auth-ldap"), BACKEND("imap", check_user_with_imap, "qwd-auth-imap"),
+    BACKEND("smtp", check_user_with_smtp, "qwd-auth-smtp"),
+};
+
+static const Backend *find(const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(backends); i++) {
+        if (g_str_equal(backends[i].name, name))
+            return &backends[i];
+    }
+    return NULL;
+}
+
+static bool is_on(const Settings *settings, const Backend *backend)
+{
+    return *(const bool *)((const char *)settings + backend->switch_offset);
+}
+
+/* The program of a way to log in by its name in check_user_order; NULL when it is off or has none. Free with g_free. */
+static char *program_of(const Settings *settings, const char *name)
+{
+    if (g_str_equal(name, "custom"))
+        return *settings->check_user_custom ? g_strdup(settings->check_user_custom) : NULL;
+    const Backend *backend = find(name);
+    if (!backend || !backend->program || !is_on(settings, backend))
+        return NULL;
+    return g_build_filename(settings->dir_lib, backend->program, NULL);
+}
+
+bool auth_takes_password(const Settings *settings)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(backends); i++) {
+        if (backends[i].program && is_on(settings, &backends[i]))
+            return true;
+    }
+    return *settings->check_user_custom != '\0';
+}
+
+/* A pipe that holds user NUL password NUL: both fit its buffer, so nobody has to wait. */
+static int credentials_pipe(const Claim *claim, GError **error)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        qwd_error_errno(error, errno, "Cannot make a pipe");
+        return -1;
+    }
+    autofd int read_end = ends[0];
+    autofd int write_end = ends[1];
+    ssize_t user_bytes = (ssize_t)strlen(claim->user) + 1, password_bytes = (ssize_t)strlen(claim->password) + 1;
+    if (write(write_end, claim->user, (size_t)user_bytes) != user_bytes ||
+        write(write_end, claim->password, (size_t)password_bytes) != password_bytes) {
+        qwd_error_errno(error, errno, "Cannot write to a pipe");
+        return -1;
+    }
+    return fd_steal(&read_end);
+}
+
+static char **environment_of_programs(void)
+{
+    static const char *const names[] = {"QWD_CONFIG", "QWD_OVERRIDES", "LANG", "TZ", NULL};
+    char **environment = g_environ_setenv(NULL, "PATH", "/usr/sbin:/usr/bin:/sbin:/bin", TRUE);
+    for (const char *const *name = names; *name; name++) {
+        if (g_getenv(*name))
+            environment = g_environ_setenv(environment, *name, g_getenv(*name), TRUE);
+    }
+    return environment;
+}
+
+typedef enum { ANSWER_YES, ANSWER_NO, ANSWER_TROUBLE } Answer;
+
+static Answer read_answer(const ProcessResult *result, AuthIdentity *identity, GError **error)
+{
+    if (result->exit_code == 1)
+        return ANSWER_NO;
+    if (result->exit_code != 0) {
+        g_autofree char *last = text_last_line(result->errors);
+        qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "exit code %d: %s", result->exit_code, last);
+        return ANSWER_TROUBLE;
+    }
+    g_autoptr(JsonValue) object = json_object_parse(result->output, strlen(result->output), error);
+    return object && auth_identity_from_json(object, identity, error) ? ANSWER_YES : ANSWER_TROUBLE;
+}
+
+static Answer ask(const Settings *settings, const char *program, int stdin_fd, AuthIdentity *identity, GError **error)
+{
+    const char *argv[] = {program, NULL};
+    g_auto(GStrv) environment = environment_of_programs();
+    SpawnOptions options = {.argv = argv, SPAWN_OPTIONS_INIT, .die_with_parent = true};
+    options.environment = (const char *const *)environment;
+    options.stdin_fd = stdin_fd;
+    g_auto(ProcessResult) result = {0};
+    if (!process_run_options(options, (int)settings->check_user_deadline * 1000, &result, error))
+        return ANSWER_TROUBLE;
+    return read_answer(&result, identity, error);
+}
+
+static bool ask_one(const Settings *settings, const char *name, const Claim *claim, AuthIdentity *identity,
+                    GError **trouble)
+{
+    g_autofree char *program = program_of(settings, name);
+    autofd int stdin_fd = program ? credentials_pipe(claim, trouble) : -1;
+    return stdin_fd >= 0 && ask(settings, program, stdin_fd, identity, trouble) == ANSWER_YES;
+}
+
+/* Longer ones, and empty ones, are nobody's: no way to log in is asked about them. */
+static bool is_plausible(const char *text)
+{
+    return *text && strlen(text) <= CREDENTIAL_MAX_BYTES;
+}
+
+bool auth_check(const Settings *settings, const Claim *claim, AuthIdentity *identity, GPtrArray *troubles,
+                GError **error)
+{
+    bool plausible = is_plausible(claim->user) && is_plausible(claim->password);
+    for (char **name = settings->check_user_order; plausible && *name; name++) {
+        g_autoptr(GError) trouble = NULL;
+        if (ask_one(settings, *name, claim, identity, &trouble))
+            return true;
+        auth_identity_clear(identity);
+        if (trouble)
+            g_ptr_array_add(troubles, g_strdup_printf("Login with %s is not possible: %s", *name, trouble->message));
+    }
+    return qwd_error_fail(error, QWD_ERROR_LOGIN, "The user name or the password is not right.");
+}

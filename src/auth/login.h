@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * A login: what a signed cookie says of the browser it is in. */
+#pragma once
+
+#include "auth/protocol.h"
+#include "core/settings.h"
+
+#define LOGIN_COOKIE "qwd_login"
+
+typedef struct {
+    AuthIdentity identity;
+    bool is_admin;
+    bool is_by_mail; /* a mail address is all that is known */
+    char *id;        /* of this login: for its end, and its form tokens */
+    gint64 expires_at;
+} Login;
+
+void login_clear(Login *login);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Login, login_clear)
+
+/* A new login of a user who has proven everything asked for; takes the identity over. */
+void login_begin(const Settings *settings, AuthIdentity *identity, Login *login);
+
+/* The cookie's value. Free with g_free; NULL on error. */
+char *login_to_cookie(const Settings *settings, const Login *login, GError **error);
+
+/* QWD_ERROR_LOGIN when the cookie is forged, over, or its login has ended. */
+bool login_from_cookie(const Settings *settings, const char *cookie, Login *login, GError **error);
+
+/* Ends a login: its cookie is worth nothing any more, wherever it is. */
+bool login_end(const Settings *settings, const Login *login, GError **error);
+
+/* The token that every form of this login carries. Free with g_free; NULL on error. */
+char *login_csrf(const Settings *settings, const Login *login, GError **error);
+
+/* Whether a user is an administrator by name or group (user_admin). */
+bool login_is_admin(const Settings *settings, const AuthIdentity *identity);
+
+/* Whether the second factor is asked of this user (check_user_mfa_groups). */
+bool login_needs_second_factor(const Settings *settings, const AuthIdentity *identity);

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * What can be asked for: one table, and a function for each. */
+#include "app/app.h"
+#include "app/journal.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/token.h"
+#include "cgi/call.h"
+#include "core/origin.h"
+
+typedef Response *(*Handler)(Call *call, GError **error);
+
+/* --- answers --- */
+
+static Response *page(const Call *call, const char *template_name, json_t *values, GError **error)
+{
+    g_autoptr(JsonValue) owned = values;
+    return response_page(call->page.settings, template_name, owned, error);
+}
+
+static Response *state_answer(const Call *call, const json_t *values)
+{
+    g_autoptr(JsonValue) session = json_deep_copy(json_object_get(values, "session"));
+    json_t *ready = json_object_get(session, "ready");
+    if (json_is_object(ready))
+        json_object_del(ready, "qr");
+    g_autoptr(JsonValue) object = json_pack("{s:O}", "session", session);
+    Response *response = response_json(200, object);
+    response_make_conditional(response, call->page.request);
+    return response;
+}
+
+static Response *show_session(Call *call, GError **error)
+{
+    g_autoptr(SessionRecord) session = app_see(call->page.settings, &call->who, call->form.session, error);
+    if (!session)
+        return NULL;
+    g_autoptr(JsonValue) values = page_session(&call->page, session);
+    if (request_wants_json(call->page.request))
+        return state_answer(call, values);
+    return response_page(call->page.settings, "session.html", values, error);
+}
+
+static Response *show_form(Call *call, GError **error)
+{
+    if (!policy_allows(call->page.settings, &call->who, ACTION_FORM, NULL, error))
+        return NULL;
+    g_autoptr(GPtrArray) machines = machines_load(call->page.settings, error);
+    return machines ? page(call, "landing.html", page_landing(&call->page, machines), error) : NULL;
+}
+
+static Response *show(Call *call, GError **error)
+{
+    return *call->form.session ? show_session(call, error) : show_form(call, error);
+}
+
+static Response *show_sessions(Call *call, GError **error)
+{
+    g_autoptr(GPtrArray) sessions = app_list(call->page.settings, &call->who, error);
+    if (!sessions)
+        return NULL;
+    g_autoptr(JsonValue) values = page_sessions(&call->page, sessions);
+    if (request_wants_json(call->page.request)) {
+        g_autoptr(JsonValue) object = json_pack("{s:O}", "sessions", json_object_get(values, "sessions"));
+        return response_json(200, object);
+    }
+    return response_page(call->page.settings, "sessions.html", values, error);
+}
+
+/* After a change: to the session's page; a client that wants JSON gets the state at once. */
+static Response *go_to_session(Call *call, const char *id, GError **error)
+{
+    call->form.session = id;
+    if (request_wants_json(call->page.request))
+        return show_session(call, error);
+    g_autofree char *path = page_session_path(&call->page, id);
+    return response_redirect(path, error);
+}
+
+/* --- changes --- */
+
+static Response *create(Call *call, GError **error)
+{
+    CreateForm form;
+    if (!form_read_create(call->page.request, &form, error))
+        return NULL;
+    CreateRequest request = {.machine = form.machine,
+                             .remote_host = request_variable(call->page.request, REQUEST_REMOTE_ADDR),
+                             .plan = {.cpus = form.cpus,
+                                      .memory_mib = form.memory_mib,
+                                      .lifetime_s = form.lifetime_s,
+                                      .oneshot = form.oneshot || call->who.is_guest_by_mail}};
+    g_autofree char *id = app_create(call->page.settings, &call->who, &request, error);
+    return id ? go_to_session(call, id, error) : NULL;
+}
+
+static Response *after_change(Call *call, SessionRecord *session, GError **error)
+{
+    g_autoptr(SessionRecord) owned = session;
+    g_autofree char *id = owned ? g_strdup(owned->id) : NULL;
+    return id ? go_to_session(call, id, error) : NULL;
+}
+
+static Response *stop(Call *call, GError **error)
+{
+    return after_change(call, app_stop(call->page.settings, &call->who, call->form.session, error), error);
+}
+
+static Response *extend(Call *call, GError **error)
+{
+    return after_change(call, app_extend(call->page.settings, &call->who, call->form.session, error), error);
+}
+
+static Response *share_link(Call *call, GError **error)
+{
+    ShareForm form;
+    if (!form_read_share(call->page.request, &form, error))
+        return NULL;
+    ShareRequest request = {.session_id = call->form.session,
+                            .role = form.view_only ? ROLE_VIEW : ROLE_CONTROL,
+                            .label = form.label,
+                            .lifetime_s = form.lifetime_s};
+    return after_change(call, app_share(call->page.settings, &call->who, &request, error), error);
+}
+
+static Response *revoke_link(Call *call, GError **error)
+{
+    ShareForm form;
+    if (!form_read_share(call->page.request, &form, error))
+        return NULL;
+    return after_change(call, app_revoke(call->page.settings, &call->who, call->form.session, form.link, error), error);
+}
+
+static Response *disconnect_viewer(Call *call, GError **error)
+{
+    ShareForm form;
+    if (!form_read_share(call->page.request, &form, error))
+        return NULL;
+    return after_change(
+        call, app_disconnect(call->page.settings, &call->who, call->form.session, form.viewer_serial, error), error);
+}
+
+static Response *purge(Call *call, GError **error)
+{
+    int count;
+    if (!app_purge(call->page.settings, &call->who, &count, error))
+        return NULL;
+    json_t *values = call_page_values(call, "All sessions are stopped");
+    g_autofree char *message = g_strdup_printf("Sessions asked to end: %d.", count);
+    json_object_set_new(values, "message", json_string(message));
+    json_object_set_new(values, "details", json_array());
+    json_object_set_new(values, "next", json_null());
+    return page(call, "message.html", values, error);
+}
+
+/* --- dispatch --- */
+
+typedef struct {
+    FormAction action;
+    const char
+        *event; /* for the log, of what changes something: by POST only, and only from our own forms; else NULL */
+    Handler handler;
+} Route;
+
+static const Route routes[] = {
+    {FORM_NOTHING, NULL, show},
+    {FORM_MANAGE, NULL, show_sessions},
+    {FORM_CREATE, "CREATE", create},
+    {FORM_STOP, "END", stop},
+    {FORM_EXTEND, "EXTEND", extend},
+    {FORM_PURGE, "PURGE", purge},
+    {FORM_SHARE, "SHARE", share_link},
+    {FORM_REVOKE, "REVOKE", revoke_link},
+    {FORM_DISCONNECT, "DISCONNECT", disconnect_viewer},
+    {FORM_LOGOUT, "LOGOUT", call_logout},
+    {FORM_RESUME, "RESUME", call_resume},
+};
+
+static bool check_origin(const Call *call, GError **error)
+{
+    const Request *request = call->page.request;
+    const char *origin = request_variable(request, REQUEST_ORIGIN), *host = request_variable(request, REQUEST_HOST);
+    return !*origin || origin_is_allowed(call->page.settings, origin, host) ||
+           qwd_error_fail(error, QWD_ERROR_DENIED,
+                          "The form was sent from another site's page. Use the form of this service.");
+}
+
+/* A browser sends its cookie with forms of other sites as well; the token of our own forms they cannot know. */
+static bool check_form_token(const Call *call, GError **error)
+{
+    bool needed = call->has_login && !call->has_credentials && call->action != FORM_RESUME;
+    return !needed || (call->csrf && token_equal(call->csrf, call->form.csrf)) ||
+           qwd_error_fail(
+               error, QWD_ERROR_DENIED,
+               "The form is too old, or was not made by this service. Go back, load the page again, and retry.");
+}
+
+static bool check_change(const Call *call, GError **error)
+{
+    if (request_method(call->page.request) != METHOD_POST)
+        return qwd_error_fail(error, QWD_ERROR_METHOD, "This changes something, so it must be sent with POST.");
+    return check_origin(call, error) && check_form_token(call, error);
+}
+
+static void audit(const Call *call, const Route *route, const GError *refusal)
+{
+    g_autofree char *what = g_strdup_printf("%s %s", refusal ? route->event : "session", call->form.session);
+    AuditLine line = {.event = refusal ? "REFUSED" : route->event,
+                      .user = call->who.user,
+                      .address = request_variable(call->page.request, REQUEST_REMOTE_ADDR),
+                      .what = g_strchomp(what),
+                      .why = refusal ? refusal->message : ""};
+    journal_audit(call->page.settings, &line);
+}
+
+static Response *perform_change(Call *call, const Route *route, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    Response *response = check_change(call, &cause) ? route->handler(call, &cause) : NULL;
+    audit(call, route, cause);
+    if (cause)
+        g_propagate_error(error, g_steal_pointer(&cause));
+    return response;
+}
+
+Response *call_perform(Call *call, GError **error)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(routes); i++) {
+        if (routes[i].action == call->action)
+            return routes[i].event ? perform_change(call, &routes[i], error) : routes[i].handler(call, error);
+    }
+    qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "There is no such page.");
+    return NULL;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * One request being answered: who asks, what for, and what goes with the answer. */
+#pragma once
+
+#include "app/enter.h"
+#include "web/form.h"
+#include "web/pages.h"
+#include "web/response.h"
+
+typedef struct {
+    PageContext page;
+    Identity who;
+    SessionForm form;
+    LoginForm login_form;
+    FormAction action;
+    Login login; /* of a browser that is logged in */
+    bool has_login;
+    bool has_credentials; /* the request itself proved who sends it: no form token is needed */
+    char *csrf;           /* the token of this login's forms; NULL without login */
+    char *cookie;         /* a cookie to set, or NULL */
+    GPtrArray *troubles;  /* lines for the log */
+} Call;
+
+/* Finds out who asks: by cookie, web server, or user and password of the request. Returns false with *early set to a
+ * page that has to come first (a code, a mailed link), or with an error. */
+bool call_authenticate(Call *call, Response **early, GError **error);
+
+/* The answers of a login that needs more than one request. */
+Response *call_resume(Call *call, GError **error);
+Response *call_open_link(Call *call, const char *seal, GError **error);
+Response *call_logout(Call *call, GError **error);
+
+/* The page that asks who one is, as the answer to QWD_ERROR_LOGIN. NULL when it cannot be made. */
+Response *call_login_page(Call *call, const GError *reason);
+
+/* What can be asked for by somebody who is known: NULL with an error for what is refused. */
+Response *call_perform(Call *call, GError **error);
+
+/* Values of a page with what all pages know of the login. New reference. */
+json_t *call_page_values(const Call *call, const char *title);

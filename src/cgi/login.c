@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * Who asks: the login of a request, and the pages of one that takes several. */
+#include <string.h>
+
+#include "app/journal.h"
+#include "auth/totp.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "cgi/call.h"
+#include "web/identity.h"
+#include "web/qr.h"
+
+/* --- the context of logins --- */
+
+static char *link_prefix(const Call *call)
+{
+    return g_strconcat(call->page.base, request_variable(call->page.request, REQUEST_SCRIPT_NAME), "?enter=", NULL);
+}
+
+static EnterContext enter_context(const Call *call, const char *link)
+{
+    return (EnterContext){.settings = call->page.settings,
+                          .address = request_variable(call->page.request, REQUEST_REMOTE_ADDR),
+                          .link = link,
+                          .troubles = call->troubles};
+}
+
+static void audit(const Call *call, const char *event, const char *user, const char *why)
+{
+    AuditLine line = {.event = event,
+                      .user = user,
+                      .address = request_variable(call->page.request, REQUEST_REMOTE_ADDR),
+                      .what = "login",
+                      .why = why};
+    journal_audit(call->page.settings, &line);
+}
+
+/* --- becoming somebody --- */
+
+static bool take_login(Call *call, GError **error)
+{
+    call->has_login = true;
+    call->who.user = call->login.identity.user;
+    call->who.is_authenticated = true;
+    call->who.is_admin = call->login.is_admin;
+    call->who.is_guest_by_mail =
+        !auth_takes_password(call->page.settings) && call->page.settings->check_user_with_email;
+    call->csrf = login_csrf(call->page.settings, &call->login, error);
+    return call->csrf != NULL;
+}
+
+static char *cookie_line(const Call *call, const char *value, gint64 seconds)
+{
+    bool secure = g_str_equal(request_scheme(call->page.request), "https");
+    return g_strdup_printf(LOGIN_COOKIE "=%s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%" G_GINT64_FORMAT "%s", value,
+                           seconds, secure ? "; Secure" : "");
+}
+
+static bool take_new_login(Call *call, Entrance *entrance, GError **error)
+{
+    call->login = entrance->login;
+    entrance->login = (Login){0};
+    g_autofree char *value = login_to_cookie(call->page.settings, &call->login, error);
+    if (!value)
+        return false;
+    g_free(call->cookie);
+    call->cookie = cookie_line(call, value, call->page.settings->login_lifetime);
+    audit(call, "LOGIN", call->login.identity.user, "");
+    return take_login(call, error);
+}
+
+/* --- pages of a login --- */
+
+json_t *call_page_values(const Call *call, const char *title)
+{
+    return page_common_values(&call->page, title);
+}
+
+static Response *login_step_page(Call *call, const char *template_name, json_t *values, GError **error)
+{
+    g_autoptr(JsonValue) owned = values;
+    json_object_set_new(owned, "carry", form_carry(call->page.request));
+    return response_page(call->page.settings, template_name, owned, error);
+}
+
+static void set_notice(json_t *values, const GError *reason)
+{
+    json_object_set_new(values, "notice",
+                        reason ? json_pack("{s:s, s:s}", "kind", "error", "text", reason->message) : json_null());
+}
+
+Response *call_login_page(Call *call, const GError *reason)
+{
+    const Settings *settings = call->page.settings;
+    json_t *values = call_page_values(call, "Log in");
+    bool claimed = *call->login_form.user || *call->login_form.password;
+    set_notice(values, claimed ? reason : NULL);
+    json_object_set_new(values, "name", json_string(call->login_form.user));
+    json_object_set_new(values, "takes_password", json_boolean(auth_takes_password(settings)));
+    json_object_set_new(values, "takes_email", json_boolean(settings->check_user_with_email));
+    Response *response = login_step_page(call, "login.html", values, NULL);
+    if (response)
+        response->status = 401;
+    return response;
+}
+
+static Response *code_page(Call *call, const Entrance *entrance, const GError *reason, GError **error)
+{
+    json_t *values = call_page_values(call, "Your code");
+    set_notice(values, reason);
+    json_object_set_new(values, "pending", json_string(entrance->pending));
+    return login_step_page(call, "code.html", values, error);
+}
+
+static Response *enrol_page(Call *call, const Entrance *entrance, const GError *reason, GError **error)
+{
+    g_autofree char *uri = totp_uri(entrance->user, entrance->secret);
+    json_t *values = call_page_values(call, "Set up your authenticator app");
+    set_notice(values, reason);
+    json_object_set_new(values, "pending", json_string(entrance->pending));
+    json_object_set_new(values, "secret", json_string(entrance->secret));
+    json_object_set_new(values, "qr", qr_values(uri, NULL));
+    return login_step_page(call, "enrol.html", values, error);
+}
+
+static Response *mailed_page(Call *call, const Entrance *entrance, GError **error)
+{
+    (void)entrance;
+    json_t *values = call_page_values(call, "Look into your mail");
+    json_object_set_new(values, "message", json_string("A link has been sent to your mail address. Open it to go on."));
+    json_object_set_new(values, "details",
+                        json_pack("[s]", "It works once, for half an hour. You may close this page."));
+    json_object_set_new(values, "next", json_null());
+    return login_step_page(call, "message.html", values, error);
+}
+
+static Response *stage_page(Call *call, const Entrance *entrance, const GError *reason, GError **error)
+{
+    if (entrance->stage == ENTER_CODE)
+        return code_page(call, entrance, reason, error);
+    if (entrance->stage == ENTER_ENROL)
+        return enrol_page(call, entrance, reason, error);
+    return mailed_page(call, entrance, error);
+}
+
+/* --- who asks --- */
+
+static bool take_entrance(Call *call, Entrance *entrance, Response **early, GError **error)
+{
+    if (entrance->stage == ENTER_LOGIN)
+        return take_new_login(call, entrance, error);
+    *early = stage_page(call, entrance, NULL, error);
+    return false;
+}
+
+static bool authenticate_claim(Call *call, Response **early, GError **error)
+{
+    g_autofree char *link = link_prefix(call);
+    EnterContext context = enter_context(call, link);
+    Claim claim = {.user = call->login_form.user, .password = call->login_form.password};
+    g_autoptr(JsonValue) carry = form_carry(call->page.request);
+    g_auto(Entrance) entrance = {0};
+    g_autoptr(GError) cause = NULL;
+    call->has_credentials = true;
+    if (enter_claim(&context, &claim, carry, &entrance, &cause))
+        return take_entrance(call, &entrance, early, error);
+    audit(call, "REFUSED", claim.user, cause->message);
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return false;
+}
+
+static bool authenticate_cookie(Call *call, GError **error)
+{
+    const char *cookie = request_cookie(call->page.request, LOGIN_COOKIE);
+    if (!cookie || !login_from_cookie(call->page.settings, cookie, &call->login, NULL)) {
+        login_clear(&call->login);
+        return true; /* nobody, which is for the policy to judge */
+    }
+    return take_login(call, error);
+}
+
+static bool authenticate_header(Call *call, Response **early, GError **error)
+{
+    const char *user = request_variable(call->page.request, REQUEST_REMOTE_USER);
+    if (!authenticate_cookie(call, error))
+        return false;
+    if (!*user || (call->has_login && g_str_equal(call->who.user, user)))
+        return true;
+    login_clear(&call->login);
+    g_autofree char *link = link_prefix(call);
+    EnterContext context = enter_context(call, link);
+    g_auto(Entrance) entrance = {0};
+    return enter_header(&context, user, &entrance, error) && take_entrance(call, &entrance, early, error);
+}
+
+bool call_authenticate(Call *call, Response **early, GError **error)
+{
+    const Settings *settings = call->page.settings;
+    bool post = request_method(call->page.request) == METHOD_POST;
+    if (!policy_login_is_configured(settings)) {
+        call->who = identity_of(call->page.request, call->login_form.user);
+        return true;
+    }
+    call->who = (Identity){.user = "", .is_local = identity_is_local(call->page.request)};
+    bool by_mail = settings->check_user_with_email && *call->login_form.user && !*call->form.csrf;
+    if (post && call->action != FORM_RESUME && (*call->login_form.password || by_mail))
+        return authenticate_claim(call, early, error);
+    if (settings->check_user_with_header)
+        return authenticate_header(call, early, error);
+    return authenticate_cookie(call, error);
+}
+
+/* --- later steps --- */
+
+/* What was asked for at first goes on: the fields came along as hidden ones. */
+static Response *go_on(Call *call, GError **error)
+{
+    call->has_credentials = true;
+    call->action = FORM_NOTHING;
+    if (request_field(call->page.request, "create"))
+        call->action = FORM_CREATE;
+    else if (request_field(call->page.request, "manage"))
+        call->action = FORM_MANAGE;
+    return call_perform(call, error);
+}
+
+static Response *recovery_page(Call *call, char **codes, GError **error)
+{
+    json_t *values = call_page_values(call, "Your recovery codes");
+    json_t *list = json_array();
+    for (char **code = codes; *code; code++)
+        json_array_append_new(list, json_string(*code));
+    json_object_set_new(values, "codes", list);
+    return login_step_page(call, "recovery.html", values, error);
+}
+
+Response *call_resume(Call *call, GError **error)
+{
+    ResumeForm form;
+    g_auto(Entrance) entrance = {0};
+    g_autoptr(GError) cause = NULL;
+    if (!form_read_resume(call->page.request, &form, error))
+        return NULL;
+    EnterContext context = enter_context(call, "");
+    if (enter_resume(&context, form.pending, form.code, &entrance, &cause)) {
+        if (!take_new_login(call, &entrance, error))
+            return NULL;
+        return entrance.recovery ? recovery_page(call, entrance.recovery, error) : go_on(call, error);
+    }
+    audit(call, "REFUSED", entrance.user ? entrance.user : "", cause->message);
+    if (!entrance.pending || !g_error_matches(cause, QWD_ERROR, QWD_ERROR_LOGIN)) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return NULL;
+    }
+    Response *response = stage_page(call, &entrance, cause, error);
+    if (response)
+        response->status = 401;
+    return response;
+}
+
+Response *call_open_link(Call *call, const char *seal, GError **error)
+{
+    g_auto(Entrance) entrance = {0};
+    EnterContext context = enter_context(call, "");
+    if (!enter_look(&context, seal, &entrance, error))
+        return NULL;
+    g_autoptr(JsonValue) values = call_page_values(call, "Go on");
+    json_object_set_new(values, "name", json_string(entrance.user));
+    json_object_set_new(values, "pending", json_string(entrance.pending));
+    json_object_set(values, "carry", entrance.carry);
+    return response_page(call->page.settings, "link.html", values, error);
+}
+
+Response *call_logout(Call *call, GError **error)
+{
+    if (call->has_login && !login_end(call->page.settings, &call->login, error))
+        return NULL;
+    g_free(call->cookie);
+    call->cookie = cookie_line(call, "", 0);
+    return response_redirect(call->page.settings->service_page, error);
+}

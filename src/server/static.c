@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "server/static.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "server/path.h"
+#include "server/routes.h"
+
+/* Our own pages have neither inline script nor inline style. */
+#define OWN_POLICY                                                                                                     \
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "               \
+    "frame-ancestors 'self'"
+
+/* noVNC sets styles, draws cursors from data: addresses, and from 1.5 on begins with an inline script, so its scripts
+ * cannot be restricted here. That it connects to this server only is what matters: a link could name another host. */
+#define NOVNC_POLICY                                                                                                   \
+    "connect-src 'self' ws://%s wss://%s; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors "    \
+    "'self'"
+
+/* Where Debian's packages keep files that noVNC's may link to. */
+#define SHARED_FOLDER "/usr/share"
+
+typedef struct {
+    const char *folder;
+    const char *relative;
+    const char *also_below;
+    const char *policy;
+} File;
+
+static int open_file(const File *file, struct stat *st, GError **error)
+{
+    g_autofree char *path = path_resolve(file->folder, file->relative, file->also_below, error);
+    if (!path)
+        return -1;
+    autofd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd >= 0 && fstat(fd, st) == 0 && S_ISREG(st->st_mode) && path_media_type(file->relative))
+        return fd_steal(&fd);
+    qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "There is no such page.");
+    return -1;
+}
+
+static char *make_etag(const struct stat *st)
+{
+    return g_strdup_printf("\"%llx-%llx-%lx\"", (unsigned long long)st->st_size, (unsigned long long)st->st_mtim.tv_sec,
+                           (unsigned long)st->st_mtim.tv_nsec);
+}
+
+/* RFC 9110, 13.1.2: a list of tags or "*", compared weakly. */
+static bool client_has(const Request *request, const char *etag)
+{
+    const char *tags = request_header(request, "If-None-Match");
+    g_autofree char *weak = g_strconcat("W/", etag, NULL);
+    return request_header_has(request, "If-None-Match", etag) || request_header_has(request, "If-None-Match", weak) ||
+           (tags && g_str_equal(tags, "*"));
+}
+
+/* Pages are asked for again each time, so that a link never shows yesterday's; what they load, every five minutes. */
+static void add_file_headers(struct MHD_Response *response, const char *type, const char *etag)
+{
+    bool page = g_str_has_prefix(type, "text/html");
+    MHD_add_response_header(response, "Content-Type", type);
+    MHD_add_response_header(response, "ETag", etag);
+    MHD_add_response_header(response, "Cache-Control", page ? "no-cache" : "max-age=300");
+}
+
+static struct MHD_Response *respond(const Request *request, int fd, const struct stat *st, const char *etag,
+                                    unsigned *status)
+{
+    if (!client_has(request, etag)) {
+        *status = MHD_HTTP_OK;
+        return MHD_create_response_from_fd((uint64_t)st->st_size, fd);
+    }
+    close(fd);
+    *status = MHD_HTTP_NOT_MODIFIED;
+    return MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
+}
+
+static enum MHD_Result serve(Request *request, const File *file)
+{
+    g_autoptr(GError) error = NULL;
+    struct stat st;
+    autofd int fd = open_file(file, &st, &error);
+    if (fd < 0)
+        return request_reply_error(request, error);
+    unsigned status;
+    g_autofree char *etag = make_etag(&st);
+    struct MHD_Response *response = respond(request, fd_steal(&fd), &st, etag, &status);
+    if (!response)
+        return MHD_NO;
+    add_file_headers(response, path_media_type(file->relative), etag);
+    MHD_add_response_header(response, "Content-Security-Policy", file->policy);
+    return request_reply(request, status, response);
+}
+
+/* The form as a file, where there is one; the program makes the same page with each request. */
+enum MHD_Result static_page(Request *request)
+{
+    const char *page = server_options(request->server)->settings->file_page;
+    if (access(page, R_OK) < 0)
+        return request_redirect(request, server_base(request->server, BASE_SCRIPT));
+    g_autofree char *folder = g_path_get_dirname(page);
+    g_autofree char *name = g_path_get_basename(page);
+    File file = {folder, name, NULL, OWN_POLICY};
+    return serve(request, &file);
+}
+
+enum MHD_Result static_asset(Request *request)
+{
+    g_autofree char *folder = g_build_filename(server_options(request->server)->settings->dir_html, "static", NULL);
+    File file = {folder, routes_rest(request), NULL, OWN_POLICY};
+    return serve(request, &file);
+}
+
+enum MHD_Result static_novnc(Request *request)
+{
+    /* A known name: dispatch has checked it. */
+    const char *host = request_header(request, "Host");
+    g_autofree char *policy = g_strdup_printf(NOVNC_POLICY, host, host);
+    File file = {server_options(request->server)->settings->dir_novnc, routes_rest(request), SHARED_FOLDER, policy};
+    return serve(request, &file);
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * Files: the landing page, its styles and scripts, and noVNC. */
+#pragma once
+
+#include "server/request.h"
+
+enum MHD_Result static_page(Request *request);
+enum MHD_Result static_asset(Request *request);
+enum MHD_Result static_novnc(Request *request);
