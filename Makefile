@@ -80,7 +80,7 @@ $(B)/%.o: src/%.c Makefile
 # Unit tests: one program for each tests/unit/test_*.c; other programs of the tests stand in tests/*.c.
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 UNIT      := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
-LIBS_test := $(LIBS_cgi)
+LIBS_test := $(LIBS_cgi) $(LIBS_auth-ldap)
 unit: $(UNIT)
 $(B)/tests/%: tests/unit/%.c $(B)/libqwd.a
 	@mkdir -p $(@D)
@@ -105,6 +105,7 @@ run:
 install: all
 	install -D -m 755 $(B)/qemu-web-desktop.cgi $(DESTDIR)$(CGIDIR)/qemu-web-desktop.cgi
 	install -D -m 755 $(B)/qwd-session $(DESTDIR)$(LIBDIR)/qwd-session
+	install -m 644 etc/websockify/qwd_viewer.py $(DESTDIR)$(LIBDIR)/qwd_viewer.py
 	$(if $(HELPERS),install -m 755 -t $(DESTDIR)$(LIBDIR) $(HELPERS:%=$(B)/qwd-%))
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/qwdctl $(B)/qwd-server
 	install -d $(DESTDIR)$(DATADIR)/html/static

@@ -70,7 +70,8 @@ static Response *show_sessions(Call *call, GError **error)
 /* After a change: to the session's page; a client that wants JSON gets the state at once. */
 static Response *go_to_session(Call *call, const char *id, GError **error)
 {
-    call->form.session = id;
+    call->subject = g_strdup(id);
+    call->form.session = call->subject;
     if (request_wants_json(call->page.request))
         return show_session(call, error);
     g_autofree char *path = page_session_path(&call->page, id);

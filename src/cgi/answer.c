@@ -15,6 +15,7 @@ static void call_clear(Call *call)
     login_clear(&call->login);
     g_clear_pointer(&call->csrf, g_free);
     g_clear_pointer(&call->cookie, g_free);
+    g_clear_pointer(&call->subject, g_free);
     g_clear_pointer(&call->troubles, g_ptr_array_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Call, call_clear)

@@ -18,6 +18,7 @@ typedef struct {
     bool has_credentials; /* the request itself proved who sends it: no form token is needed */
     char *csrf;           /* the token of this login's forms; NULL without login */
     char *cookie;         /* a cookie to set, or NULL */
+    char *subject;        /* the session that was changed, or NULL */
     GPtrArray *troubles;  /* lines for the log */
 } Call;
 

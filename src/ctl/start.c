@@ -38,22 +38,42 @@ static bool names_session(const Settings *settings, const SessionRecord *session
         if (g_str_equal(pid, word))
             return true;
     }
-    for (int role = 0; role < ROLE_COUNT; role++) {
-        g_autofree char *token = store_find_token(settings, session, (SessionRole)role);
+    for (guint i = 0; i < session->links->len; i++) {
+        g_autofree char *token = store_find_token(settings, session->links->pdata[i]);
         if (token && token_equal(token, word))
             return true;
     }
     return false;
 }
 
-static bool stop_and_wait(const Settings *settings, const SessionRecord *session, GError **error)
+/* Those that `word` names, or all when it is NULL. */
+static GPtrArray *find_sessions(const Settings *settings, const char *word, GError **error)
+{
+    GPtrArray *sessions = store_list(settings, error);
+    for (guint i = sessions && word ? sessions->len : 0; i-- > 0;) {
+        if (!names_session(settings, sessions->pdata[i], word))
+            g_ptr_array_remove_index(sessions, i);
+    }
+    return sessions;
+}
+
+/* All are asked before the first is waited for: their machines power down at the same time. */
+static bool stop_and_wait(const Settings *settings, const GPtrArray *sessions, GError **error)
 {
     Identity who = local_identity();
-    g_autoptr(SessionRecord) stopped = app_stop(settings, &who, session->id, error);
-    int deadline_ms = (int)(settings->session_stop_grace + 30) * 1000;
-    if (!stopped || !app_wait_ended(settings, session->id, deadline_ms, error))
-        return false;
-    printf("Stopped %s %s of %s.\n", session->id, session->plan->machine, session->owner);
+    int deadline_ms = app_end_deadline_ms(settings);
+    for (guint i = 0; i < sessions->len; i++) {
+        const SessionRecord *session = sessions->pdata[i];
+        g_autoptr(SessionRecord) stopped = app_stop(settings, &who, session->id, error);
+        if (!stopped)
+            return false;
+    }
+    for (guint i = 0; i < sessions->len; i++) {
+        const SessionRecord *session = sessions->pdata[i];
+        if (!app_wait_ended(settings, session->id, deadline_ms, error))
+            return false;
+        printf("Stopped %s %s of %s.\n", session->id, session->plan->machine, session->owner);
+    }
     return true;
 }
 
@@ -63,21 +83,13 @@ bool command_stop(Arguments *arguments, GError **error)
     g_auto(GStrv) words = command_words(arguments);
     if (!account_become(settings->service_user, error))
         return false;
-    g_autoptr(GPtrArray) sessions = store_list(settings, error);
-    guint count = 0;
-    for (guint i = 0; sessions && i < sessions->len; i++) {
-        if (*words && !names_session(settings, sessions->pdata[i], *words))
-            continue;
-        count++;
-        if (!stop_and_wait(settings, sessions->pdata[i], error))
-            return false;
-    }
-    if (!sessions)
+    g_autoptr(GPtrArray) sessions = find_sessions(settings, *words, error);
+    if (!sessions || !stop_and_wait(settings, sessions, error))
         return false;
-    if (*words && !count)
+    if (*words && !sessions->len)
         return qwd_error_fail(error, QWD_ERROR_NOT_FOUND,
                               "No session has the id, process or token %s. See: qwdctl status", *words);
-    if (!count)
+    if (!sessions->len)
         printf("No session runs.\n");
     return true;
 }

@@ -38,6 +38,7 @@ typedef struct {
     Relay *relay;
     guint64 serial;
     gint64 since_s;
+    char *address;
     ViewerStage stage;
 } Viewer;
 
@@ -45,6 +46,7 @@ struct Gate {
     char *vnc_path;
     unsigned connections_max;
     GateChanged changed;
+    GateAdmit admit;
     void *data;
     GHashTable *tokens; /* name to Token */
     GPtrArray *viewers; /* by serial number */
@@ -132,6 +134,7 @@ static void viewer_remove(Viewer *viewer)
     viewer->token->connections--;
     relay_free(viewer->relay);
     g_ptr_array_remove(gate->viewers, viewer);
+    g_free(viewer->address);
     g_free(viewer);
     rest_end(gate);
     note_change(gate);
@@ -205,10 +208,24 @@ static void on_ended(void *data)
 
 static const RelayEvents relay_events = {.greeted = on_greeted, .input = on_input, .ended = on_ended};
 
+static pid_t peer_of(int fd)
+{
+    struct ucred peer = {0};
+    socklen_t length = sizeof peer;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 ? peer.pid : 0;
+}
+
+/* Takes the connection. */
 static void viewer_add(Token *token, int fd)
 {
     Gate *gate = token->gate;
+    g_autofree char *address = NULL;
+    if (gate->admit && !gate->admit(peer_of(fd), &address, gate->data)) {
+        close(fd);
+        return;
+    }
     Viewer *viewer = g_new0(Viewer, 1);
+    viewer->address = g_strdup(address ? address : "");
     viewer->gate = gate;
     viewer->token = token;
     viewer->serial = ++gate->last_serial;
@@ -365,6 +382,16 @@ void gate_free(Gate *gate)
     g_free(gate);
 }
 
+void gate_set_admit(Gate *gate, GateAdmit admit)
+{
+    gate->admit = admit;
+}
+
+bool gate_had_viewer(const Gate *gate)
+{
+    return gate->last_serial > 0;
+}
+
 unsigned gate_viewer_count(const Gate *gate)
 {
     return gate->viewers->len;
@@ -375,7 +402,8 @@ GateViewer *gate_viewers(const Gate *gate, size_t *count)
     GateViewer *rows = g_new0(GateViewer, gate->viewers->len);
     for (unsigned i = 0; i < gate->viewers->len; i++) {
         const Viewer *viewer = gate->viewers->pdata[i];
-        rows[i] = (GateViewer){viewer->serial, viewer->token->name, viewer->token->role, viewer->since_s};
+        rows[i] =
+            (GateViewer){viewer->serial, viewer->token->name, viewer->token->role, viewer->since_s, viewer->address};
     }
     *count = gate->viewers->len;
     return rows;

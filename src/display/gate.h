@@ -7,6 +7,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "display/rfb.h"
 
@@ -19,6 +20,11 @@ typedef void (*GateChanged)(Gate *gate, void *data);
 /* vnc_path: QEMU's VNC socket, which need not exist before somebody connects. connections_max: viewers that one
  * token may have at once; one more is accepted and closed. `changed` may be NULL. Never NULL. */
 Gate *gate_new(const char *vnc_path, unsigned connections_max, GateChanged changed, void *data);
+
+/* Asked before a connection is joined: whether the process at its other end (0 unknown) may come in, and for the
+ * address of whoever is behind it (g_free, may stay NULL). */
+typedef bool (*GateAdmit)(pid_t peer, char **address, void *data);
+void gate_set_admit(Gate *gate, GateAdmit admit);
 
 /* Closes and unlinks everything. Accepts NULL. */
 void gate_free(Gate *gate);
@@ -40,8 +46,12 @@ typedef struct {
     guint64 serial;    /* counts up from 1 for this gate, never used twice */
     const char *token; /* borrowed; gone with the token */
     RfbRole role;
-    gint64 since_s; /* UTC */
+    gint64 since_s;      /* UTC */
+    const char *address; /* borrowed, as the token; "" unknown */
 } GateViewer;
+
+/* Whether anybody has ever been connected. */
+bool gate_had_viewer(const Gate *gate);
 
 unsigned gate_viewer_count(const Gate *gate);
 

@@ -216,6 +216,10 @@ static char **command_new(const WebsockifyOptions *options)
         g_autofree char *argument = g_strdup_printf("--web=%s", web);
         g_strv_builder_add(command, argument);
     }
+    if (options->plugin_folder) {
+        g_autofree char *argument = g_strdup_printf("--auth-source=%s/viewers", options->state_folder);
+        g_strv_builder_add_many(command, "--auth-plugin=qwd_viewer.Viewer", argument, NULL);
+    }
     return g_strv_builder_end(command);
 }
 
@@ -234,7 +238,8 @@ static bool spawn(const WebsockifyOptions *options, char **command, ProcessId *i
         return false;
     const char *path = g_getenv("PATH");
     g_autofree char *path_variable = g_strdup_printf("PATH=%s", path ? path : "/usr/local/bin:/usr/bin:/bin");
-    const char *environment[] = {path_variable, "LANG=C.UTF-8", NULL};
+    g_autofree char *plugins = g_strdup_printf("PYTHONPATH=%s", options->plugin_folder ? options->plugin_folder : "");
+    const char *environment[] = {path_variable, "LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1", plugins, NULL};
     SpawnOptions how = {.argv = (const char *const *)command, SPAWN_OPTIONS_INIT, .environment = environment};
     how.stdin_fd = listener;
     how.new_session = true;
@@ -260,10 +265,19 @@ static bool check_quick_ends(Record *record, const char *command, GError **error
                           "websockify ends again and again right after its start. To see why, run: %s", command);
 }
 
+/* Notes of viewers whose websockify is gone are of no use. */
+static bool make_viewers_folder(const WebsockifyOptions *options, GError **error)
+{
+    g_autofree char *folder = state_path(options->state_folder, "viewers");
+    return folder_remove(folder, error) && folder_make_private(folder, error);
+}
+
 static bool start(const WebsockifyOptions *options, Record *record, char **command, GError **error)
 {
     g_autofree char *web = web_path(options);
     if (web && !webroot_make(options->novnc_folder, web, error))
+        return false;
+    if (options->plugin_folder && !make_viewers_folder(options, error))
         return false;
     if (!spawn(options, command, &record->id, error))
         return false;

@@ -4,6 +4,7 @@
  * start time) in the state folder make concurrent callers agree on one process. The listening socket is made here
  * and handed over, so that a browser can connect from the moment websockify_ensure returns.
  * websockify takes any socket whose path begins with display_folder: let no sibling's name begin with its name.
+ * With the plug-in qwd_viewer.py each viewer's process notes who it is for in state_folder/viewers/PID.
  * Its log is /dev/null, because it would write tokens there. */
 #pragma once
 
@@ -16,7 +17,8 @@ typedef struct {
     const char *display_folder; /* the folder of token sockets */
     const char *address;        /* where to listen: a name or number, as service_address */
     int port;
-    const char *novnc_folder; /* serve these files too, without listings of folders; NULL: websockets only */
+    const char *plugin_folder; /* holds qwd_viewer.py; NULL: viewers are not noted */
+    const char *novnc_folder;  /* serve these files too, without listings of folders; NULL: websockets only */
 } WebsockifyOptions;
 
 /* Makes sure that one websockify with these options runs; one with other options is replaced, one that died is

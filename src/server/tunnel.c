@@ -37,7 +37,8 @@ static char *make_request(const Request *request)
         if (value && head_value_is_plain(value))
             g_string_append_printf(text, "%s: %s\r\n", sent_on[i], value);
     }
-    g_string_append(text, "\r\n");
+    g_autofree char *client = request_client(request, &(int){0});
+    g_string_append_printf(text, "X-Forwarded-For: %s\r\n\r\n", client);
     return g_string_free(text, FALSE);
 }
 

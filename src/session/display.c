@@ -3,9 +3,12 @@
 #include "display/websockify.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "app/journal.h"
+#include "base/json.h"
 #include "base/token.h"
+#include "core/origin.h"
 #include "session/supervisor.h"
 
 static WebsockifyOptions websockify_options(const Supervisor *supervisor)
@@ -16,8 +19,11 @@ static WebsockifyOptions websockify_options(const Supervisor *supervisor)
                                .display_folder = supervisor->display_folder,
                                .address = settings->service_address,
                                .port = (int)settings->service_port,
+                               .plugin_folder = settings->dir_lib,
                                .novnc_folder = settings->dir_novnc};
 }
+
+#define NOTE_MAX_BYTES 16384
 
 /* --- viewers --- */
 
@@ -39,7 +45,7 @@ static void note_viewer(SessionRecord *session, const GateViewer *seen)
     if (link)
         session_add_viewer(session, &(SessionViewer){.serial = (gint64)seen->serial,
                                                      .link_id = link->id,
-                                                     .address = (char *)"",
+                                                     .address = (char *)seen->address,
                                                      .role = link->role,
                                                      .since = seen->since_s});
 }
@@ -61,9 +67,23 @@ static void on_viewers(Gate *gate, void *data)
     unsigned count = gate_viewer_count(gate);
     supervisor_change(supervisor, note_viewers, gate, NULL);
     display_follow_record(supervisor); /* a link's time may be over */
-    if (supervisor->session->plan->oneshot && supervisor->had_viewer && count == 0)
+    if (supervisor->session->plan->oneshot && gate_had_viewer(gate) && count == 0)
         supervisor_end(supervisor, SESSION_ENDED, "Its viewer left, and it was a one-shot session.");
-    supervisor->had_viewer = supervisor->had_viewer || count > 0;
+}
+
+/* websockify's plug-in has noted who is behind its process (etc/websockify/qwd_viewer.py). Without a note it was
+ * somebody of the service's own account who connected to the socket. A page of another site is refused. */
+static bool admit_viewer(pid_t peer, char **address, void *data)
+{
+    const Supervisor *supervisor = data;
+    g_autofree char *path = g_strdup_printf("%s/viewers/%d", supervisor->settings->dir_cfg, (int)peer);
+    g_autoptr(JsonValue) note = json_object_read(path, NOTE_MAX_BYTES, NULL);
+    if (!note)
+        return true;
+    const char *origin = json_get_text(note, "origin", "");
+    *address = g_strdup(json_get_text(note, "address", ""));
+    unlink(path);
+    return !*origin || origin_is_allowed(supervisor->settings, origin, json_get_text(note, "host", ""));
 }
 
 /* --- websockify --- */
@@ -192,6 +212,7 @@ bool display_start(Supervisor *supervisor, GError **error)
     g_autofree char *vnc_path = g_build_filename(supervisor->run_folder, "vnc", NULL);
     supervisor->tokens = g_ptr_array_new_with_free_func(g_free);
     supervisor->gate = gate_new(vnc_path, (unsigned)supervisor->settings->display_connections, on_viewers, supervisor);
+    gate_set_admit(supervisor->gate, admit_viewer);
     if (!supervisor_change(supervisor, add_first_links, NULL, error) || !open_links(supervisor, error) ||
         !websockify_ensure(&options, error))
         return false;

@@ -42,7 +42,6 @@ typedef struct {
     bool guest_powered_off;
     Gate *gate;
     GPtrArray *tokens; /* char *, those of the gate */
-    bool had_viewer;
     guint websockify_watch, record_watch, alarm;
     gint64 alarm_at;
 } Supervisor;
