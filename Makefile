@@ -9,6 +9,9 @@ DATADIR    := $(PREFIX)/share/qemu-web-desktop
 CGIDIR     := $(PREFIX)/lib/cgi-bin
 MANDIR     := $(PREFIX)/share/man
 APACHEDIR  ?= /etc/apache2
+PAMDIR     ?= /etc/pam.d
+CRONDIR    ?= /etc/cron.d
+UNITDIR    ?= /lib/systemd/system
 
 # VARIANT=asan is the build with address and undefined-behaviour sanitizers that the tests use.
 VARIANT ?= release
@@ -36,7 +39,7 @@ LDFLAGS  += -Wl,-z,relro,-z,now -Wl,--as-needed -pie $(LDFLAGS_$(VARIANT))
 LIBS     := $(shell pkg-config --libs $(PKGS))
 
 # Floors 0 to 4 make one library; each face is a folder with a main().
-FLOORS   := base core vm display auth engine app web
+FLOORS   := base core vm display auth mail engine app web
 LIB_OBJ  := $(patsubst src/%.c,$(B)/%.o,$(wildcard $(FLOORS:%=src/%/*.c)))
 FACES    := cgi session ctl server
 PROGRAM_cgi := qemu-web-desktop.cgi
@@ -108,12 +111,16 @@ install: all
 	install -m 644 etc/websockify/qwd_viewer.py $(DESTDIR)$(LIBDIR)/qwd_viewer.py
 	$(if $(HELPERS),install -m 755 -t $(DESTDIR)$(LIBDIR) $(HELPERS:%=$(B)/qwd-%))
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/qwdctl $(B)/qwd-server
-	install -d $(DESTDIR)$(DATADIR)/html/static
+	install -d $(DESTDIR)$(DATADIR)/html/static $(DESTDIR)$(DATADIR)/html/mail
 	install -m 644 -t $(DESTDIR)$(DATADIR)/html $(wildcard html/*.html html/*.svg)
 	install -m 644 -t $(DESTDIR)$(DATADIR)/html/static $(wildcard html/static/*)
+	install -m 644 -t $(DESTDIR)$(DATADIR)/html/mail $(wildcard html/mail/*)
 	install -D -m 644 -t $(DESTDIR)$(SYSCONFDIR) etc/qemu-web-desktop.conf etc/machines.conf
 	install -d $(DESTDIR)$(SYSCONFDIR)/config.d
+	install -D -m 644 etc/pam.d/qemu-web-desktop $(DESTDIR)$(PAMDIR)/qemu-web-desktop
 	install -D -m 644 etc/apache2/qemu-web-desktop.conf $(DESTDIR)$(APACHEDIR)/conf-available/qemu-web-desktop.conf
+	install -D -m 644 etc/cron.d/qemu-web-desktop $(DESTDIR)$(CRONDIR)/qemu-web-desktop
+	install -D -m 644 -t $(DESTDIR)$(UNITDIR) etc/systemd/qemu-web-desktop-clean.service etc/systemd/qemu-web-desktop-clean.timer
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man1 etc/man/qwdctl.1 etc/man/qwd-server.1
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 etc/man/qemu-web-desktop.conf.5
 	install -D -m 644 etc/bash-completion/qwdctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/qwdctl

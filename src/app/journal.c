@@ -37,8 +37,8 @@ static void write_line(const Settings *settings, const char *text)
 
 void journal_session(const Settings *settings, const char *event, const SessionRecord *session, const char *text)
 {
-    g_autofree char *line = g_strdup_printf("%s CPU=%d MEM=%" G_GINT64_FORMAT " GPU= USER=%s VM=%s NAME=%s%s%s", event,
-                                            (int)session->plan->cpus, session->plan->memory_mib, session->owner,
+    g_autofree char *line = g_strdup_printf("%-5s CPU=%d MEM=%" G_GINT64_FORMAT " GPU= USER=%s VM=%s NAME=%s%s%s",
+                                            event, (int)session->plan->cpus, session->plan->memory_mib, session->owner,
                                             session->plan->machine, session->id, text ? " " : "", text ? text : "");
     write_line(settings, line);
 }

@@ -9,11 +9,20 @@
 
 #define EXTENSION_S 86400
 
+/* A session whose end has been asked for is stopping, though its supervisor may not have noticed yet: a page that shows
+ * it as running would not look again. */
+static void note_stop_request(SessionRecord *session)
+{
+    if (session->stop_requested_at && session_state_is_alive(session->state))
+        session->state = SESSION_STOPPING;
+}
+
 SessionRecord *app_see(const Settings *settings, const Identity *who, const char *id, GError **error)
 {
     g_autoptr(SessionRecord) session = store_find(settings, id, error);
     if (!session || !policy_allows(settings, who, ACTION_SEE, session, error))
         return NULL;
+    note_stop_request(session);
     return g_steal_pointer(&session);
 }
 
@@ -22,10 +31,12 @@ GPtrArray *app_list(const Settings *settings, const Identity *who, GError **erro
     if (!policy_allows(settings, who, ACTION_LIST, NULL, error))
         return NULL;
     GPtrArray *sessions = store_list(settings, error);
-    for (guint i = sessions && !who->is_admin ? sessions->len : 0; i-- > 0;) {
-        const SessionRecord *session = sessions->pdata[i];
-        if (!g_str_equal(session->owner, who->user))
+    for (guint i = sessions ? sessions->len : 0; i-- > 0;) {
+        SessionRecord *session = sessions->pdata[i];
+        if (!who->is_admin && !g_str_equal(session->owner, who->user))
             g_ptr_array_remove_index(sessions, i);
+        else
+            note_stop_request(session);
     }
     return sessions;
 }

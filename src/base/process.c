@@ -129,10 +129,10 @@ static bool spawn(const SpawnOptions *options, GSpawnFlags flags, pid_t *pid, GE
     ChildSetup setup = {.options = options, .parent = getpid()};
     flags |= G_SPAWN_SEARCH_PATH;
     bool good = g_spawn_async_with_pipes_and_fds(
-        options->folder ? options->folder : "/", options->argv, options->environment, flags, prepare_child,
-        &setup, open_null_if_missing(options->stdin_fd, &null_fd),
-        open_null_if_missing(options->stdout_fd, &null_fd), open_null_if_missing(options->stderr_fd, &null_fd),
-        options->pass_fds, options->as_fds, options->pass_count, pid, NULL, NULL, NULL, &cause);
+        options->folder ? options->folder : "/", options->argv, options->environment, flags, prepare_child, &setup,
+        open_null_if_missing(options->stdin_fd, &null_fd), open_null_if_missing(options->stdout_fd, &null_fd),
+        open_null_if_missing(options->stderr_fd, &null_fd), options->pass_fds, options->as_fds, options->pass_count,
+        pid, NULL, NULL, NULL, &cause);
     if (!good)
         qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "Cannot start %s: %s", options->argv[0], cause->message);
     return good;

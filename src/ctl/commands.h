@@ -24,6 +24,7 @@ bool command_option(const Arguments *arguments, const char *option);
 bool command_start(Arguments *arguments, GError **error);
 bool command_stop(Arguments *arguments, GError **error);
 bool command_status(Arguments *arguments, GError **error);
+bool command_clean(Arguments *arguments, GError **error);
 bool command_backoff(Arguments *arguments, GError **error);
 bool command_totp(Arguments *arguments, GError **error);
 bool command_refresh(Arguments *arguments, GError **error);

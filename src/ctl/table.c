@@ -9,6 +9,10 @@ const Command commands[] = {
     {"stop", "[ID|PID|TOKEN]", "End a session, or all of them, and wait until nothing of them is left.", 0, 1,
      command_stop},
     {"status", "[--json]", "List the sessions, and what they run with.", 0, 0, command_status},
+    {"clean", "",
+     "Sweep up what a killed supervisor, a reboot or a full disk has left. Says what it did; silent when there was "
+     "nothing.",
+     0, 0, command_clean},
     {"backoff", "[clear [NAME]]", "Show who is slowed down after failed logins, or forget an address, a user, or all.",
      0, 2, command_backoff},
     {"totp", "reset USER", "Forget a user's authenticator app; the next login sets one up.", 2, 2, command_totp},

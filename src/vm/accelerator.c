@@ -21,6 +21,7 @@
 #define HARDWARE_DEADLINE_MS 1000 /* on an idle host; more where emulation is slow as well */
 #define HARDWARE_SLOWDOWN_MAX 4   /* against emulation measured at the same moment */
 #define FORCED_DEADLINE_MS 20000  /* somebody asked for it: only a hang counts */
+#define KILL_DEADLINE_MS 5000
 #define OUTPUT_MAX_BYTES 65536
 
 /* How a machine's firmware tells that it got to its end. */
@@ -138,11 +139,12 @@ static int try_firmware(const AcceleratorQuery *query, const Trial *trial, const
     fd_close_pointed(&theirs);
     TrialRun run = {.output = g_string_new(NULL), .signs = trial->signs};
     run.source = g_unix_fd_add(ours, G_IO_IN | G_IO_HUP, on_output, &run);
-    g_child_watch_add(pid, on_trial_exit, &run);
-    wait_until(is_decided, &run, deadline_ms, NULL);
+    guint watch = g_child_watch_add(pid, on_trial_exit, &run);
+    wait_unless_cancelled(is_decided, &run, deadline_ms, NULL);
     int elapsed_ms = (int)((g_get_monotonic_time() - begin) / 1000);
     kill(pid, SIGKILL);
-    wait_until(has_exited, &run, EMULATION_DEADLINE_MS, NULL);
+    if (!wait_until(has_exited, &run, KILL_DEADLINE_MS, NULL))
+        g_source_remove(watch);
     if (run.source)
         g_source_remove(run.source);
     g_string_free(run.output, TRUE);
@@ -168,7 +170,7 @@ static const char *hardware_name(const AcceleratorQuery *query)
 /* Tries the processor models in turn; true when one gets there in time. */
 static bool try_hardware(const AcceleratorQuery *query, const Trial *trial, int deadline_ms, Accelerator *accelerator)
 {
-    for (const char *const *cpu = hardware_cpus; *cpu; cpu++) {
+    for (const char *const *cpu = hardware_cpus; *cpu && !wait_is_cancelled(); cpu++) {
         int elapsed_ms = try_firmware(query, trial, hardware_name(query), *cpu, deadline_ms);
         if (elapsed_ms >= 0) {
             set(accelerator, hardware_name(query), *cpu,
@@ -179,33 +181,34 @@ static bool try_hardware(const AcceleratorQuery *query, const Trial *trial, int 
     return false;
 }
 
-static bool try_forced(const AcceleratorQuery *query, Accelerator *accelerator, GError **error)
+static bool try_forced(const AcceleratorQuery *query, Accelerator *accelerator)
 {
     const Trial *trial = trial_for(query->guest_arch);
-    return (trial && try_hardware(query, trial, FORCED_DEADLINE_MS, accelerator)) ||
-           qwd_error_fail(error, QWD_ERROR_UNAVAILABLE,
-                          "accel = %s is set, but %s does not work here. Set accel = auto, or make %s usable "
-                          "for this account.",
-                          query->wish, query->qemu, hardware_name(query));
+    return trial && try_hardware(query, trial, FORCED_DEADLINE_MS, accelerator);
 }
 
-static void try_all(const AcceleratorQuery *query, Accelerator *accelerator)
+/* Whether the answer is worth remembering. */
+static bool try_all(const AcceleratorQuery *query, Accelerator *accelerator)
 {
     const Trial *trial = trial_for(query->guest_arch);
+    const char *cpu = emulated_cpu(query->guest_arch);
     if (!trial || access("/dev/kvm", R_OK | W_OK) < 0) {
         const char *why =
             access("/dev/kvm", F_OK) < 0 ? "this host has no /dev/kvm" : "this account may not open /dev/kvm";
-        set(accelerator, "tcg", emulated_cpu(query->guest_arch), g_strdup_printf("Machines are emulated: %s.", why));
-        return;
+        set(accelerator, "tcg", cpu, g_strdup_printf("Machines are emulated: %s.", why));
+        return true;
     }
-    int emulated_ms = try_firmware(query, trial, "tcg", emulated_cpu(query->guest_arch), EMULATION_DEADLINE_MS);
+    int emulated_ms = try_firmware(query, trial, "tcg", cpu, EMULATION_DEADLINE_MS);
     int deadline_ms = MAX(HARDWARE_DEADLINE_MS, HARDWARE_SLOWDOWN_MAX * emulated_ms);
     if (try_hardware(query, trial, deadline_ms, accelerator))
-        return;
-    set(accelerator, "tcg", emulated_cpu(query->guest_arch),
-        g_strdup_printf(
-            "Machines are emulated: with KVM the firmware did not get to its end in %d ms, emulated in %d ms.",
-            deadline_ms, emulated_ms));
+        return true;
+    char *note = emulated_ms < 0
+                     ? g_strdup("Machines are emulated, and not even so the firmware gets to its end.")
+                     : g_strdup_printf("Machines are emulated: with KVM the firmware did not get to its end in %d ms, "
+                                       "emulated in %d ms.",
+                                       deadline_ms, emulated_ms);
+    set(accelerator, "tcg", cpu, note);
+    return emulated_ms >= 0;
 }
 
 /* --- remembering --- */
@@ -289,12 +292,16 @@ bool accelerator_choose(const AcceleratorQuery *query, Accelerator *accelerator,
 {
     if (accelerator_recall(query, accelerator))
         return true;
-    if (!g_str_equal(query->wish, "auto")) {
-        if (!try_forced(query, accelerator, error))
-            return false;
-    } else {
-        try_all(query, accelerator);
-    }
-    remember(query, accelerator);
+    bool is_forced = !g_str_equal(query->wish, "auto");
+    bool good = is_forced ? try_forced(query, accelerator) : try_all(query, accelerator);
+    if (wait_is_cancelled())
+        return qwd_error_fail(error, QWD_ERROR_CANCELLED, "Somebody asked for the end meanwhile.");
+    if (is_forced && !good)
+        return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE,
+                              "accel = %s is set, but %s does not work here. Set accel = auto, or make %s usable "
+                              "for this account.",
+                              query->wish, query->qemu, hardware_name(query));
+    if (good)
+        remember(query, accelerator);
     return true;
 }

@@ -24,7 +24,8 @@ typedef struct {
     const char *cache_folder; /* where to keep what was found */
 } AcceleratorQuery;
 
-/* Decides; may try for some seconds when nothing is known yet. QWD_ERROR_UNAVAILABLE when the wish cannot be met. */
+/* Decides; may try for some seconds when nothing is known yet. QWD_ERROR_UNAVAILABLE when the wish cannot be
+ * met, QWD_ERROR_CANCELLED when waits were given up. */
 bool accelerator_choose(const AcceleratorQuery *query, Accelerator *accelerator, GError **error);
 
 /* What is known already, without trying: false when nothing is. */

@@ -5,6 +5,8 @@
 #include "base/process.h"
 #include "vm/qemu.h"
 
+#define LAST_WORDS_MAX_CHARS 300
+
 static const struct {
     const char *words;
     const char *meaning;
@@ -23,16 +25,33 @@ static const struct {
     {"Image is corrupt", "Its image is damaged. Please tell the administrator."},
 };
 
-char *qemu_explain(const char *stderr_text)
+static const char *meaning_of(const char *stderr_text)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(meanings); i++) {
+        if (strstr(stderr_text, meanings[i].words))
+            return meanings[i].meaning;
+    }
+    return "";
+}
+
+/* The last line as text that a page and a record can hold: its beginning, without control characters. */
+static char *last_words(const char *stderr_text)
 {
     g_autofree char *last = text_last_line(stderr_text);
-    const char *meaning = "";
-    for (size_t i = 0; i < G_N_ELEMENTS(meanings); i++) {
-        if (strstr(stderr_text, meanings[i].words)) {
-            meaning = meanings[i].meaning;
-            break;
-        }
+    g_autofree char *valid = g_utf8_make_valid(last, -1);
+    for (char *c = valid; *c; c++) {
+        if (g_ascii_iscntrl(*c))
+            *c = ' ';
     }
+    bool is_long = g_utf8_strlen(valid, -1) > LAST_WORDS_MAX_CHARS;
+    g_autofree char *beginning = g_utf8_substring(valid, 0, is_long ? LAST_WORDS_MAX_CHARS : -1);
+    return g_strconcat(beginning, is_long ? " ..." : "", NULL);
+}
+
+char *qemu_explain(const char *stderr_text)
+{
+    const char *meaning = meaning_of(stderr_text);
+    g_autofree char *last = last_words(stderr_text);
     if (!*last)
         return g_strdup("It ended without a word.");
     return g_strdup_printf("%s%sIts last words: %s", meaning, *meaning ? " " : "", last);

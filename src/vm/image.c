@@ -61,16 +61,17 @@ static bool refuse_reference(const char *path, const char *reference, GError **e
 {
     return qwd_error_fail(
         error, QWD_ERROR_DENIED,
-        "The image %s refers to another file (%s) outside the machines' folder, so it is not started.", path,
+        "The image %s refers to another file (%s) that is not in the machines' folder, so it is not started.", path,
         reference);
 }
 
-/* A reference is a plain path here: no protocol, no JSON description of a block device. */
+/* A reference is a plain path here. What QEMU takes for another block driver (nbd:, json:, https:) has a colon before
+ * the first slash. */
 static char *reference_path(const char *path, const char *reference, const char *folder, GError **error)
 {
     g_autofree char *parent = g_path_get_dirname(path);
     g_autofree char *full = g_canonicalize_filename(reference, parent);
-    bool plain = !g_str_has_prefix(reference, "json:") && !strstr(reference, "://");
+    bool plain = reference[strcspn(reference, ":/")] != ':';
     if (plain && is_inside(full, folder))
         return g_steal_pointer(&full);
     refuse_reference(path, reference, error);

@@ -12,6 +12,7 @@
 
 #define PASST_START_DEADLINE_MS 10000
 #define PASST_END_DEADLINE_MS 2000
+#define RESOLV_CONF_MAX_BYTES 65536
 
 static bool read_pid(const char *path, ProcessId *id, GError **error)
 {
@@ -22,11 +23,52 @@ static bool read_pid(const char *path, ProcessId *id, GError **error)
     return id->start_ticks != 0 || qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "passt has ended.");
 }
 
+/* --- name servers --- */
+
+/* Adds "--dns ADDRESS" for each name server of a resolv.conf(5) that is not this host itself, which the guest must not
+ * reach. Returns whether there is one. */
+static bool add_name_servers(GStrvBuilder *argv, const char *path, bool add)
+{
+    g_autofree char *text = file_read(path, RESOLV_CONF_MAX_BYTES, NULL, NULL);
+    g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
+    bool found = false;
+    for (char **line = lines; *line; line++) {
+        g_auto(GStrv) words = g_strsplit_set(*line, " \t", 2);
+        if (!words[0] || !words[1] || !g_str_equal(words[0], "nameserver"))
+            continue;
+        const char *address = g_strstrip(words[1]);
+        if (g_str_has_prefix(address, "127.") || g_str_equal(address, "::1"))
+            continue;
+        found = true;
+        if (add)
+            g_strv_builder_add_many(argv, "--dns", address, NULL);
+    }
+    return found;
+}
+
+/* passt hands the host's name servers to the guest. Where the host asks one of its own (systemd-resolved), that one's
+ * servers are handed on. */
+static void add_resolver(GStrvBuilder *argv)
+{
+    if (!add_name_servers(argv, "/etc/resolv.conf", false))
+        add_name_servers(argv, "/run/systemd/resolve/resolv.conf", true);
+}
+
+/* --- passt --- */
+
+static char **passt_argv(const char *pid_path)
+{
+    g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
+    g_strv_builder_add_many(argv, "passt", "--quiet", "--no-map-gw", "--pid", pid_path, "--fd", "3", NULL);
+    add_resolver(argv);
+    return g_strv_builder_end(argv);
+}
+
 /* passt goes into the background when it is ready, so the end of its first process is the event to wait for. */
 static bool run_passt(const char *pid_path, int fd, GError **error)
 {
-    const char *argv[] = {"passt", "--quiet", "--no-map-gw", "--pid", pid_path, "--fd", "3", NULL};
-    SpawnOptions options = {.argv = argv, SPAWN_OPTIONS_INIT};
+    g_auto(GStrv) argv = passt_argv(pid_path);
+    SpawnOptions options = {.argv = (const char *const *)argv, SPAWN_OPTIONS_INIT};
     options.pass_fds = &fd;
     options.as_fds = (const int[]){3};
     options.pass_count = 1;

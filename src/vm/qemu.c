@@ -135,9 +135,10 @@ static void add_machine(Argv *argv, const QemuSpec *spec)
     add_format(argv, "-rtc", "base=%s", g_str_equal(spec->os, "windows") ? "localtime" : "utc");
     add(argv, "-display", "none");
     add(argv, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
-    if (!is_arm(spec) && !is_ide(spec)) { /* a guest that suspends could not be woken */
-        add(argv, "-global", "ICH9-LPC.disable_s3=1");
-        add(argv, "-global", "ICH9-LPC.disable_s4=1");
+    if (!is_arm(spec)) { /* a guest that suspends could not be woken */
+        const char *power = is_ide(spec) ? "PIIX4_PM" : "ICH9-LPC";
+        add_format(argv, "-global", "%s.disable_s3=1", power);
+        add_format(argv, "-global", "%s.disable_s4=1", power);
     }
 }
 
@@ -281,14 +282,15 @@ static void add_network(Argv *argv, const QemuSpec *spec)
         json_pack("{s:s, s:s, s:s, s:s}", "driver", "virtio-net-pci", "netdev", "net0", "mac", mac, "romfile", ""));
 }
 
-static void add_helpers(Argv *argv)
+static void add_helpers(Argv *argv, const QemuSpec *spec)
 {
     add_json(argv, "-device",
              json_pack("{s:s, s:s, s:b}", "driver", "virtio-balloon-pci", "id", "balloon", "free-page-reporting", 1));
     add_json(argv, "-object",
              json_pack("{s:s, s:s, s:s}", "qom-type", "rng-random", "id", "rng", "filename", "/dev/urandom"));
     add_json(argv, "-device", json_pack("{s:s, s:s}", "driver", "virtio-rng-pci", "rng", "rng"));
-    add_json(argv, "-device", json_pack("{s:s, s:s}", "driver", "vmgenid", "guid", "auto"));
+    if (!is_arm(spec)) /* whose QEMU 7.2 has no such device */
+        add_json(argv, "-device", json_pack("{s:s, s:s}", "driver", "vmgenid", "guid", "auto"));
 }
 
 char **qemu_argv(const QemuSpec *spec)
@@ -302,7 +304,7 @@ char **qemu_argv(const QemuSpec *spec)
     add_input_and_display(argv, spec);
     add_channels(argv, spec);
     add_network(argv, spec);
-    add_helpers(argv);
+    add_helpers(argv, spec);
     g_ptr_array_add(argv, NULL);
     return (char **)g_ptr_array_free(argv, FALSE);
 }

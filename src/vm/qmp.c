@@ -124,7 +124,7 @@ static bool check_not_broken(const Qmp *qmp, GError **error)
 
 bool qmp_negotiate(Qmp *qmp, int deadline_ms, GError **error)
 {
-    if (!wait_until(is_greeted, qmp, deadline_ms, error) || !check_not_broken(qmp, error))
+    if (!wait_unless_cancelled(is_greeted, qmp, deadline_ms, error) || !check_not_broken(qmp, error))
         return false;
     g_autoptr(JsonValue) answer = qmp_execute(qmp, "qmp_capabilities", NULL, deadline_ms, error);
     return answer != NULL;
@@ -160,7 +160,7 @@ json_t *qmp_execute(Qmp *qmp, const char *command, json_t *arguments, int deadli
     g_clear_pointer(&qmp->answer, json_decref);
     if (!check_not_broken(qmp, error) || !send_message(qmp, message, error))
         return NULL;
-    if (!wait_until(is_answered, qmp, deadline_ms, error)) {
+    if (!wait_unless_cancelled(is_answered, qmp, deadline_ms, error)) {
         g_prefix_error(error, "QEMU does not answer to %s. ", command);
         return NULL;
     }

@@ -22,5 +22,5 @@ bool qmp_negotiate(Qmp *qmp, int deadline_ms, GError **error);
 
 /* Sends a command (`arguments` is stolen, may be NULL) and waits for its answer: a new reference to what
  * it returned. NULL: QEMU refused (QWD_ERROR_INTERNAL with its words), did not answer (QWD_ERROR_TIMEOUT),
- * sent what is not QMP, or is gone (QWD_ERROR_UNAVAILABLE). */
+ * sent what is not QMP, or is gone (QWD_ERROR_UNAVAILABLE); or waits were given up (QWD_ERROR_CANCELLED). */
 json_t *qmp_execute(Qmp *qmp, const char *command, json_t *arguments, int deadline_ms, GError **error);

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "app/clean.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/journal.h"
+#include "base/file.h"
+#include "base/token.h"
+#include "core/store.h"
+#include "display/websockify.h"
+
+/* What is younger may still be in the making. */
+#define SETTLED_AFTER_S 60
+#define KILL_DEADLINE_MS 5000
+
+static void tell(GPtrArray *report, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+static void tell(GPtrArray *report, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_ptr_array_add(report, g_strdup_vprintf(format, args));
+    va_end(args);
+}
+
+static bool is_settled(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && st.st_mtime + SETTLED_AFTER_S < session_now();
+}
+
+/* --- sessions without a supervisor --- */
+
+static bool is_abandoned(const SessionRecord *session)
+{
+    ProcessId supervisor = session_process(session, "supervisor");
+    if (!supervisor.pid)
+        return session->created_at + SETTLED_AFTER_S < session_now();
+    return !process_is_alive(supervisor);
+}
+
+static void end_processes(const SessionRecord *session)
+{
+    for (guint i = 0; i < session->processes->len; i++) {
+        const SessionProcess *process = session->processes->pdata[i];
+        if (process_signal(process->id, SIGKILL, NULL))
+            process_wait_gone(process->id, KILL_DEADLINE_MS);
+    }
+}
+
+static void remove_tokens(const Settings *settings, const SessionRecord *session)
+{
+    g_autofree char *folder = store_display_folder(settings);
+    for (guint i = 0; i < session->links->len; i++) {
+        g_autofree char *token = store_find_token(settings, session->links->pdata[i]);
+        g_autofree char *path = token ? g_build_filename(folder, token, NULL) : NULL;
+        if (path)
+            unlink(path);
+    }
+}
+
+static void remember(const Settings *settings, SessionRecord *session)
+{
+    session->state = SESSION_FAILED;
+    session->ended_at = session_now();
+    session_set_text(&session->reason,
+                     "It was cut off: the server was restarted, or a part of the service was killed.");
+    g_ptr_array_set_size(session->links, 0);
+    g_ptr_array_set_size(session->viewers, 0);
+    g_ptr_array_set_size(session->processes, 0);
+    store_remember(settings, session, NULL);
+    journal_session(settings, "ERROR", session, session->reason);
+}
+
+static void end_session(const Settings *settings, SessionRecord *session, GPtrArray *report)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *run_folder = store_run_folder(settings, session->id);
+    end_processes(session);
+    remove_tokens(settings, session);
+    folder_remove(run_folder, NULL);
+    remember(settings, session);
+    if (store_remove(settings, session->id, &error))
+        tell(report, "Ended %s of %s: its supervisor was gone.", session->id, session->owner);
+    else
+        tell(report, "%s of %s cannot be removed: %s", session->id, session->owner, error->message);
+}
+
+static void end_abandoned(const Settings *settings, const GPtrArray *sessions, GPtrArray *report)
+{
+    for (guint i = 0; i < sessions->len; i++) {
+        if (is_abandoned(sessions->pdata[i]))
+            end_session(settings, sessions->pdata[i], report);
+    }
+}
+
+/* --- folders of no session --- */
+
+typedef void (*Sweep)(const Settings *settings, const char *path, const char *name, GPtrArray *report);
+
+static void for_each_entry(const Settings *settings, const char *folder, Sweep sweep, GPtrArray *report)
+{
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    for (const char *name; dir && (name = g_dir_read_name(dir));) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        sweep(settings, path, name, report);
+    }
+}
+
+/* A folder in dir_snapshots whose record cannot be read is kept under a name that nothing else looks at. */
+static void put_broken_aside(const Settings *settings, const char *path, const char *name, GPtrArray *report)
+{
+    g_autoptr(GError) error = NULL;
+    if (!token_is_well_formed(name) || !is_settled(path))
+        return;
+    g_autoptr(SessionRecord) session = store_load(settings, name, &error);
+    if (session)
+        return;
+    g_autofree char *aside = g_strdup_printf("%s/broken-%s", settings->dir_snapshots, name);
+    if (rename(path, aside) == 0)
+        tell(report, "Put aside as %s: %s", aside, error->message);
+}
+
+static void remove_stale_run_folder(const Settings *settings, const char *path, const char *name, GPtrArray *report)
+{
+    g_autofree char *folder = store_folder(settings, name);
+    if (!token_is_well_formed(name) || g_file_test(folder, G_FILE_TEST_EXISTS) || !is_settled(path))
+        return;
+    if (folder_remove(path, NULL))
+        tell(report, "Removed %s: it belonged to no session.", path);
+}
+
+static bool has_link(const SessionRecord *session, const char *hash)
+{
+    for (guint i = 0; i < session->links->len; i++) {
+        const SessionLink *link = session->links->pdata[i];
+        if (g_str_equal(link->hash, hash))
+            return true;
+    }
+    return false;
+}
+
+/* Connecting would tell as well whether somebody listens, and end a one-shot session. */
+static void remove_stale_token(const Settings *settings, const char *path, const char *name, GPtrArray *report)
+{
+    g_autoptr(GPtrArray) sessions = is_settled(path) ? store_list(settings, NULL) : NULL;
+    g_autofree char *hash = token_hash(name);
+    bool known = !sessions; /* too young to judge, or the sessions are not known */
+    for (guint i = 0; !known && i < sessions->len; i++)
+        known = has_link(sessions->pdata[i], hash);
+    if (!known && unlink(path) == 0)
+        tell(report, "Removed a link that led nowhere.");
+}
+
+static void remove_stale_note(const Settings *settings, const char *path, const char *name, GPtrArray *report)
+{
+    (void)settings;
+    (void)report;
+    pid_t pid = (pid_t)g_ascii_strtoll(name, NULL, 10);
+    if (!process_is_alive(process_id_of(pid)))
+        unlink(path);
+}
+
+/* --- all --- */
+
+static void release_websockify(const Settings *settings, const char *display_folder)
+{
+    WebsockifyOptions options = {.program = settings->dir_websockify,
+                                 .state_folder = settings->dir_cfg,
+                                 .display_folder = display_folder,
+                                 .address = settings->service_address,
+                                 .port = (int)settings->service_port};
+    if (g_file_test(settings->dir_cfg, G_FILE_TEST_IS_DIR))
+        websockify_release(&options, NULL);
+}
+
+bool app_clean(const Settings *settings, GPtrArray *report, GError **error)
+{
+    g_autoptr(GPtrArray) sessions = store_list(settings, error);
+    if (!sessions)
+        return false;
+    g_autofree char *display_folder = store_display_folder(settings);
+    g_autofree char *viewers_folder = g_build_filename(settings->dir_cfg, "viewers", NULL);
+    end_abandoned(settings, sessions, report);
+    for_each_entry(settings, settings->dir_snapshots, put_broken_aside, report);
+    for_each_entry(settings, settings->dir_cfg, remove_stale_run_folder, report);
+    for_each_entry(settings, display_folder, remove_stale_token, report);
+    for_each_entry(settings, viewers_folder, remove_stale_note, report);
+    release_websockify(settings, display_folder);
+    return true;
+}

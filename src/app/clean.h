@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * Sweeping up: what a supervisor that was killed, a reboot or a full disk has left. Called by cron or a timer, and by
+ * hand; may run beside everything else, and twice. */
+#pragma once
+
+#include "core/settings.h"
+
+/* Ends sessions whose supervisor is gone, with their processes, sockets and folders; removes sockets and folders of no
+ * session; puts records that cannot be read aside. `report` collects a line (char *) for each thing done. False only
+ * when the folders cannot be read. */
+bool app_clean(const Settings *settings, GPtrArray *report, GError **error);
