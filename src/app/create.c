@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "core/host.h"
+#include "core/limits.h"
 #include "core/store.h"
 #include "engine/engine.h"
 
@@ -74,8 +75,11 @@ static bool reserve(const Settings *settings, const SessionRecord *session, GErr
     autofd int lock = store_lock(settings, error);
     if (lock < 0)
         return false;
+    HostUse use;
+    host_use_read(&use, settings->dir_snapshots);
     g_autoptr(GPtrArray) sessions = store_list(settings, error);
-    return sessions && check_master(sessions, session->plan, error) && store_create(settings, session, error);
+    return sessions && check_master(sessions, session->plan, error) &&
+           limits_allow(settings, &use, sessions, session, error) && store_create(settings, session, error);
 }
 
 static Plan *make_plan(const Settings *settings, const CreateRequest *request, GError **error)

@@ -114,6 +114,8 @@ static bool set_field(Settings *settings, const SettingRow *row, const char *tex
         return parse_choice(row, text, place);
     case SETTING_BOOL:
         return parse_bool(text, place);
+    case SETTING_REAL:
+        return units_parse_real(text, (double)row->min, (double)row->max, place);
     default:
         return parse_number(row, text, place);
     }
@@ -128,6 +130,8 @@ char *settings_value_text(const Settings *settings, const SettingRow *row)
         return g_strjoinv(",", *(char **const *)place);
     if (row->kind == SETTING_BOOL)
         return g_strdup(*(const bool *)place ? "yes" : "no");
+    if (row->kind == SETTING_REAL)
+        return g_strdup_printf("%g", *(const double *)place);
     return g_strdup_printf("%" G_GINT64_FORMAT "%s", *(const gint64 *)place,
                            row->kind == SETTING_DURATION ? "s"
                            : row->kind == SETTING_SIZE   ? "M"
@@ -156,6 +160,9 @@ char *settings_allowed_text(const SettingRow *row)
         low = units_format_size(row->min);
         high = units_format_size(row->max);
         return g_strdup_printf("a size such as 512M or 4G, from %s to %s", low, high);
+    case SETTING_REAL:
+        return g_strdup_printf("a number such as 0.8, from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, row->min,
+                               row->max);
     default:
         return g_strdup_printf("a whole number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, row->min, row->max);
     }

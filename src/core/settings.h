@@ -12,6 +12,7 @@ typedef enum {
     SETTING_CHOICE,   /* char *, one of the allowed words */
     SETTING_BOOL,     /* bool */
     SETTING_INTEGER,  /* gint64 */
+    SETTING_REAL,     /* double */
     SETTING_DURATION, /* gint64, seconds */
     SETTING_SIZE,     /* gint64, MiB */
 } SettingKind;
@@ -22,6 +23,7 @@ typedef enum {
 #define SETTING_C_CHOICE char *
 #define SETTING_C_BOOL bool
 #define SETTING_C_INTEGER gint64
+#define SETTING_C_REAL double
 #define SETTING_C_DURATION gint64
 #define SETTING_C_SIZE gint64
 

@@ -302,9 +302,12 @@ json_t *form_carry(const Request *request)
     };
     json_t *list = json_array();
     for (size_t i = 0; i < G_N_ELEMENTS(carried); i++) {
+        const FormRow *row = &rows[carried[i]];
         const char *value = find(request, carried[i]);
-        if (value)
-            json_array_append_new(list, json_pack("{s:s, s:s}", "name", rows[carried[i]].name, "value", value));
+        gint64 number;
+        if (value && (!row->check || row->check(value, &number)))
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:s}", "name", row->name, "value", row->check ? value : row->name));
     }
     return list;
 }

@@ -65,7 +65,7 @@ typedef struct {
 bool form_read_share(const Request *request, ShareForm *form, GError **error);
 
 /* What has to be sent again with a login form, so that nothing typed is lost: hidden fields as the templates take them,
- * [{name, value}, ...]; only fields of the table, never user or password. New reference. */
+ * [{name, value}, ...]; only fields of the table that can be read, never user or password. New reference. */
 json_t *form_carry(const Request *request);
 
 bool form_read_create(const Request *request, CreateForm *form, GError **error);

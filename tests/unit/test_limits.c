@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include <string.h>
+
+#include "base/error.h"
+#include "core/limits.h"
+
+static SessionRecord *session_of(const char *owner, gint64 cpus, gint64 memory_mib)
+{
+    Plan *plan = g_new0(Plan, 1);
+    plan->machine = g_strdup("tiny.iso");
+    plan->image = g_strdup("/tiny.iso");
+    plan->cpus = cpus;
+    plan->memory_mib = memory_mib;
+    plan->lifetime_s = 3600;
+    SessionRecord *session = session_new(owner, "", plan);
+    session->state = SESSION_RUNNING;
+    return session;
+}
+
+#define ROOMY {.cpus = 8, .memory_mib = 16384, .memory_free_mib = 8192, .disk_free_mib = 100000, .load = 1}
+
+static const HostUse roomy = ROOMY;
+
+/* Two sessions of marie (2 cores, 4 GB in all), one of paul, and one that has ended. */
+static GPtrArray *some_sessions(void)
+{
+    GPtrArray *sessions = g_ptr_array_new_with_free_func((GDestroyNotify)session_free);
+    g_ptr_array_add(sessions, session_of("marie", 1, 2048));
+    g_ptr_array_add(sessions, session_of("marie", 1, 2048));
+    g_ptr_array_add(sessions, session_of("paul", 4, 1024));
+    SessionRecord *ended = session_of("marie", 8, 16384);
+    ended->state = SESSION_ENDED;
+    g_ptr_array_add(sessions, ended);
+    return sessions;
+}
+
+static const struct {
+    const char *override, *owner;
+    gint64 cpus, memory_mib;
+    HostUse use;
+    const char *refusal; /* NULL: allowed */
+} cases[] = {
+    {"service_max_session_nb=0", "marie", 1, 512, ROOMY, NULL},
+    {"service_max_session_nb=4", "marie", 1, 512, ROOMY, NULL},
+    {"service_max_session_nb=3", "marie", 1, 512, ROOMY, "This service runs 3 sessions at once, and 3 run."},
+    {"service_max_session_nb_per_user=3", "marie", 1, 512, ROOMY, NULL},
+    {"service_max_session_nb_per_user=2", "marie", 1, 512, ROOMY, "You may have 2 sessions at once, and you have 2."},
+    {"service_max_session_nb_per_user=2", "paul", 1, 512, ROOMY, NULL},
+    {"service_max_cpu_fraction_nb_per_user=0.5", "marie", 2, 512, ROOMY, NULL},
+    {"service_max_cpu_fraction_nb_per_user=0.5", "marie", 3, 512, ROOMY,
+     "You may use 4 processor cores at once; you use 2 and ask for 3."},
+    {"service_max_cpu_fraction_nb_per_user=0.01", "new", 1, 512, ROOMY, NULL}, /* never less than one core */
+    {"service_max_mem_fraction_nb_per_user=0.3", "marie", 1, 512, ROOMY, NULL},
+    {"service_max_mem_fraction_nb_per_user=0.3", "marie", 1, 1024, ROOMY,
+     "You may use 4.8 GB of memory at once; you use 4 GB and ask for 1 GB."},
+    {"service_max_load=0.5", "new", 1, 512, {.cpus = 8, .load = 4.0, .memory_free_mib = 8192}, NULL},
+    {"service_max_load=0.5", "new", 1, 512, {.cpus = 8, .load = 4.1, .memory_free_mib = 8192},
+     "The server is busy: its load is 4.1, and may be 4.0 at most."},
+    {"service_min_free_memory=1G", "new", 1, 7168, ROOMY, NULL},
+    {"service_min_free_memory=1G", "new", 1, 7169, ROOMY, "The server has 7 GB of memory to give away"},
+    {"service_min_free_disk=1G", "new", 1, 512, {.cpus = 8, .memory_free_mib = 8192, .disk_free_mib = 1024}, NULL},
+    {"service_min_free_disk=1G", "new", 1, 512, {.cpus = 8, .memory_free_mib = 8192, .disk_free_mib = 1023},
+     "The server's disk is nearly full: 1023 MB are left."},
+};
+
+static void test_rules(void)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        const char *overrides[] = {cases[i].override, NULL};
+        g_autoptr(Settings) settings = settings_load("/nonexistent/qwd.conf", false, overrides, &error);
+        g_assert_no_error(error);
+        g_autoptr(GPtrArray) sessions = some_sessions();
+        g_autoptr(SessionRecord) wanted = session_of(cases[i].owner, cases[i].cpus, cases[i].memory_mib);
+        bool allowed = limits_allow(settings, &cases[i].use, sessions, wanted, &error);
+        g_test_message("%s", cases[i].override);
+        g_assert_cmpint(allowed, ==, cases[i].refusal == NULL);
+        if (cases[i].refusal) {
+            g_assert_error(error, QWD_ERROR, QWD_ERROR_LIMIT);
+            g_assert_nonnull(strstr(error->message, cases[i].refusal));
+        }
+    }
+}
+
+/* What helps differs: a session of one's own that can be stopped, or time. */
+static void test_advice(void)
+{
+    const char *overrides[] = {"service_max_session_nb=3", NULL};
+    g_autoptr(Settings) settings = settings_load("/nonexistent/qwd.conf", false, overrides, NULL);
+    g_autoptr(GPtrArray) sessions = some_sessions();
+    g_autoptr(SessionRecord) mine = session_of("marie", 1, 512);
+    g_autoptr(SessionRecord) theirs = session_of("new", 1, 512);
+    g_autoptr(GError) first = NULL;
+    g_autoptr(GError) second = NULL;
+    g_assert_false(limits_allow(settings, &roomy, sessions, mine, &first));
+    g_assert_false(limits_allow(settings, &roomy, sessions, theirs, &second));
+    g_assert_nonnull(strstr(first->message, "Stopping a session of yours makes room."));
+    g_assert_nonnull(strstr(second->message, "Try again later."));
+    g_assert_nonnull(strstr(second->message, "The next one is due to end at"));
+}
+
+/* A record that is in the list already, such as a queued one, does not count against itself. */
+static void test_not_itself(void)
+{
+    const char *overrides[] = {"service_max_session_nb=3", NULL};
+    g_autoptr(Settings) settings = settings_load("/nonexistent/qwd.conf", false, overrides, NULL);
+    g_autoptr(GPtrArray) sessions = some_sessions();
+    g_assert_true(limits_allow(settings, &roomy, sessions, sessions->pdata[0], NULL));
+}
+
+static void test_next_end(void)
+{
+    g_autoptr(GPtrArray) sessions = some_sessions();
+    ((SessionRecord *)sessions->pdata[1])->ends_at = 700;
+    ((SessionRecord *)sessions->pdata[2])->ends_at = 600;
+    ((SessionRecord *)sessions->pdata[3])->ends_at = 500; /* has ended */
+    g_assert_cmpint(limits_next_end(sessions, NULL), ==, 600);
+    g_assert_cmpint(limits_next_end(sessions, "marie"), ==, 700);
+    g_assert_cmpint(limits_next_end(sessions, "nobody"), ==, 0);
+}
+
+static void test_host(void)
+{
+    HostUse use;
+    host_use_read(&use, "/tmp");
+    g_assert_cmpint(use.cpus, >, 0);
+    g_assert_cmpint(use.memory_free_mib, >, 0);
+    g_assert_cmpint(use.memory_free_mib, <=, use.memory_mib);
+    g_assert_cmpint(use.disk_free_mib, >, 0);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/limits/rules", test_rules);
+    g_test_add_func("/limits/advice", test_advice);
+    g_test_add_func("/limits/not-itself", test_not_itself);
+    g_test_add_func("/limits/next-end", test_next_end);
+    g_test_add_func("/limits/host", test_host);
+    return g_test_run();
+}
