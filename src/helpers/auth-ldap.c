@@ -153,10 +153,9 @@ static bool prepare_tls(const Directory *directory, GError **error)
     int code = ldap_set_option(directory->ldap, LDAP_OPT_X_TLS_NEWCTX, &(int){0});
     if (code == LDAP_OPT_SUCCESS)
         return true;
-    const char *ca = directory->settings->ldap_ca;
     return qwd_error_fail(error, QWD_ERROR_CONFIG,
-                          "Cannot prepare TLS: is ldap_ca = %s a readable file of certificates?",
-                          *ca ? ca : system_authorities());
+                          "Cannot prepare TLS: is %s a readable file of certificates (ldap_ca)?",
+                          authorities_of(directory->settings));
 }
 
 /* Without the first variable libldap takes defaults from /etc/ldap/ldap.conf, ~/.ldaprc and LDAP* of the environment;

@@ -63,10 +63,10 @@ static inline Settings *temp_settings(const char *folder, ...)
 }
 
 /* An error of this kind whose message has this text; clears it. */
-#define assert_error(error, kind, text)                                                                               \
-    do {                                                                                                              \
-        g_assert_error(error, QWD_ERROR, kind);                                                                       \
-        if (!strstr((error)->message, text))                                                                          \
-            g_error("%s:%d: \"%s\" does not say \"%s\"", __FILE__, __LINE__, (error)->message, text);                 \
-        g_clear_error(&(error));                                                                                      \
+#define assert_error(error, kind, text)                                                                                \
+    do {                                                                                                               \
+        g_assert_error(error, QWD_ERROR, kind);                                                                        \
+        if (!strstr((error)->message, text))                                                                           \
+            g_error("%s:%d: \"%s\" does not say \"%s\"", __FILE__, __LINE__, (error)->message, text);                  \
+        g_clear_error(&(error));                                                                                       \
     } while (0)

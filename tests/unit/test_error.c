@@ -12,13 +12,20 @@ static void test_traits(void)
         const char *name;
         int http_status, exit_code;
     } expected[] = {
-        {QWD_ERROR_USAGE, "usage", 400, 2},         {QWD_ERROR_CONFIG, "config", 500, 2},
-        {QWD_ERROR_LOGIN, "login", 401, 4},         {QWD_ERROR_DENIED, "denied", 403, 4},
-        {QWD_ERROR_NOT_FOUND, "not-found", 404, 3}, {QWD_ERROR_METHOD, "method", 405, 2},
-        {QWD_ERROR_CONFLICT, "conflict", 409, 4},   {QWD_ERROR_TOO_LARGE, "too-large", 413, 2},
-        {QWD_ERROR_MEDIA_TYPE, "media-type", 415, 2}, {QWD_ERROR_LIMIT, "limit", 429, 5},
-        {QWD_ERROR_UNAVAILABLE, "unavailable", 503, 5}, {QWD_ERROR_TIMEOUT, "timeout", 503, 5},
-        {QWD_ERROR_CANCELLED, "cancelled", 409, 1}, {QWD_ERROR_INTERNAL, "internal", 500, 1},
+        {QWD_ERROR_USAGE, "usage", 400, 2},
+        {QWD_ERROR_CONFIG, "config", 500, 2},
+        {QWD_ERROR_LOGIN, "login", 401, 4},
+        {QWD_ERROR_DENIED, "denied", 403, 4},
+        {QWD_ERROR_NOT_FOUND, "not-found", 404, 3},
+        {QWD_ERROR_METHOD, "method", 405, 2},
+        {QWD_ERROR_CONFLICT, "conflict", 409, 4},
+        {QWD_ERROR_TOO_LARGE, "too-large", 413, 2},
+        {QWD_ERROR_MEDIA_TYPE, "media-type", 415, 2},
+        {QWD_ERROR_LIMIT, "limit", 429, 5},
+        {QWD_ERROR_UNAVAILABLE, "unavailable", 503, 5},
+        {QWD_ERROR_TIMEOUT, "timeout", 503, 5},
+        {QWD_ERROR_CANCELLED, "cancelled", 409, 1},
+        {QWD_ERROR_INTERNAL, "internal", 500, 1},
     };
     G_STATIC_ASSERT(G_N_ELEMENTS(expected) == QWD_ERROR_KINDS);
     for (size_t i = 0; i < G_N_ELEMENTS(expected); i++) {

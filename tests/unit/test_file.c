@@ -154,7 +154,8 @@ static void test_remove_while_written(void)
 static void test_beside(void)
 {
     g_autoptr(TempFolder) folder = temp_folder();
-    g_autofree char *path = g_build_filename(folder, "x.conf", NULL), *more = g_build_filename(folder, "config.d", NULL);
+    g_autofree char *path = g_build_filename(folder, "x.conf", NULL),
+                    *more = g_build_filename(folder, "config.d", NULL);
     g_auto(GStrv) none = files_beside(path, ".conf");
     g_assert_cmpint(g_strv_length(none), ==, 0);
     g_assert_cmpint(g_mkdir(more, 0700), ==, 0);
@@ -196,8 +197,8 @@ static void test_sockets(void)
 
 static void test_json_refuses(void)
 {
-    static const char *const bad[] = {"", "[]", "1", "\"x\"", "{", "{\"a\":1,\"a\":2}", "{\"a\":\"\xff\"}", "{} {}",
-                                      "{\"a\":1e999}"};
+    static const char *const bad[] = {
+        "", "[]", "1", "\"x\"", "{", "{\"a\":1,\"a\":2}", "{\"a\":\"\xff\"}", "{} {}", "{\"a\":1e999}"};
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
         g_autoptr(GError) error = NULL;
         g_assert_null(json_object_parse(bad[i], strlen(bad[i]), &error));

@@ -15,11 +15,11 @@ static GPtrArray *load(const char *folder, const char *text, GError **error)
 
 static void test_names(void)
 {
-    static const char *const good[] = {"tiny.iso", "a", "debian-12.6.0-amd64.qcow2", "a b.iso", "me@home:1.raw",
-                                       "firmware+nonfree.iso", "_x"};
-    static const char *const bad[] = {"",          ".",        "..",       ".hidden",  "a/b",      "/etc/passwd", "../x",
-                                      "-enable-kvm", " x",     "a\nb",     "a,b",      "a=b",      "a\\b",        "a%b",
-                                      "a;b",       "$(x)",     "`x`",      "\xc3\xa9", "\xff",     "a\tb",        "a\"b"};
+    static const char *const good[] = {
+        "tiny.iso", "a", "debian-12.6.0-amd64.qcow2", "a b.iso", "me@home:1.raw", "firmware+nonfree.iso", "_x"};
+    static const char *const bad[] = {
+        "",    ".",    "..",  ".hidden", "a/b",  "/etc/passwd", "../x",     "-enable-kvm", " x",   "a\nb", "a,b",
+        "a=b", "a\\b", "a%b", "a;b",     "$(x)", "`x`",         "\xc3\xa9", "\xff",        "a\tb", "a\"b"};
     for (size_t i = 0; i < G_N_ELEMENTS(good); i++)
         g_assert_true(machine_name_is_valid(good[i]));
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++)

@@ -155,8 +155,11 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*test)(Fixture *, gconstpointer);
-    } tests[] = {{"/plan/defaults", test_defaults},     {"/plan/machine", test_machine}, {"/plan/limits", test_limits},
-                 {"/plan/small-host", test_small_host}, {"/plan/json", test_json}};
+    } tests[] = {{"/plan/defaults", test_defaults},
+                 {"/plan/machine", test_machine},
+                 {"/plan/limits", test_limits},
+                 {"/plan/small-host", test_small_host},
+                 {"/plan/json", test_json}};
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
         g_test_add(tests[i].name, Fixture, NULL, set_up, tests[i].test, tear_down);

@@ -304,9 +304,8 @@ static void test_run_output_cap(void)
 
 static void test_last_line(void)
 {
-    static const char *const cases[][2] = {{"", ""},         {"\n\n", ""},         {"a", "a"},
-                                           {"a\nb", "b"},    {"a\nb\n \n", "b"},   {"a\r\nb\r\n", "b"},
-                                           {"\nonly\n", "only"}};
+    static const char *const cases[][2] = {{"", ""},           {"\n\n", ""},        {"a", "a"},          {"a\nb", "b"},
+                                           {"a\nb\n \n", "b"}, {"a\r\nb\r\n", "b"}, {"\nonly\n", "only"}};
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *line = text_last_line(cases[i][0]);
         g_assert_cmpstr(line, ==, cases[i][1]);

@@ -44,7 +44,7 @@ static void test_cgi_form(void)
                                    "'self'; frame-ancestors 'none'; "
                                    "base-uri 'none'\r\n"
                                    "X-Content-Type-Options: nosniff\r\n"
-                                   "Referrer-Policy: no-referrer\r\n"
+                                   "Referrer-Policy: same-origin\r\n"
                                    "Cache-Control: no-store\r\n"
                                    "Content-Type: text/plain; charset=utf-8\r\n"
                                    "Content-Length: 6\r\n"

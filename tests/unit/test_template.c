@@ -198,6 +198,27 @@ static void test_partials(void)
     folder_remove(folder, NULL);
 }
 
+/* Plain text: nothing is escaped, no value makes a line of its own; partials and sections as ever. */
+static void test_plain(void)
+{
+    g_autoptr(JsonValue) values = test_values();
+    json_object_set_new(values, "lines", json_string("a\r\nBcc: b\tc\xc2\x85"
+                                                     "d\xe2\x80\xa8"
+                                                     "e\x1b[31m \xc3\xa9"));
+    g_autofree char *folder = g_dir_make_tmp("qwd-template-XXXXXX", NULL);
+    write_file(folder, "mail.txt", "{{html}}\n{{lines}}\n{{#list}}\n{{> item.txt}}\n{{/list}}\n{{zero}} {{nul}}");
+    write_file(folder, "item.txt", "* {{.}}\n");
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = template_render_plain(folder, "mail.txt", values, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(text, ==,
+                    "<b a='1' c=\"2\">&amp;</b>\na  Bcc: b c d e [31m \xc3\xa9\n"
+                    "* a\n* b\n0 a b");
+    g_assert_null(template_render_plain(folder, "none.txt", values, &error));
+    g_assert_error(error, QWD_ERROR, QWD_ERROR_INTERNAL);
+    folder_remove(folder, NULL);
+}
+
 static void test_names(void)
 {
     static const char *const names[] = {"../template.html", "/etc/passwd", ".hidden", "a/b", "", "none.html"};
@@ -225,6 +246,7 @@ int main(int argc, char **argv)
     g_test_add_func("/template/nesting", test_nesting);
     g_test_add_func("/template/endless", test_endless);
     g_test_add_func("/template/partials", test_partials);
+    g_test_add_func("/template/plain", test_plain);
     g_test_add_func("/template/names", test_names);
     g_test_add_func("/template/corpus", test_corpus);
     return g_test_run();

@@ -4,9 +4,11 @@
 #include "base/units.h"
 
 /* What no number, duration or size may be. */
-static const char *const never[] = {"",       " ",   "abc", "-1",     "+1",  " 1",     "1 ",         "1\n", "\n1",     "0x10",
-                                    "1e3",    ".5",  "1.",  "1..5",   "1,5", "1;2",    "12 34",      "nan", "inf",     "--",
-                                    "../etc", "1m5", "4 G", "1%",     "\xd9\xa1", "1\xc2\xa0", "99999999999999999999", NULL};
+static const char *const never[] = {
+    "",     " ",   "abc",    "-1",  "+1",   " 1",  "1 ",       "1\n",       "\n1",
+    "0x10", "1e3", ".5",     "1.",  "1..5", "1,5", "1;2",      "12 34",     "nan",
+    "inf",  "--",  "../etc", "1m5", "4 G",  "1%",  "\xd9\xa1", "1\xc2\xa0", "99999999999999999999",
+    NULL};
 
 static void test_integer(void)
 {
@@ -45,8 +47,8 @@ static void test_duration(void)
     static const struct {
         const char *text;
         gint64 seconds;
-    } cases[] = {{"0", 0},     {"90", 90},     {"90s", 90},        {"30m", 1800},      {"8h", 28800},
-                 {"8H", 28800}, {"4d", 345600}, {"1.5h", 5400},     {"2w", 1209600},    {"0.5s", 1}};
+    } cases[] = {{"0", 0},      {"90", 90},     {"90s", 90},    {"30m", 1800},   {"8h", 28800},
+                 {"8H", 28800}, {"4d", 345600}, {"1.5h", 5400}, {"2w", 1209600}, {"0.5s", 1}};
     gint64 value;
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_assert_true(units_parse_duration(cases[i].text, &value));
@@ -64,8 +66,8 @@ static void test_size(void)
     static const struct {
         const char *text;
         gint64 mebibytes;
-    } cases[] = {{"4", 4096},    {"4G", 4096},   {"4GB", 4096}, {"4GiB", 4096}, {"512M", 512}, {"512mb", 512},
-                 {"0.5", 512},   {"1T", 1048576}, {"1.5G", 1536}, {"0", 0},      {"0.0001", 0}};
+    } cases[] = {{"4", 4096},  {"4G", 4096},    {"4GB", 4096},  {"4GiB", 4096}, {"512M", 512}, {"512mb", 512},
+                 {"0.5", 512}, {"1T", 1048576}, {"1.5G", 1536}, {"0", 0},       {"0.0001", 0}};
     gint64 value;
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_assert_true(units_parse_size(cases[i].text, &value));

@@ -44,7 +44,7 @@ static void test_event(void)
     Thing thing = {0};
     g_idle_add(finish, &thing);
     g_assert_true(wait_until(is_done, &thing, 60000, &error));
-    g_assert_cmpint(thing.looks, <, 10); /* looks after events only */
+    g_assert_cmpint(thing.looks, <, 10);          /* looks after events only */
     g_assert_false(g_main_context_pending(NULL)); /* its timer is gone */
 }
 
