@@ -33,7 +33,7 @@ ifeq ($(VARIANT),asan)
 CPPFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CPPFLAGS))
 endif
 CFLAGS   += -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-            -Wwrite-strings -Wformat=2 -Werror=format-security -Wvla -fstack-protector-strong -fPIE $(CFLAGS_$(VARIANT))
+            -Wwrite-strings -Wformat=2 -Werror=format-security -Wvla -fstack-protector-strong -fstack-clash-protection -fPIE $(CFLAGS_$(VARIANT))
 CFLAGS   += $(if $(WERROR),-Werror) $(shell pkg-config --cflags $(PKGS))
 LDFLAGS  += -Wl,-z,relro,-z,now -Wl,--as-needed -pie $(LDFLAGS_$(VARIANT))
 LIBS     := $(shell pkg-config --libs $(PKGS))

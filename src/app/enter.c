@@ -70,17 +70,35 @@ static void finish(const EnterContext *context, AuthIdentity *identity, Entrance
 {
     entrance->stage = ENTER_LOGIN;
     login_begin(context->settings, identity, &entrance->login);
+    entrance->login.is_by_mail = entrance->is_mail_alone;
+}
+
+static bool wants_code(const EnterContext *context, const AuthIdentity *identity)
+{
+    return g_str_equal(context->settings->check_user_mfa, "totp") &&
+           login_needs_second_factor(context->settings, identity);
 }
 
 static bool ask_for_code(const EnterContext *context, const AuthIdentity *identity, Entrance *entrance, GError **error)
 {
     bool enrolled = totp_is_enrolled(context->settings, identity->user);
     g_autoptr(JsonValue) object = step_object(identity, enrolled ? ENTER_CODE : ENTER_ENROL);
+    json_object_set_new(object, "mail_alone", json_boolean(entrance->is_mail_alone));
     if (!enrolled) {
         entrance->secret = totp_new_secret();
         json_object_set_new(object, "secret", json_string(entrance->secret));
     }
     return wait_at(context, object, enrolled ? ENTER_CODE : ENTER_ENROL, entrance, error);
+}
+
+/* What html/mail/login-link.txt takes. New reference. */
+static json_t *mail_values(const char *link, gint64 expires_at)
+{
+    g_autoptr(GUri) uri = g_uri_parse(link, G_URI_FLAGS_NONE, NULL);
+    g_autoptr(GDateTime) end = g_date_time_new_from_unix_local(expires_at);
+    g_autofree char *end_text = g_date_time_format(end, "%e %b %Y %H:%M %Z");
+    return json_pack("{s:s, s:s, s:s}", "service", uri ? g_uri_get_host(uri) : "", "link", link, "end",
+                     g_strchug(end_text));
 }
 
 static bool send_link(const EnterContext *context, const AuthIdentity *identity, const json_t *carry,
@@ -89,27 +107,27 @@ static bool send_link(const EnterContext *context, const AuthIdentity *identity,
     g_autoptr(JsonValue) object = step_object(identity, ENTER_LINK);
     json_object_set(object, "carry", (json_t *)carry);
     json_object_set_new(object, "mail_alone", json_boolean(entrance->is_mail_alone));
-    g_autofree char *seal = seal_close(context->settings, PURPOSE, object, now_s() + MAIL_LIFETIME_S, error);
+    gint64 expires_at = now_s() + MAIL_LIFETIME_S;
+    g_autofree char *seal = seal_close(context->settings, PURPOSE, object, expires_at, error);
     if (!seal)
         return false;
     g_autofree char *link = g_strconcat(context->link, seal, NULL);
-    g_autoptr(JsonValue) values =
-        json_pack("{s:s, s:s, s:i}", "user", identity->user, "link", link, "minutes", MAIL_LIFETIME_S / 60);
+    g_autoptr(JsonValue) values = mail_values(link, expires_at);
     entrance->stage = ENTER_MAILED;
+    entrance->user = g_strdup(identity->user);
     entrance->email = g_strdup(identity->email);
-    return mail_send(context->settings, identity->email, "login-link", values, error);
+    return app_mail(context->settings, identity->email, "login-link", values, error);
 }
 
 /* After the first proof: the second one, where it is asked for. */
 static bool go_on(const EnterContext *context, AuthIdentity *identity, const json_t *carry, Entrance *entrance,
                   GError **error)
 {
-    const Settings *settings = context->settings;
-    if (!login_needs_second_factor(settings, identity)) {
+    if (!login_needs_second_factor(context->settings, identity)) {
         finish(context, identity, entrance);
         return true;
     }
-    if (g_str_equal(settings->check_user_mfa, "totp"))
+    if (wants_code(context, identity))
         return ask_for_code(context, identity, entrance, error);
     if (!email_address_is_valid(identity->email))
         return qwd_error_fail(
@@ -127,10 +145,9 @@ static bool enter_by_mail(const EnterContext *context, const char *address, cons
         return qwd_error_fail(
             error, QWD_ERROR_USAGE,
             "user: write your mail address, of a domain that may log in here, to get a link by mail.");
-    g_auto(AuthIdentity) identity = {.user = g_ascii_strdown(address, -1),
-                                     .name = g_strdup(""),
-                                     .email = g_strdup(address),
-                                     .groups = g_new0(char *, 1)};
+    g_auto(AuthIdentity) identity = {0};
+    g_autofree char *user = g_ascii_strdown(address, -1);
+    email_identity(user, &identity);
     entrance->is_mail_alone = true;
     return send_link(context, &identity, carry, entrance, error);
 }
@@ -142,6 +159,7 @@ static bool enter_by_password(const EnterContext *context, const Claim *claim, c
     if (!auth_check(context->settings, claim, &identity, context->troubles, error))
         return false;
     backoff_succeeded(context->settings, context->address, claim->user);
+    login_trim_groups(context->settings, &identity);
     return go_on(context, &identity, carry, entrance, error);
 }
 
@@ -157,12 +175,11 @@ bool enter_claim(const EnterContext *context, const Claim *claim, const json_t *
 
 bool enter_header(const EnterContext *context, const char *user, Entrance *entrance, GError **error)
 {
-    bool is_address = email_address_is_valid(user);
-    g_auto(AuthIdentity) identity = {.user = g_strdup(user),
-                                     .name = g_strdup(""),
-                                     .email = g_strdup(is_address ? user : ""),
-                                     .groups = g_new0(char *, 1)};
+    g_auto(AuthIdentity) identity = {0};
     g_autoptr(JsonValue) nothing = json_array();
+    if (strlen(user) > CREDENTIAL_MAX_BYTES)
+        return qwd_error_fail(error, QWD_ERROR_DENIED, "The name that the web server gives you is too long.");
+    email_identity(user, &identity);
     return go_on(context, &identity, nothing, entrance, error);
 }
 
@@ -200,15 +217,16 @@ static bool check_code(const EnterContext *context, const json_t *object, const 
 static bool resume_with_code(const EnterContext *context, const json_t *object, const char *code, Entrance *entrance,
                              GError **error)
 {
-    const char *user = json_get_text(object, "user", "");
+    /* Counted apart from passwords: with the right one, nobody gets another try at the code. */
+    g_autofree char *counted = g_strconcat(json_get_text(object, "user", ""), " (code)", NULL);
     EnterStage stage = is_step(object, ENTER_CODE) ? ENTER_CODE : ENTER_ENROL;
-    if (!backoff_begin(context->settings, context->address, user, error))
+    if (!backoff_begin(context->settings, context->address, counted, error))
         return false;
     if (!check_code(context, object, code, entrance, error)) {
         wait_at(context, object, stage, entrance, NULL); /* to be asked again */
         return false;
     }
-    backoff_succeeded(context->settings, context->address, user);
+    backoff_succeeded(context->settings, context->address, counted);
     return true;
 }
 
@@ -228,8 +246,13 @@ bool enter_resume(const EnterContext *context, const char *pending, const char *
         return false;
     if (!use_up(context, object, error))
         return false;
+    entrance->is_mail_alone = is_mail_alone(object);
+    if (entrance->is_mail_alone && is_step(object, ENTER_LINK)) {
+        backoff_succeeded(context->settings, context->address, identity.user);
+        if (wants_code(context, &identity))
+            return ask_for_code(context, &identity, entrance, error);
+    }
     finish(context, &identity, entrance);
-    entrance->login.is_by_mail = is_mail_alone(object);
     return true;
 }
 

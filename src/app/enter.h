@@ -29,7 +29,7 @@ typedef struct {
     char *user;         /* who it is about */
     char *secret;       /* ENTER_ENROL: to be set up */
     char *email;        /* ENTER_MAILED: where the link went */
-    bool is_mail_alone; /* ENTER_MAILED: an address was all that was claimed */
+    bool is_mail_alone; /* an address was all that was claimed */
     char **recovery;    /* ENTER_LOGIN after ENTER_ENROL: codes to be shown once */
     json_t *carry;      /* ENTER_LINK: what was asked for at first, as form_carry gives it */
 } Entrance;
@@ -46,7 +46,8 @@ bool enter_claim(const EnterContext *context, const Claim *claim, const json_t *
 /* A user whom the web server has proven (REMOTE_USER). */
 bool enter_header(const EnterContext *context, const char *user, Entrance *entrance, GError **error);
 
-/* A later step. With a wrong code the error is QWD_ERROR_LOGIN, and the entrance has the stage to ask again. */
+/* A later step, which may lead to one more. With a wrong code the error is QWD_ERROR_LOGIN, and the entrance has the
+ * stage to ask again. */
 bool enter_resume(const EnterContext *context, const char *pending, const char *code, Entrance *entrance,
                   GError **error);
 

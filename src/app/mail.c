@@ -40,8 +40,7 @@ static bool run_mailer(const Settings *settings, int stdin_fd, GError **error)
            qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "The mail could not be sent: %s", last);
 }
 
-bool mail_send(const Settings *settings, const char *to, const char *template_name, const json_t *values,
-               GError **error)
+bool app_mail(const Settings *settings, const char *to, const char *template_name, const json_t *values, GError **error)
 {
     g_autoptr(JsonValue) message =
         json_pack("{s:s, s:s, s:O}", "to", to, "template", template_name, "values", (json_t *)values);

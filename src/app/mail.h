@@ -8,5 +8,5 @@
 
 /* Sends a message made from the templates html/mail/NAME.* with these values (borrowed), and waits until the mail
  * server has taken it. QWD_ERROR_UNAVAILABLE says why not. */
-bool mail_send(const Settings *settings, const char *to, const char *template_name, const json_t *values,
-               GError **error);
+bool app_mail(const Settings *settings, const char *to, const char *template_name, const json_t *values,
+              GError **error);

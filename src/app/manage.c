@@ -135,7 +135,7 @@ static bool is_ended(void *data)
 static bool is_settled(void *data)
 {
     const Awaited *awaited = data;
-    return !awaited->session || awaited->session->state >= SESSION_RUNNING;
+    return !awaited->session || awaited->session->state == SESSION_RUNNING;
 }
 
 /* Looks whenever something in the session's folder changes, the folder's end included. */

@@ -42,15 +42,32 @@ static bool is_on(const Settings *settings, const Backend *backend)
     return *(const bool *)((const char *)settings + backend->switch_offset);
 }
 
-/* The program of a way to log in by its name in check_user_order; NULL when it is off or has none. Free with g_free. */
-static char *program_of(const Settings *settings, const char *name)
+/* The program of a way to log in by its name in check_user_order; NULL when it is off, or with an error. Free with
+ * g_free. */
+static char *program_of(const Settings *settings, const char *name, GError **error)
 {
     if (g_str_equal(name, "custom"))
         return *settings->check_user_custom ? g_strdup(settings->check_user_custom) : NULL;
     const Backend *backend = find(name);
-    if (!backend || !backend->program || !is_on(settings, backend))
+    if (!backend || !backend->program) {
+        qwd_error_fail(error, QWD_ERROR_CONFIG, "check_user_order has a word that is none of its own.");
         return NULL;
-    return g_build_filename(settings->dir_lib, backend->program, NULL);
+    }
+    return is_on(settings, backend) ? g_build_filename(settings->dir_lib, backend->program, NULL) : NULL;
+}
+
+/* A way that is on, but that nobody asks. */
+static void note_unasked(const Settings *settings, const char *name, bool is_used, GPtrArray *troubles)
+{
+    if (is_used && !g_strv_contains((const char *const *)settings->check_user_order, name))
+        g_ptr_array_add(troubles, g_strdup_printf("Login with %s is on, but check_user_order leaves it out.", name));
+}
+
+static void note_all_unasked(const Settings *settings, GPtrArray *troubles)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(backends); i++)
+        note_unasked(settings, backends[i].name, backends[i].program && is_on(settings, &backends[i]), troubles);
+    note_unasked(settings, "custom", *settings->check_user_custom, troubles);
 }
 
 bool auth_takes_password(const Settings *settings)
@@ -123,7 +140,7 @@ static Answer ask(const Settings *settings, const char *program, int stdin_fd, A
 static bool ask_one(const Settings *settings, const char *name, const Claim *claim, AuthIdentity *identity,
                     GError **trouble)
 {
-    g_autofree char *program = program_of(settings, name);
+    g_autofree char *program = program_of(settings, name, trouble);
     autofd int stdin_fd = program ? credentials_pipe(claim, trouble) : -1;
     return stdin_fd >= 0 && ask(settings, program, stdin_fd, identity, trouble) == ANSWER_YES;
 }
@@ -146,5 +163,6 @@ bool auth_check(const Settings *settings, const Claim *claim, AuthIdentity *iden
         if (trouble)
             g_ptr_array_add(troubles, g_strdup_printf("Login with %s is not possible: %s", *name, trouble->message));
     }
+    note_all_unasked(settings, troubles);
     return qwd_error_fail(error, QWD_ERROR_LOGIN, "The user name or the password is not right.");
 }

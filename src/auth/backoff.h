@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * Slowing down those who guess passwords: attempts are counted for each address and each user, by all CGI processes
  * together. A few are free; then each one more doubles the wait, up to a limit, and an hour without any forgets them.
- * A user is slowed less than an address, so that nobody can lock somebody else out for good. */
+ * Of an IPv6 address the network (/64) counts, for a host can have all addresses of its own. A user is slowed less than
+ * an address, so that nobody can lock somebody else out for good. */
 #pragma once
 
 #include "core/settings.h"
@@ -17,7 +18,8 @@ typedef struct {
     char *kind; /* "address" or "user" */
     char *name;
     gint64 failures;
-    gint64 last_at, wait_s; /* UTC seconds; what is left to wait */
+    gint64 last_at, before_at; /* UTC seconds: the last attempt, and the one before */
+    gint64 wait_s;             /* what is left to wait */
 } BackoffEntry;
 
 /* Who is being counted (BackoffEntry *), those with most attempts first. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "auth/login.h"
 
+#include <string.h>
+
 #include "auth/seal.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -8,6 +10,7 @@
 
 #define PURPOSE "login"
 #define CSRF_PURPOSE "form"
+#define GROUPS_MAX_BYTES 1500 /* a cookie has 4096 (RFC 6265, section 6.1), a third of them lost to Base64 */
 
 void login_clear(Login *login)
 {
@@ -27,6 +30,29 @@ bool login_is_admin(const Settings *settings, const AuthIdentity *identity)
             return true;
     }
     return false;
+}
+
+static bool is_named(const Settings *settings, const char *group)
+{
+    g_autofree char *word = g_strconcat("@", group, NULL);
+    return g_strv_contains((const char *const *)settings->user_admin, word) ||
+           g_strv_contains((const char *const *)settings->check_user_mfa_groups, group);
+}
+
+void login_trim_groups(const Settings *settings, AuthIdentity *identity)
+{
+    size_t bytes = 0;
+    for (char **group = identity->groups; *group; group++)
+        bytes += strlen(*group) + strlen("\"\",");
+    if (bytes <= GROUPS_MAX_BYTES)
+        return;
+    g_autoptr(GStrvBuilder) named = g_strv_builder_new();
+    for (char **group = identity->groups; *group; group++) {
+        if (is_named(settings, *group))
+            g_strv_builder_add(named, *group);
+    }
+    g_strfreev(identity->groups);
+    identity->groups = g_strv_builder_end(named);
 }
 
 bool login_needs_second_factor(const Settings *settings, const AuthIdentity *identity)

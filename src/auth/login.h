@@ -36,5 +36,9 @@ char *login_csrf(const Settings *settings, const Login *login, GError **error);
 /* Whether a user is an administrator by name or group (user_admin). */
 bool login_is_admin(const Settings *settings, const AuthIdentity *identity);
 
+/* A login travels in a cookie, for which browsers have little room: where a user's groups are too many, only those that
+ * the settings name are kept. */
+void login_trim_groups(const Settings *settings, AuthIdentity *identity);
+
 /* Whether the second factor is asked of this user (check_user_mfa_groups). */
 bool login_needs_second_factor(const Settings *settings, const AuthIdentity *identity);

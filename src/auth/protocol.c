@@ -14,6 +14,8 @@
 #include "base/error.h"
 #include "base/json.h"
 
+#define OPTIONAL_MAX_BYTES 256
+
 enum { EXIT_YES = 0, EXIT_NO = 1, EXIT_UNAVAILABLE = 2 };
 
 void credentials_clear(Credentials *credentials)
@@ -106,15 +108,21 @@ static char **groups_from_json(const json_t *array)
     return g_strv_builder_end(groups);
 }
 
+/* What is nice to know, but must not be strange or long. */
+static char *optional_text(const json_t *object, const char *key)
+{
+    const char *text = json_get_text(object, key, "");
+    return g_strdup(strlen(text) <= OPTIONAL_MAX_BYTES && is_plain_text(text) ? text : "");
+}
+
 bool auth_identity_from_json(const json_t *object, AuthIdentity *identity, GError **error)
 {
     const char *user = json_get_text(object, "user", "");
     if (!*user || strlen(user) > CREDENTIAL_MAX_BYTES || !is_plain_text(user))
         return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "The answer names no user.");
-    const char *email = json_get_text(object, "email", "");
     identity->user = g_strdup(user);
-    identity->name = g_strdup(json_get_text(object, "name", ""));
-    identity->email = g_strdup(is_plain_text(email) ? email : "");
+    identity->name = optional_text(object, "name");
+    identity->email = optional_text(object, "email");
     identity->groups = groups_from_json(json_object_get(object, "groups"));
     return true;
 }

@@ -36,24 +36,33 @@ static bool make_key(const char *path, GError **error)
     return good;
 }
 
+/* Takes over what was in the file, and wipes it. */
+static bool take_key(char *text, size_t length, guint8 key[KEY_BYTES])
+{
+    bool good = length == KEY_BYTES;
+    if (good)
+        memcpy(key, text, KEY_BYTES);
+    explicit_bzero(text, length);
+    g_free(text);
+    return good;
+}
+
 static bool read_key(const Settings *settings, guint8 key[KEY_BYTES], GError **error)
 {
     size_t length;
+    g_autoptr(GError) cause = NULL;
     g_autofree char *path = g_build_filename(settings->dir_login, "key", NULL);
-    if (!g_file_test(path, G_FILE_TEST_EXISTS) &&
-        (!folder_make_private(settings->dir_login, error) || !make_key(path, error)))
+    if (!folder_make_private(settings->dir_login, error) ||
+        (!g_file_test(path, G_FILE_TEST_EXISTS) && !make_key(path, error)))
         return false;
-    char *text = file_read(path, KEY_BYTES, &length, error);
-    bool good = text && length == KEY_BYTES;
-    if (text && !good)
-        qwd_error_fail(error, QWD_ERROR_CONFIG,
-                       "%s is not a key. Remove it: a new one is made, and everybody logs in again.", path);
-    if (good)
-        memcpy(key, text, KEY_BYTES);
-    if (text)
-        explicit_bzero(text, length);
-    g_free(text);
-    return good;
+    char *text = file_read(path, KEY_BYTES, &length, &cause);
+    if (text && take_key(text, length, key))
+        return true;
+    if (!cause || g_error_matches(cause, QWD_ERROR, QWD_ERROR_TOO_LARGE))
+        return qwd_error_fail(error, QWD_ERROR_CONFIG,
+                              "%s is not a key. Remove it: a new one is made, and everybody logs in again.", path);
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return false;
 }
 
 /* --- signing --- */

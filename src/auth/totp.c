@@ -152,10 +152,11 @@ char **totp_enrol(const Settings *settings, const char *user, const char *secret
     return g_steal_pointer(&codes);
 }
 
-/* Takes the hash of a recovery code out of the record; false when it is not there. */
+/* Takes the hash of a recovery code out of the record; false when it is not there. Phones like to write capitals. */
 static bool take_recovery_code(json_t *record, const char *code)
 {
-    g_autofree char *hash = token_hash(code);
+    g_autofree char *lower = g_ascii_strdown(code, -1);
+    g_autofree char *hash = token_hash(lower);
     json_t *hashes = json_object_get(record, "recovery");
     for (size_t i = 0; i < json_array_size(hashes); i++) {
         const char *known = json_string_value(json_array_get(hashes, i));

@@ -105,6 +105,8 @@ static void prepare_child(gpointer data)
     const ChildSetup *setup = data;
     if (setup->options->new_session)
         setsid();
+    if (setup->options->own_group)
+        setpgid(0, 0);
     if (setup->options->die_with_parent && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != setup->parent))
         _exit(127);
     sigset_t none;
@@ -219,9 +221,10 @@ static char *capture_finish(Capture *capture)
     return capture->text ? g_string_free(capture->text, FALSE) : g_strdup("");
 }
 
+/* With what it has started itself, which may hold the pipes. */
 static void kill_and_reap(Run *run, pid_t pid)
 {
-    kill(pid, SIGKILL);
+    kill(-pid, SIGKILL);
     wait_until(run_is_done, run, 5000, NULL);
 }
 
@@ -232,6 +235,7 @@ static bool run_child(Run *run, SpawnOptions options, int deadline_ms, GError **
         return false;
     options.stdout_fd = out;
     options.stderr_fd = err;
+    options.own_group = true;
     pid_t pid;
     if (!process_spawn(&options, &pid, error))
         return false;

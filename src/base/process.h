@@ -33,6 +33,7 @@ typedef struct {
     const int *as_fds;                  /* ... under these numbers (>= 3) */
     size_t pass_count;
     bool new_session;     /* setsid(2): survives the caller's group and terminal */
+    bool own_group;       /* setpgid(2): can be killed with its children */
     bool die_with_parent; /* SIGKILL when the thread that started it ends (prctl(2), PR_SET_PDEATHSIG) */
 } SpawnOptions;
 

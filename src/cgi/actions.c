@@ -158,26 +158,26 @@ static Response *purge(Call *call, GError **error)
 
 typedef struct {
     FormAction action;
-    const char
-        *event; /* for the log, of what changes something: by POST only, and only from our own forms; else NULL */
+    bool is_change;    /* by POST only, and only from our own forms */
+    const char *event; /* of a change, for the log; NULL: its handler writes the lines */
     Handler handler;
 } Route;
 
 static const Route routes[] = {
-    {FORM_NOTHING, NULL, show},
-    {FORM_MANAGE, NULL, show_sessions},
-    {FORM_CREATE, "CREATE", create},
-    {FORM_STOP, "END", stop},
-    {FORM_EXTEND, "EXTEND", extend},
-    {FORM_PURGE, "PURGE", purge},
-    {FORM_SHARE, "SHARE", share_link},
-    {FORM_REVOKE, "REVOKE", revoke_link},
-    {FORM_DISCONNECT, "DISCONNECT", disconnect_viewer},
-    {FORM_LOGOUT, "LOGOUT", call_logout},
-    {FORM_RESUME, "RESUME", call_resume},
+    {FORM_NOTHING, false, NULL, show},
+    {FORM_MANAGE, false, NULL, show_sessions},
+    {FORM_CREATE, true, "CREATE", create},
+    {FORM_STOP, true, "END", stop},
+    {FORM_EXTEND, true, "EXTEND", extend},
+    {FORM_PURGE, true, "PURGE", purge},
+    {FORM_SHARE, true, "SHARE", share_link},
+    {FORM_REVOKE, true, "REVOKE", revoke_link},
+    {FORM_DISCONNECT, true, "DISCONNECT", disconnect_viewer},
+    {FORM_LOGOUT, true, "LOGOUT", call_logout},
+    {FORM_RESUME, true, NULL, call_resume},
 };
 
-static bool check_origin(const Call *call, GError **error)
+bool call_check_origin(const Call *call, GError **error)
 {
     const Request *request = call->page.request;
     const char *origin = request_variable(request, REQUEST_ORIGIN), *host = request_variable(request, REQUEST_HOST);
@@ -186,10 +186,17 @@ static bool check_origin(const Call *call, GError **error)
                           "The form was sent from another site's page. Use the form of this service.");
 }
 
+/* The start page is a file, whose form has no token. Where the web server logs people in, neither has it a password: it
+ * counts that the browser says whose page it was (Origin, which has been checked). */
+static bool is_start_page(const Call *call)
+{
+    return call->by_web_server && call->action == FORM_CREATE && *request_variable(call->page.request, REQUEST_ORIGIN);
+}
+
 /* A browser sends its cookie with forms of other sites as well; the token of our own forms they cannot know. */
 static bool check_form_token(const Call *call, GError **error)
 {
-    bool needed = call->has_login && !call->has_credentials && call->action != FORM_RESUME;
+    bool needed = call->has_login && !call->has_credentials && call->action != FORM_RESUME && !is_start_page(call);
     return !needed || (call->csrf && token_equal(call->csrf, call->form.csrf)) ||
            qwd_error_fail(
                error, QWD_ERROR_DENIED,
@@ -200,13 +207,14 @@ static bool check_change(const Call *call, GError **error)
 {
     if (request_method(call->page.request) != METHOD_POST)
         return qwd_error_fail(error, QWD_ERROR_METHOD, "This changes something, so it must be sent with POST.");
-    return check_origin(call, error) && check_form_token(call, error);
+    return call_check_origin(call, error) && check_form_token(call, error);
 }
 
 static void audit(const Call *call, const Route *route, const GError *refusal)
 {
-    g_autofree char *what = g_strdup_printf("%s %s", refusal ? route->event : "session", call->form.session);
-    AuditLine line = {.event = refusal ? "REFUSED" : route->event,
+    const char *event = route->event ? route->event : "login";
+    g_autofree char *what = g_strdup_printf("%s %s", refusal ? event : "session", call->form.session);
+    AuditLine line = {.event = refusal ? "REFUSED" : event,
                       .user = call->who.user,
                       .address = request_variable(call->page.request, REQUEST_REMOTE_ADDR),
                       .what = g_strchomp(what),
@@ -217,8 +225,10 @@ static void audit(const Call *call, const Route *route, const GError *refusal)
 static Response *perform_change(Call *call, const Route *route, GError **error)
 {
     g_autoptr(GError) cause = NULL;
-    Response *response = check_change(call, &cause) ? route->handler(call, &cause) : NULL;
-    audit(call, route, cause);
+    bool may = check_change(call, &cause);
+    Response *response = may ? route->handler(call, &cause) : NULL;
+    if (route->event || !may)
+        audit(call, route, cause);
     if (cause)
         g_propagate_error(error, g_steal_pointer(&cause));
     return response;
@@ -228,7 +238,7 @@ Response *call_perform(Call *call, GError **error)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(routes); i++) {
         if (routes[i].action == call->action)
-            return routes[i].event ? perform_change(call, &routes[i], error) : routes[i].handler(call, error);
+            return routes[i].is_change ? perform_change(call, &routes[i], error) : routes[i].handler(call, error);
     }
     qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "There is no such page.");
     return NULL;

@@ -27,8 +27,7 @@ static bool read_forms(Call *call, GError **error)
            form_read_session(request, &call->form, error);
 }
 
-/* With user and password sent along, a page is answered by the way to it: loading it again must not send them again. */
-static Response *perform(Call *call, GError **error)
+Response *call_go_on(Call *call, GError **error)
 {
     bool is_page = call->action == FORM_NOTHING || call->action == FORM_MANAGE;
     if (!is_page || !call->cookie || request_method(call->page.request) != METHOD_POST ||
@@ -47,11 +46,9 @@ static Response *answer_known(Call *call, GError **error)
     Response *early = NULL;
     if (!call_authenticate(call, &early, error))
         return early;
-    call->page.who = &call->who;
-    call->page.csrf = call->csrf;
     if (seal && request_method(call->page.request) != METHOD_POST)
         return call_open_link(call, seal, error);
-    return perform(call, error);
+    return call_go_on(call, error);
 }
 
 static Response *answer(Call *call, GError **error)
@@ -125,5 +122,6 @@ int cgi_answer(int argc, char **argv)
     /* A query without "=" reaches a CGI program as arguments (RFC 3875, section 4.4): they are nobody's settings. */
     bool good = arguments_read(&arguments, 1, argv, &error);
     g_autoptr(Response) response = good ? answer_with(arguments.settings, request) : answer_without_settings(error);
+    request_discard_body(request);
     return response_write_cgi(response, STDOUT_FILENO, request_method(request) == METHOD_HEAD, NULL) ? 0 : 1;
 }

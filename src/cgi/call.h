@@ -16,6 +16,7 @@ typedef struct {
     Login login; /* of a browser that is logged in */
     bool has_login;
     bool has_credentials; /* the request itself proved who sends it: no form token is needed */
+    bool by_web_server;   /* the web server says who sends it */
     char *csrf;           /* the token of this login's forms; NULL without login */
     char *cookie;         /* a cookie to set, or NULL */
     char *subject;        /* the session that was changed, or NULL */
@@ -33,6 +34,13 @@ Response *call_logout(Call *call, GError **error);
 
 /* The page that asks who one is, as the answer to QWD_ERROR_LOGIN. NULL when it cannot be made. */
 Response *call_login_page(Call *call, const GError *reason);
+
+/* QWD_ERROR_DENIED for a form of another site's page. */
+bool call_check_origin(const Call *call, GError **error);
+
+/* call_perform; but with a new login, a page is answered by the way to it: loading it again must not send again what
+ * has been typed. */
+Response *call_go_on(Call *call, GError **error);
 
 /* What can be asked for by somebody who is known: NULL with an error for what is refused. */
 Response *call_perform(Call *call, GError **error);

@@ -26,7 +26,7 @@ typedef struct {
 static gboolean on_interrupt(gpointer data)
 {
     const Foreground *foreground = data;
-    g_autoptr(SessionRecord) session = app_stop(foreground->settings, foreground->who, foreground->id, NULL);
+    session_free(app_stop(foreground->settings, foreground->who, foreground->id, NULL));
     return G_SOURCE_CONTINUE;
 }
 

@@ -37,15 +37,24 @@ static void audit(const Call *call, const char *event, const char *user, const c
 
 /* --- becoming somebody --- */
 
+static void forget_login(Call *call)
+{
+    login_clear(&call->login);
+    call->has_login = false;
+    call->who = (Identity){.user = "", .is_local = call->who.is_local};
+    call->page.csrf = NULL;
+    g_clear_pointer(&call->csrf, g_free);
+}
+
 static bool take_login(Call *call, GError **error)
 {
     call->has_login = true;
     call->who.user = call->login.identity.user;
     call->who.is_authenticated = true;
     call->who.is_admin = call->login.is_admin;
-    call->who.is_guest_by_mail =
-        !auth_takes_password(call->page.settings) && call->page.settings->check_user_with_email;
+    call->who.is_guest_by_mail = call->login.is_by_mail;
     call->csrf = login_csrf(call->page.settings, &call->login, error);
+    call->page.csrf = call->csrf;
     return call->csrf != NULL;
 }
 
@@ -58,6 +67,7 @@ static char *cookie_line(const Call *call, const char *value, gint64 seconds)
 
 static bool take_new_login(Call *call, Entrance *entrance, GError **error)
 {
+    forget_login(call);
     call->login = entrance->login;
     entrance->login = (Login){0};
     g_autofree char *value = login_to_cookie(call->page.settings, &call->login, error);
@@ -89,15 +99,24 @@ static void set_notice(json_t *values, const GError *reason)
                         reason ? json_pack("{s:s, s:s}", "kind", "error", "text", reason->message) : json_null());
 }
 
+/* Who has not tried to get in yet need not be told why it failed. */
+static bool has_tried(const Call *call)
+{
+    return *call->login_form.user || *call->login_form.password || call->action == FORM_RESUME ||
+           request_query_field(call->page.request, "enter");
+}
+
 Response *call_login_page(Call *call, const GError *reason)
 {
     const Settings *settings = call->page.settings;
+    if (!auth_takes_password(settings) && !settings->check_user_with_email)
+        return NULL;
     json_t *values = call_page_values(call, "Log in");
-    bool claimed = *call->login_form.user || *call->login_form.password;
-    set_notice(values, claimed ? reason : NULL);
+    set_notice(values, has_tried(call) ? reason : NULL);
     json_object_set_new(values, "name", json_string(call->login_form.user));
     json_object_set_new(values, "takes_password", json_boolean(auth_takes_password(settings)));
     json_object_set_new(values, "takes_email", json_boolean(settings->check_user_with_email));
+    json_object_set_new(values, "optional", json_false());
     Response *response = login_step_page(call, "login.html", values, NULL);
     if (response)
         response->status = 401;
@@ -149,7 +168,17 @@ static bool take_entrance(Call *call, Entrance *entrance, Response **early, GErr
 {
     if (entrance->stage == ENTER_LOGIN)
         return take_new_login(call, entrance, error);
+    if (entrance->stage == ENTER_MAILED)
+        audit(call, "MAILED", entrance->user, "");
     *early = stage_page(call, entrance, NULL, error);
+    return false;
+}
+
+/* Takes the cause over. */
+static bool refuse(const Call *call, const char *user, GError *cause, GError **error)
+{
+    audit(call, "REFUSED", user, cause->message);
+    g_propagate_error(error, cause);
     return false;
 }
 
@@ -160,20 +189,18 @@ static bool authenticate_claim(Call *call, Response **early, GError **error)
     Claim claim = {.user = call->login_form.user, .password = call->login_form.password};
     g_autoptr(JsonValue) carry = form_carry(call->page.request);
     g_auto(Entrance) entrance = {0};
-    g_autoptr(GError) cause = NULL;
+    GError *cause = NULL;
     call->has_credentials = true;
-    if (enter_claim(&context, &claim, carry, &entrance, &cause))
+    if (call_check_origin(call, &cause) && enter_claim(&context, &claim, carry, &entrance, &cause))
         return take_entrance(call, &entrance, early, error);
-    audit(call, "REFUSED", claim.user, cause->message);
-    g_propagate_error(error, g_steal_pointer(&cause));
-    return false;
+    return refuse(call, claim.user, cause, error);
 }
 
 static bool authenticate_cookie(Call *call, GError **error)
 {
     const char *cookie = request_cookie(call->page.request, LOGIN_COOKIE);
     if (!cookie || !login_from_cookie(call->page.settings, cookie, &call->login, NULL)) {
-        login_clear(&call->login);
+        forget_login(call);
         return true; /* nobody, which is for the policy to judge */
     }
     return take_login(call, error);
@@ -182,15 +209,19 @@ static bool authenticate_cookie(Call *call, GError **error)
 static bool authenticate_header(Call *call, Response **early, GError **error)
 {
     const char *user = request_variable(call->page.request, REQUEST_REMOTE_USER);
+    call->by_web_server = *user != '\0';
     if (!authenticate_cookie(call, error))
         return false;
     if (!*user || (call->has_login && g_str_equal(call->who.user, user)))
         return true;
-    login_clear(&call->login);
+    forget_login(call); /* somebody else's */
     g_autofree char *link = link_prefix(call);
     EnterContext context = enter_context(call, link);
     g_auto(Entrance) entrance = {0};
-    return enter_header(&context, user, &entrance, error) && take_entrance(call, &entrance, early, error);
+    GError *cause = NULL;
+    if (!enter_header(&context, user, &entrance, &cause))
+        return refuse(call, user, cause, error);
+    return take_entrance(call, &entrance, early, error);
 }
 
 bool call_authenticate(Call *call, Response **early, GError **error)
@@ -221,7 +252,7 @@ static Response *go_on(Call *call, GError **error)
         call->action = FORM_CREATE;
     else if (request_field(call->page.request, "manage"))
         call->action = FORM_MANAGE;
-    return call_perform(call, error);
+    return call_go_on(call, error);
 }
 
 static Response *recovery_page(Call *call, char **codes, GError **error)
@@ -243,6 +274,8 @@ Response *call_resume(Call *call, GError **error)
         return NULL;
     EnterContext context = enter_context(call, "");
     if (enter_resume(&context, form.pending, form.code, &entrance, &cause)) {
+        if (entrance.stage != ENTER_LOGIN)
+            return stage_page(call, &entrance, NULL, error);
         if (!take_new_login(call, &entrance, error))
             return NULL;
         return entrance.recovery ? recovery_page(call, entrance.recovery, error) : go_on(call, error);

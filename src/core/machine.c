@@ -27,7 +27,7 @@ static const MachineAttribute attributes[] = {
     ATTRIBUTE(accel, "", "auto kvm tcg hvf", "Accelerator, when it is not the setting accel."),
     ATTRIBUTE(os, "linux", "linux windows other",
               "System; Windows gets a clock in local time and Hyper-V enlightenments."),
-    {NULL},
+    {0},
 };
 
 const MachineAttribute *machine_attributes(void)

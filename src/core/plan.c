@@ -9,6 +9,7 @@
 
 static const Field plan_fields[] = {
     {"machine", FIELD_TEXT, offsetof(Plan, machine)},
+    {"title", FIELD_TEXT, offsetof(Plan, title)},
     {"image", FIELD_TEXT, offsetof(Plan, image)},
     {"arch", FIELD_TEXT, offsetof(Plan, arch)},
     {"firmware", FIELD_TEXT, offsetof(Plan, firmware)},
@@ -24,7 +25,7 @@ static const Field plan_fields[] = {
     {"oneshot", FIELD_BOOL, offsetof(Plan, oneshot)},
     {"use_master", FIELD_BOOL, offsetof(Plan, use_master)},
     {"clipboard", FIELD_BOOL, offsetof(Plan, clipboard)},
-    {NULL},
+    {0},
 };
 
 static const char *first_of(const char *a, const char *b)
@@ -57,6 +58,7 @@ static bool check_lifetime(gint64 lifetime_s, const Settings *settings, GError *
 static void take_machine(Plan *plan, const Settings *settings, const Machine *machine, const Host *host)
 {
     plan->machine = g_strdup(machine->name);
+    plan->title = g_strdup(first_of(machine->description, machine->name));
     plan->image = g_strdup(machine->path);
     plan->arch = g_strdup(first_of(machine->arch, host->arch));
     bool is_arm = g_str_equal(plan->arch, "aarch64");

@@ -12,6 +12,7 @@
 
 typedef struct {
     char *machine; /* name */
+    char *title;   /* the same for people */
     char *image;   /* path of the master image */
     char *arch;
     char *firmware; /* "bios", "uefi" */

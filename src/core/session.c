@@ -22,7 +22,7 @@ static const Field link_fields[] = {
     LINK_FIELD(created_at, FIELD_INTEGER),
     LINK_FIELD(expires_at, FIELD_INTEGER),
     LINK_FIELD(is_own, FIELD_BOOL),
-    {NULL},
+    {0},
 };
 
 static const Field viewer_fields[] = {
@@ -30,7 +30,7 @@ static const Field viewer_fields[] = {
     VIEWER_FIELD(link_id, FIELD_TEXT),
     VIEWER_FIELD(address, FIELD_TEXT),
     VIEWER_FIELD(since, FIELD_INTEGER),
-    {NULL},
+    {0},
 };
 
 static const char *const state_names[SESSION_STATES] = {
@@ -66,7 +66,7 @@ static const Field session_fields[] = {
     INTEGER_FIELD(stop_requested_at),
     INTEGER_FIELD(last_input_at),
     INTEGER_FIELD(disconnect_serial),
-    {NULL},
+    {0},
 };
 
 const char *session_state_name(SessionState state)

@@ -23,7 +23,7 @@ static const SettingRow rows[] = {
 #include "core/settings.def"
 #undef SETTING
 #undef CHAPTER
-    {NULL},
+    {0},
 };
 
 const SettingRow *settings_rows(void)

@@ -22,5 +22,5 @@ const Command commands[] = {
      "Write a document that is made from the program's own tables.", 1, 1, command_docs},
     {"help", "[settings]", "Show this help, or all settings.", 0, 1, command_help},
     {"version", "", "Show the version.", 0, 0, command_version},
-    {NULL},
+    {0},
 };

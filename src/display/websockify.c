@@ -35,6 +35,7 @@ typedef struct {
     char *command;
     gint64 started_s; /* of the monotonic clock */
     gint64 quick_ends;
+    gint64 port; /* for those who look for the running one */
 } Record;
 
 static void record_clear(Record *record)
@@ -66,10 +67,10 @@ static Record record_read(const char *state_folder)
 static bool record_write(const char *state_folder, const Record *record, GError **error)
 {
     g_autofree char *path = state_path(state_folder, "websockify.json");
-    g_autoptr(JsonValue) object =
-        json_pack("{s:I, s:I, s:s, s:I, s:I}", "pid", (json_int_t)record->id.pid, "start_ticks",
-                  (json_int_t)record->id.start_ticks, "command", record->command, "started_s",
-                  (json_int_t)record->started_s, "quick_ends", (json_int_t)record->quick_ends);
+    g_autoptr(JsonValue) object = json_pack("{s:I, s:I, s:s, s:I, s:I, s:I}", "pid", (json_int_t)record->id.pid,
+                                            "start_ticks", (json_int_t)record->id.start_ticks, "command",
+                                            record->command, "started_s", (json_int_t)record->started_s, "quick_ends",
+                                            (json_int_t)record->quick_ends, "port", (json_int_t)record->port);
     if (!object)
         return qwd_error_fail(error, QWD_ERROR_INTERNAL, "Cannot record websockify: a path is not UTF-8.");
     return json_object_write(path, object, FILE_WRITE_FAST, error);
@@ -282,6 +283,7 @@ static bool start(const WebsockifyOptions *options, Record *record, char **comma
     if (!spawn(options, command, &record->id, error))
         return false;
     record->started_s = g_get_monotonic_time() / G_USEC_PER_SEC;
+    record->port = options->port;
     return record_write(options->state_folder, record, error);
 }
 

@@ -6,7 +6,7 @@
  *
  * Exit code 0: the mail server has taken it over; 1: refused, by the server or because the request is wrong, and trying
  * again would not help; 2: not possible at the moment, or badly configured. The reason is a line on standard error,
- * without secrets. Ends within 25 seconds. */
+ * without secrets. Ends within 20 seconds. */
 #include <stdio.h>
 #include <string.h>
 
@@ -18,7 +18,7 @@
 #include "mail/send.h"
 #include "web/template.h"
 
-#define DEADLINE_MS 25000
+#define DEADLINE_MS 20000
 #define REQUEST_MAX_BYTES (1024 * 1024)
 #define SUBJECT_MAX_BYTES 500
 #define TEMPLATE_LETTERS "abcdefghijklmnopqrstuvwxyz-"

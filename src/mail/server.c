@@ -12,6 +12,8 @@
  * certificate where a server offers them: with the service's own tickets. */
 #define MECHANISMS "AUTH=PLAIN;AUTH=LOGIN"
 
+#define FAREWELL_MS 1000
+
 static bool check_host(const char *key, const char *host, GError **error)
 {
     if (!*host)
@@ -70,17 +72,28 @@ static void watch_answer(MailDialogue *dialogue, const char *text, size_t length
         dialogue->has_body = true;
 }
 
+static void watch_command(MailDialogue *dialogue, const char *text, size_t length)
+{
+    if (mail_line_is_login(dialogue->server->protocol, text, length)) {
+        dialogue->has_login = true;
+        *dialogue->line = '\0';
+    }
+    /* All is said: a server that does not answer QUIT is not waited for. */
+    if (length >= 4 && memcmp(text, "QUIT", 4) == 0) {
+        dialogue->has_ended = true;
+        dialogue->end_us = MIN(dialogue->end_us, g_get_monotonic_time() + FAREWELL_MS * 1000);
+    }
+}
+
 /* CURLOPT_DEBUGFUNCTION: libcurl shows each line of both sides, ours with their secrets: nothing of those is kept. */
 static int on_line(CURL *curl, curl_infotype type, char *text, size_t length, void *data)
 {
     MailDialogue *dialogue = data;
     (void)curl;
-    if (type == CURLINFO_HEADER_IN)
+    if (type == CURLINFO_HEADER_IN && !dialogue->has_ended)
         watch_answer(dialogue, text, length);
-    if (type == CURLINFO_HEADER_OUT && mail_line_is_login(dialogue->server->protocol, text, length)) {
-        dialogue->has_login = true;
-        *dialogue->line = '\0';
-    }
+    if (type == CURLINFO_HEADER_OUT)
+        watch_command(dialogue, text, length);
     return 0;
 }
 
@@ -227,6 +240,8 @@ static const char *words_for(CURLcode result)
     } table[] = {
         {CURLE_COULDNT_RESOLVE_HOST, "there is no host of that name"},
         {CURLE_COULDNT_CONNECT, "nobody answers there"},
+        {CURLE_OPERATION_TIMEDOUT, "it does not answer in time"},
+        {CURLE_ABORTED_BY_CALLBACK, "it does not answer in time"}, /* on_progress */
         {CURLE_USE_SSL_FAILED, "it offers no STARTTLS, and nothing is said without TLS"},
         {CURLE_SSL_CACERT_BADFILE, "the file mail_ca cannot be read or holds no certificates"},
     };
@@ -239,8 +254,9 @@ static const char *words_for(CURLcode result)
 
 static bool there_is_no_service(const MailDialogue *dialogue, CURLcode result)
 {
+    bool is_late = result == CURLE_OPERATION_TIMEDOUT || result == CURLE_ABORTED_BY_CALLBACK;
     return result == CURLE_COULDNT_CONNECT || result == CURLE_USE_SSL_FAILED || result == CURLE_SSL_CONNECT_ERROR ||
-           (result == CURLE_OPERATION_TIMEDOUT && !dialogue->has_begun);
+           (is_late && !dialogue->has_begun);
 }
 
 bool mail_dialogue_fail(const MailDialogue *dialogue, CURLcode result, GError **error)

@@ -45,6 +45,7 @@ typedef struct {
     bool has_begun;                /* it has greeted us */
     bool has_login;                /* we have begun to log in; `line` is of later */
     bool has_body;                 /* it has asked for a message's text */
+    bool has_ended;                /* we have said good-bye; `line` is of before */
     gint64 end_us;                 /* monotonic time at which all ends */
 } MailDialogue;
 

@@ -174,7 +174,7 @@ static void power_down(Supervisor *supervisor)
     bool deserves_grace = supervisor->end_state == SESSION_ENDED && supervisor->session->ready_at && grace_ms > 0;
     if (deserves_grace && command(supervisor, "system_powerdown"))
         wait_until(has_exited, supervisor, grace_ms, NULL);
-    if (supervisor->qemu.running && command(supervisor, "quit"))
+    if (supervisor->qemu.running && supervisor->machine_is_up && command(supervisor, "quit"))
         wait_until(has_exited, supervisor, QUIT_DEADLINE_MS, NULL);
     if (supervisor->qemu.running) {
         process_signal(supervisor->qemu.id, SIGKILL, NULL);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/file.h"
 #include "core/host.h"
 #include "session/supervisor.h"
@@ -14,10 +15,19 @@
 
 /* --- folders --- */
 
+/* Tokens are the longest names of sockets, and as long as an id. */
+static bool check_socket_paths(const Supervisor *supervisor, GError **error)
+{
+    return strlen(supervisor->display_folder) + 1 + strlen(supervisor->id) <= UNIX_PATH_MAX_BYTES ||
+           qwd_error_fail(error, QWD_ERROR_CONFIG, "The path %s is too long for sockets. Choose a shorter dir_cfg.",
+                          supervisor->settings->dir_cfg);
+}
+
 static bool folders_start(Supervisor *supervisor, GError **error)
 {
     /* Both hold sockets that are ways into the session: nobody else may even look. */
-    return folder_make_private(supervisor->display_folder, error) && folder_make_private(supervisor->run_folder, error);
+    return check_socket_paths(supervisor, error) && folder_make_private(supervisor->display_folder, error) &&
+           folder_make_private(supervisor->run_folder, error);
 }
 
 /* Somebody may have both in one place: that folder goes last. */

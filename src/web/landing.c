@@ -63,6 +63,20 @@ static char *cores_text(gint64 value)
     return g_strdup_printf("%d core%s", (int)value, value == 1 ? "" : "s");
 }
 
+/* "2 hours", "1 day": the largest unit that leaves nothing over. */
+static char *lifetime_text(gint64 seconds)
+{
+    static const struct {
+        gint64 seconds;
+        const char *name;
+    } units[] = {{86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
+    size_t i = 0;
+    while (seconds % units[i].seconds != 0)
+        i++;
+    gint64 count = seconds / units[i].seconds;
+    return g_strdup_printf("%" G_GINT64_FORMAT " %s%s", count, units[i].name, count == 1 ? "" : "s");
+}
+
 /* A kind of choice on the form: what the settings offer, at most what there is, with the default selected. */
 typedef struct {
     char **offered;
@@ -104,8 +118,7 @@ static void add_choices(json_t *values, const Settings *settings)
     Choice cpus = {settings->form_cpu, host.cpus, settings->snapshot_alloc_cpu, cores_of, cores_text};
     Choice memories = {settings->form_memory, host.memory_mib, settings->snapshot_alloc_mem, size_of,
                        units_format_size};
-    Choice lifetimes = {settings->form_lifetime, settings->snapshot_lifetime, 86400, duration_of,
-                        units_format_duration};
+    Choice lifetimes = {settings->form_lifetime, settings->snapshot_lifetime, 86400, duration_of, lifetime_text};
     json_object_set_new(values, "cpus", choice_value(&cpus));
     json_object_set_new(values, "memories", choice_value(&memories));
     json_object_set_new(values, "lifetimes", choice_value(&lifetimes));
@@ -119,16 +132,25 @@ static json_t *landing_notice(const Settings *settings)
                      "No way to log in is configured, so this service answers only browsers on its own machine.");
 }
 
+static void add_login(json_t *values, const PageContext *context)
+{
+    const Settings *settings = context->settings;
+    bool takes_password = auth_takes_password(settings), takes_email = settings->check_user_with_email;
+    json_object_set_new(values, "login", json_boolean(!context->csrf && (takes_password || takes_email)));
+    json_object_set_new(values, "asks_name", json_boolean(!policy_login_is_configured(settings)));
+    json_object_set_new(values, "takes_password", json_boolean(takes_password));
+    json_object_set_new(values, "takes_email", json_boolean(takes_email));
+    json_object_set_new(values, "optional", json_boolean(settings->check_user_with_header));
+    json_object_set_new(values, "name", json_string(""));
+}
+
 json_t *page_landing(const PageContext *context, const GPtrArray *machines)
 {
     json_t *values = page_common_values(context, "Create a session");
     const Settings *settings = context->settings;
     json_t *list = machines_value(settings, machines);
     json_object_set_new(values, "notice", landing_notice(settings));
-    json_object_set_new(values, "login", json_boolean(policy_login_is_configured(settings) && !context->csrf));
-    json_object_set_new(values, "takes_password", json_boolean(auth_takes_password(settings)));
-    json_object_set_new(values, "takes_email", json_boolean(settings->check_user_with_email));
-    json_object_set_new(values, "name", json_string(""));
+    add_login(values, context);
     json_object_set_new(values, "has_machines", json_boolean(json_array_size(list) > 0));
     json_object_set_new(values, "machines", list);
     json_object_set_new(values, "gpu", json_false());

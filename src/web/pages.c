@@ -50,6 +50,11 @@ static const char *const state_texts[SESSION_STATES] = {
     [SESSION_STOPPING] = "Stopping", [SESSION_ENDED] = "Ended",       [SESSION_FAILED] = "Failed",
 };
 
+static const char *title_of(const SessionRecord *session)
+{
+    return *session->plan->title ? session->plan->title : session->plan->machine;
+}
+
 char *page_session_path(const PageContext *context, const char *id)
 {
     const char *script = context->request ? request_variable(context->request, REQUEST_SCRIPT_NAME) : "";
@@ -214,7 +219,7 @@ static json_t *session_value(const PageContext *context, const SessionRecord *se
     json_object_set_new(value, "id", json_string(session->id));
     json_object_set_new(value, "page", take_text(page_session_path(context, session->id)));
     json_object_set_new(value, "owner", json_string(session->owner));
-    json_object_set_new(value, "machine", json_string(session->plan->machine));
+    json_object_set_new(value, "machine", json_string(title_of(session)));
     json_object_set_new(value, "cpus", json_integer(session->plan->cpus));
     json_object_set_new(value, "memory", take_text(units_format_size(session->plan->memory_mib)));
     json_object_set_new(value, "gpu", json_null());
@@ -239,7 +244,7 @@ json_t *page_session(const PageContext *context, const SessionRecord *session)
     json_object_set_new(value, "ready", ready_value(context, session));
     json_object_set_new(value, "over", over_value(session));
     json_object_set_new(value, "sharing", sharing_value(context, session));
-    json_t *values = page_common_values(context, session->plan->machine);
+    json_t *values = page_common_values(context, title_of(session));
     json_object_set_new(values, "session", value);
     if (waiting || session->state == SESSION_STOPPING)
         json_object_set_new(values, "refresh", json_integer(1));

@@ -11,7 +11,8 @@
 #include "web/params.h"
 
 #define HOST_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]"
-#define HOST_MAX_BYTES 261 /* a name of 255 bytes and a port */
+#define HOST_MAX_BYTES 261                   /* a name of 255 bytes and a port */
+#define DISCARD_MAX_BYTES (64 * 1024 * 1024) /* web servers take no more */
 #define FORM_TYPE "application/x-www-form-urlencoded"
 
 /* The variables that only this file needs, behind those of request.h. */
@@ -55,6 +56,7 @@ struct Request {
     char *variables[VAR_COUNT]; /* never NULL */
     RequestMethod method;
     int body_fd;
+    bool body_begun; /* reading it has begun */
     Params body, query;
     Param cookies[PARAMS_MAX];
     char *cookie_text; /* what cookies point into */
@@ -202,6 +204,7 @@ static bool load_body(Request *request, gint64 max, GError **error)
     if (!check_type(request, error))
         return false;
     char *buffer = g_malloc0(length + 1);
+    request->body_begun = true;
     if (!read_bytes(request->body_fd, buffer, length, error)) {
         explicit_bzero(buffer, length);
         g_free(buffer);
@@ -225,6 +228,22 @@ bool request_load(Request *request, const Settings *settings, GError **error)
     gint64 max = settings->service_max_request_length;
     return check_method(request, error) && check_variables(request, error) && load_query(request, max, error) &&
            load_body(request, max, error);
+}
+
+void request_discard_body(Request *request)
+{
+    char buffer[16384];
+    gint64 left;
+    const char *length = request->variables[VAR_LENGTH];
+    if (request->body_begun || !units_parse_integer(length, 0, DISCARD_MAX_BYTES, &left))
+        return;
+    request->body_begun = true;
+    while (left > 0) {
+        ssize_t n = read(request->body_fd, buffer, (size_t)MIN(left, (gint64)sizeof buffer));
+        if (n == 0 || (n < 0 && errno != EINTR))
+            return;
+        left -= MAX(n, 0);
+    }
 }
 
 /* --- accessors --- */

@@ -47,6 +47,10 @@ Request *request_new(const RequestSource *source);
  *                       bad percent codes, a field given twice, more than 64 fields */
 bool request_load(Request *request, const Settings *settings, GError **error);
 
+/* Reads and throws away a body that was refused unread. Otherwise an answer may be lost: when a program ends with its
+ * input unread, the system resets the socket on which mod_cgid has both. */
+void request_discard_body(Request *request);
+
 /* Wipes body, query and with them all fields, passwords too, and frees. NULL is fine. */
 void request_free(Request *request);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Request, request_free)
