@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the recipes share. Sourced by machines/build and by every recipe.
 
 if [ -n "${QWD_CACHE:-}" ]; then cache=$QWD_CACHE
@@ -52,20 +53,36 @@ pretend_installed() {
 fetch_packages() {
     guest_apt -s install "$@" > "$WORK/closure" 2> "$WORK/apt.log" ||
         { cat "$WORK/closure" "$WORK/apt.log" >&2; die "apt cannot find the packages: run apt-get update as root"; }
-    flock "$cache/apt" bash -c "$(declare -f guest_apt); cache=\$1; shift; guest_apt --download-only install \"\$@\"" \
-        - "$cache" "$@" > "$WORK/apt.log" 2>&1 ||
+    (flock 8 && guest_apt --download-only install "$@" && guest_apt autoclean) \
+        8> "$cache/apt/.lock" > "$WORK/apt.log" 2>&1 ||
         { tail -n 20 "$WORK/apt.log" >&2; die "apt cannot download the packages: is its mirror reachable? (apt-get update)"; }
     # "Inst NAME (VERSION ORIGIN [ARCH])": apt writes the colon of a version as %3a in file names
     sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*\[\([a-z0-9]*\)\]).*/\1_\2_\3.deb/p' "$WORK/closure" |
         sed "s/:/%3a/g; s|^|$cache/apt/archives/|"
 }
 
-# unpack_packages ROOT < list of .deb files. /bin, /lib, ... are links into /usr, as on every Debian.
+# debian_sources SUITE: the host's own apt sources of that Debian release; nothing if it has none.
+debian_sources() {
+    # shellcheck disable=SC2016
+    apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 'Origin: Debian' |
+        awk -v suite="$1" '$2 == suite || index($2, suite "-") == 1 { c[$1 " " $2] = c[$1 " " $2] " " $3 }
+            END { for (r in c) print "deb " r c[r] }' | grep -v backports | LC_ALL=C sort || true
+}
+
+# merge_usr ROOT: /bin, /lib, ... are links into /usr, as on every Debian.
+merge_usr() {
+    local d
+    for d in bin sbin lib lib64; do
+        mkdir -p "$1/usr/$d"
+        ln -s "usr/$d" "$1/$d"
+    done
+}
+
+# unpack_packages ROOT < list of .deb files; ROOT has been made by merge_usr.
 unpack_packages() {
-    local root=$1 d
-    for d in bin sbin lib lib64; do mkdir -p "$root/usr/$d"; ln -s "usr/$d" "$root/$d"; done
+    # shellcheck disable=SC2016
     xargs -P "$(nproc)" -I{} bash -c 'set -o pipefail
         dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --keep-directory-symlink --no-same-owner \
-            --exclude=./usr/share/doc --exclude=./usr/share/man --exclude=./usr/share/locale' - {} "$root" ||
+            --exclude=./usr/share/doc --exclude=./usr/share/man --exclude=./usr/share/locale' - {} "$1" ||
         die "a package could not be unpacked"
 }
