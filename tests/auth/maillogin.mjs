@@ -9,14 +9,14 @@ import { describe, it } from 'node:test';
 import { freePort, until } from '../integration/lib.mjs';
 import { answerOf, ask, assertRefused, assertYes, authority, credentials, helper, suiteFolder, tryLogin,
          visibleOf } from './lib.mjs';
-import { CLOSE, dovecot, lineServer, RESET, START_TLS } from './mailservers.mjs';
+import { CLOSE, dovecot, lineServer, RESET } from './mailservers.mjs';
 
 const users = {
     'alice': 'right-secret',
     'bob@example.org': 'bobs-secret',
     'zoé@example.org': 'zoés-secret',
     'odd': 'a "quoted\\" {pass}  word %s ☃',
-    'semi;AUTH=LOGIN': 'semis-secret',
+    'semi;auth=login': 'semis-secret',
     '日本': '日本-secret',
 };
 
@@ -26,7 +26,7 @@ export const deadline_s = 2;
 export async function prepare(t, fixture) {
     const folder = fixture.folder = suiteFolder(t);
     const ca = fixture.ca = authority(folder, 'ca');
-    const local = 'IP:127.0.0.1,IP:::1,DNS:localhost';
+    const local = 'IP:127.0.0.1,IP:127.0.0.3,IP:::1,DNS:localhost';
     fixture.otherCa = authority(folder, 'other');
     fixture.good = ca.issue('good', { names: local });
     fixture.badCertificates = {
@@ -39,7 +39,9 @@ export async function prepare(t, fixture) {
     fixture.dovecot = await dovecot(t, path.join(folder, 'dovecot'), { certificate: fixture.good, users });
 }
 
-// `protocol` is {name, program, tlsPort, startPort, settings(port, host), words(options): greeting and answer}.
+// `protocol` is {name, tlsPort, startPort, settings(port)}; words(options) are the greeting and answers of a line server,
+// with the options `withoutStarttls`, `silentTls` and reply(x): x is the answer to the credentials; starttlsCases
+// {title: words}; answers {title: {words, code, reason}}; chatter is what a server may say that never ends an answer.
 export function loginSuite(protocol, fixture) {
     const program = helper(protocol.name);
     const settings = (port, more) => ({ ...protocol.settings(port), mail_ca: fixture.ca.certificate,
@@ -50,7 +52,7 @@ export function loginSuite(protocol, fixture) {
         tryLogin(program, user, password, { settings: settings(port, { ...patient, ...more }) });
     // A server on 127.0.0.3, where dovecot does not listen.
     const fake = (t, port, options) => lineServer(t, { host: '127.0.0.3', port, tlsFirst: port === protocol.tlsPort,
-                                                       certificate: fixture.fake, ...options });
+                                                       certificate: fixture.good, ...options });
     const fakeSettings = (port, more) => settings(port, { [`${protocol.name}_server`]: '127.0.0.3', ...more });
     const fakeLogin = (port, more) =>
         tryLogin(program, 'alice', 'right-secret', { settings: fakeSettings(port, more) });
@@ -79,20 +81,22 @@ export function loginSuite(protocol, fixture) {
         });
         bothPorts('passwords with characters that mean something elsewhere', async (t, port) => {
             assertYes(await login(port, 'odd', users.odd), { user: 'odd' });
-            assertYes(await login(port, 'semi;AUTH=LOGIN', 'semis-secret'), { user: 'semi;AUTH=LOGIN' });
+            assertYes(await login(port, 'semi;auth=login', 'semis-secret'), { user: 'semi;auth=login' });
         });
         bothPorts('wrong password', async (t, port) => {
-            for (const password of ['wrong-secret', 'right-secre', 'right-secret ', 'Right-secret', '*', 'bobs-secret'])
-                assertRefused(await login(port, 'alice', password), 1, /refuses the login/);
+            const wrong = ['wrong-secret', 'right-secre', 'right-secret ', 'Right-secret', '*', 'bobs-secret'];
+            for (const answer of await Promise.all(wrong.map((password) => login(port, 'alice', password))))
+                assertRefused(answer, 1, /refuses the login/);
         });
         bothPorts('unknown user', async (t, port) => {
             assertRefused(await login(port, 'nobody', 'right-secret'), 1, /refuses the login/);
             assertRefused(await login(port, 'alice ', 'right-secret'), 1);
         });
         bothPorts('hostile names that are only unknown', async (t, port) => {
-            for (const user of ['élodie', '*', '%', 'alice)(', 'alice"', 'alice\\', '"alice"', '{5}', 'alice;AUTH=EXTERNAL',
-                                '../alice', '-oProxy', '‮alice', 'a'.repeat(1000)])
-                assertRefused(await login(port, user, 'right-secret'), 1, /refuses the login/);
+            const names = ['élodie', '*', '%', 'alice)(', 'alice"', 'alice\\', '"alice"', '{5}', 'alice;AUTH=EXTERNAL',
+                           '../alice', '-oProxy', '\u202ealice', 'a'.repeat(1000)];
+            for (const answer of await Promise.all(names.map((name) => login(port, name, 'right-secret'))))
+                assertRefused(answer, 1, /refuses the login/);
         });
         it('by IPv6 address and by name', async () => {
             for (const host of ['::1', 'localhost', 'LOCALHOST'])
@@ -138,11 +142,8 @@ export function loginSuite(protocol, fixture) {
         for (const name of ['of another authority', 'of another name', 'that is over', 'that is not valid yet']) {
             bothPorts(`one ${name}`, async (t, port) => {
                 const certificate = fixture.badCertificates[name];
-                const server = await lineServer(t, { host: '127.0.0.3', port, certificate,
-                                                     tlsFirst: port === protocol.tlsPort, ...protocol.words() });
-                // Other than the name 127.0.0.3, which stands in none of them, only this is wrong.
-                const answer = await fakeLogin(port, { [`${protocol.name}_server`]: '127.0.0.3' });
-                assertRefused(answer, 2, /certificate|SSL/);
+                const server = await fake(t, port, { ...protocol.words(), certificate });
+                assertRefused(await fakeLogin(port), 2, /certificate/);
                 unseen(server);
             });
         }
@@ -154,7 +155,8 @@ export function loginSuite(protocol, fixture) {
             assertRefused(await login(port, 'alice', 'right-secret', { mail_ca: '/etc/hostname' }), 2);
         });
         it('old TLS is not spoken', async (t) => {
-            const server = await fake(t, protocol.tlsPort, { ...protocol.words(), maxVersion: 'TLSv1.1' });
+            const server = await fake(t, protocol.tlsPort, { ...protocol.words(), tlsOptions: { minVersion: 'TLSv1', maxVersion: 'TLSv1.1',
+                                                                                     ciphers: 'DEFAULT@SECLEVEL=0' } });
             assertRefused(await fakeLogin(protocol.tlsPort), 2);
             unseen(server);
         });
@@ -239,7 +241,7 @@ export function loginSuite(protocol, fixture) {
             await until(server, 'heard', () => server.sessions[0]?.credentials, 10000, 'the credentials');
             assert.ok(!visibleOf(child.pid).includes('secret'));
             const answer = await answerOf(child, 'right-secret');
-            assertRefused(answer, 2, /timed out|in time/i);
+            assertRefused(answer, 2, /in time/);
             assert.ok(answer.ms < deadline_s * 1000, `${answer.ms} ms`);
         });
         bothPorts('one that never stops talking', async (t, port) => {
@@ -282,11 +284,9 @@ export function loginSuite(protocol, fixture) {
 
     it('on another port than the well-known ones it is STARTTLS', async (t) => {
         const port = await freePort();
-        const server = await lineServer(t, { host: '127.0.0.3', port, certificate: fixture.fake, ...protocol.words() });
+        const server = await lineServer(t, { host: '127.0.0.3', port, certificate: fixture.good, ...protocol.words() });
         assertYes(await fakeLogin(port), { user: 'alice' });
         assert.match(server.clear, /STARTTLS/);
         assert.ok(server.sessions[0].tls);
     });
 }
-
-export { CLOSE, START_TLS };

@@ -64,11 +64,13 @@ export async function dovecot(t, folder, { certificate, users, relayPort = 2525 
     if (isRoot)
         fs.chmodSync(path.join(folder, 'mail'), 0o777);
     const config = path.join(folder, 'dovecot.conf');
-    fs.writeFileSync(path.join(folder, 'users'), Object.entries(users).map((user) => `${user.join(':')}\n`).join(''));
+    const accounts = Object.entries(users).map(([user, password]) =>
+        `${user}:{PLAIN.b64}${Buffer.from(password).toString('base64')}\n`);
+    fs.writeFileSync(path.join(folder, 'users'), accounts.join(''));
     fs.writeFileSync(config, dovecotConfig(folder, certificate, relayPort));
     const child = spawn('dovecot', ['-F', '-c', config], { stdio: ['ignore', 'ignore', 'pipe'],
                                                            env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } });
-    const ended = once(child, 'close');
+    child.ended = once(child, 'close');
     child.err = '';
     child.stderr.setEncoding('utf8').on('data', (text) => {
         child.err += text;
@@ -76,7 +78,7 @@ export async function dovecot(t, folder, { certificate, users, relayPort = 2525 
     });
     t.after(async () => { // it ends its own processes
         child.kill('SIGTERM');
-        await within(20000, 'end of dovecot', ended);
+        await within(20000, 'end of dovecot', child.ended);
     });
     await outputHas(child, 'err', /starting up/);
     return child;
@@ -87,14 +89,17 @@ export async function dovecot(t, folder, { certificate, users, relayPort = 2525 
 // What a server says and does next: a text to send, or one of these, or a list of them. Nothing: it says nothing.
 export const START_TLS = Symbol('TLS begins');
 export const CLOSE = Symbol('the connection ends');
+export const SILENT = Symbol('nothing more is said');
 export const RESET = Symbol('the connection breaks');
 
 // A server that answers lines. answer(line, session) gives what it says and does; session is an object for its
 // memory, with `tls` true once there is TLS. In .clear stands what it has heard without TLS, in .lines every line;
 // .sessions has every connection's session. 'heard' is emitted on the server after each line.
-export async function lineServer(t, { host = '127.0.0.1', port, certificate, tlsFirst, greeting, answer = () => {} }) {
+export async function lineServer(t, { host = '127.0.0.1', port, certificate, tlsOptions, tlsFirst, greeting,
+                                      answer = () => {} }) {
     const context = certificate && tls.createSecureContext({ key: fs.readFileSync(certificate.key),
-                                                             cert: fs.readFileSync(certificate.certificate) });
+                                                             cert: fs.readFileSync(certificate.certificate),
+                                                             ...tlsOptions });
     const sockets = new Set();
     const server = net.createServer((socket) => {
         const session = { tls: false, raw: socket };
@@ -137,7 +142,11 @@ export async function lineServer(t, { host = '127.0.0.1', port, certificate, tls
     }
 
     function act(session, what) {
-        if (Array.isArray(what))
+        if (session.isSilent)
+            return;
+        if (what === SILENT)
+            session.isSilent = true;
+        else if (Array.isArray(what))
             what.forEach((one) => act(session, one));
         else if (typeof what === 'function')
             what(session.socket);

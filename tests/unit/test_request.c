@@ -180,6 +180,32 @@ static void test_multipart_advice(void)
     g_assert_nonnull(strstr(error->message, "enctype"));
 }
 
+/* Where the descriptor stands after a request was refused, or loaded, and its body discarded. */
+static off_t position_after_discard(const char *type, const char *length)
+{
+    static const char body[100000] = {'a', '='};
+    autofd int fd = memfd_create("body", MFD_CLOEXEC);
+    g_assert_cmpint(pwrite(fd, body, sizeof body, 0), ==, sizeof body);
+    g_autofree char *length_variable = g_strconcat("CONTENT_LENGTH=", length, NULL);
+    const char *environment[] = {"REQUEST_METHOD=POST", type, length_variable, NULL};
+    RequestSource source = {environment, fd};
+    g_autoptr(Settings) settings = test_settings();
+    g_autoptr(Request) request = request_new(&source);
+    request_load(request, settings, NULL);
+    request_discard_body(request);
+    return lseek(fd, 0, SEEK_CUR);
+}
+
+static void test_discard(void)
+{
+    g_assert_cmpint(position_after_discard(FORM, "90000"), ==, 90000); /* too long */
+    g_assert_cmpint(position_after_discard("CONTENT_TYPE=multipart/form-data", "70"), ==, 70);
+    g_assert_cmpint(position_after_discard(FORM, "2"), ==, 2);           /* was read */
+    g_assert_cmpint(position_after_discard(FORM, "200000"), ==, 100000); /* ends early */
+    g_assert_cmpint(position_after_discard(FORM, "many"), ==, 0);
+    g_assert_cmpint(position_after_discard(FORM, "999999999999"), ==, 0); /* not for ever */
+}
+
 static void test_longest(void)
 {
     g_autoptr(GError) error = NULL;
@@ -384,6 +410,7 @@ int main(int argc, char **argv)
     g_test_add_func("/request/raw-nul", test_raw_nul);
     g_test_add_func("/request/bodies", test_bodies);
     g_test_add_func("/request/multipart-advice", test_multipart_advice);
+    g_test_add_func("/request/discard", test_discard);
     g_test_add_func("/request/longest", test_longest);
     g_test_add_func("/request/wipe", test_wipe);
     g_test_add_func("/request/wipe-early-end", test_wipe_early_end);

@@ -108,7 +108,8 @@ static void test_strange(Fixture *f, gconstpointer unused)
 static void test_signed_rubbish(Fixture *f, gconstpointer unused)
 {
     (void)unused;
-    static const char *const bodies[] = {"", "AAAA", "W10", /* [] */ "e30", /* {} */ "eyJleHAiOiJ4In0" /* {"exp":"x"} */};
+    static const char *const bodies[] = {"", "AAAA", "W10", /* [] */ "e30",
+                                         /* {} */ "eyJleHAiOiJ4In0" /* {"exp":"x"} */};
     for (size_t i = 0; i < G_N_ELEMENTS(bodies); i++) {
         g_autofree char *mac = seal_mac(f->settings, "test", bodies[i], NULL);
         g_autofree char *seal = g_strconcat(bodies[i], ".", mac, NULL);
@@ -152,7 +153,8 @@ static char *seal_of_length(const Settings *settings, size_t wanted)
 static void test_long(Fixture *f, gconstpointer unused)
 {
     (void)unused;
-    g_autofree char *longest = seal_of_length(f->settings, SEAL_MAX), *longer = seal_of_length(f->settings, SEAL_MAX + 8);
+    g_autofree char *longest = seal_of_length(f->settings, SEAL_MAX),
+                    *longer = seal_of_length(f->settings, SEAL_MAX + 8);
     g_assert_cmpint(strlen(longest), <=, SEAL_MAX);
     g_assert_cmpint(strlen(longer), >, SEAL_MAX);
     g_autoptr(JsonValue) object = seal_open(f->settings, "test", longest, NULL);

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// A real Apache on loopback ports, as Debian sets it up, with the configuration that the package installs.
+
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { top } from '../integration/lib.mjs';
+
+const modules = '/usr/lib/apache2/modules';
+
+// What Debian enables, and what the head of our file asks for.
+const loaded = [
+    'mpm_event', 'access_compat', 'alias', 'auth_basic', 'authn_core', 'authn_file', 'authz_core', 'authz_host',
+    'authz_user', 'autoindex', 'deflate', 'dir', 'env', 'filter', 'mime', 'negotiation', 'reqtimeout', 'setenvif',
+    'status', 'ssl', 'socache_shmcb', 'cgid', 'proxy', 'proxy_http', 'proxy_wstunnel', 'headers',
+];
+
+export function apacheProgram() {
+    return ['/usr/sbin/apache2', '/usr/local/sbin/apache2'].find((file) => fs.existsSync(file)) ?? 'apache2';
+}
+
+function makeCertificate(folder) {
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
+                             '-subj', '/CN=localhost', '-keyout', 'tls.key', '-out', 'tls.crt'], { cwd: folder, stdio: 'pipe' });
+}
+
+export function writeApacheConfiguration(service, account) {
+    const file = service.in('httpd.conf');
+    makeCertificate(service.root);
+    fs.writeFileSync(file, `
+ServerRoot ${service.root}
+PidFile ${service.in('httpd.pid')}
+DefaultRuntimeDir ${service.root}
+ServerName localhost
+Listen 127.0.0.1:${service.port}
+Listen 127.0.0.1:${service.tlsPort}
+${account ? `User ${account}\nGroup ${account}` : ''}
+${loaded.map((name) => `LoadModule ${name}_module ${modules}/mod_${name}.so`).join('\n')}
+ScriptSock ${service.in('cgid.sock')}
+SSLSessionCache none
+TypesConfig /etc/mime.types
+ErrorLog ${service.in('logs/error.log')}
+LogLevel info
+# as in Debian, but for the time: what needs a longer one must say so itself
+Timeout 8
+KeepAlive On
+RequestReadTimeout header=20-40,minrate=500
+RequestReadTimeout body=10,minrate=500
+LogFormat "%h %l %u %t \\"%r\\" %>s %O \\"%{Referer}i\\" \\"%{User-Agent}i\\"" combined
+AddOutputFilterByType DEFLATE text/html text/plain text/css text/javascript application/json
+<Directory />
+    Options FollowSymLinks
+    AllowOverride None
+    Require all denied
+</Directory>
+
+SetEnv QWD_CONFIG ${service.in('service.conf')}
+${service.apacheNames ? `Define QWD_NAMES "${service.apacheNames}"` : ''}
+Define QWD_WEBSOCKIFY 127.0.0.1:${service.websockifyPort}
+Define QWD_PAGE ${service.in('state/index.html')}
+Define QWD_CGI ${service.in('bin/qemu-web-desktop.cgi')}
+Define QWD_STATIC ${service.in('html/static')}
+Define QWD_LOG ${service.in('logs/service.log')}
+Include ${path.join(top, 'etc/apache2/qemu-web-desktop.conf')}
+
+<VirtualHost *:${service.port}>
+    CustomLog ${service.in('logs/access.log')} combined env=!qemu-web-desktop
+    ErrorDocument 404 /error.html
+    ErrorDocument 503 /error.html
+</VirtualHost>
+<VirtualHost *:${service.tlsPort}>
+    CustomLog ${service.in('logs/access.log')} combined env=!qemu-web-desktop
+    SSLEngine on
+    SSLCertificateFile ${service.in('tls.crt')}
+    SSLCertificateKeyFile ${service.in('tls.key')}
+</VirtualHost>
+`);
+    return file;
+}

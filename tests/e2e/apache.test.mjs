@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+import { test } from 'node:test';
+import { runAll } from './scenarios.mjs';
+
+test('the service behind Apache', { timeout: 900000 }, (t) => runAll(t, 'apache'));

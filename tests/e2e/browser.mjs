@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Headless Chromium, and what a person does with a desktop in it: look, type, click.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { chromium } from 'playwright-core';
+import { top } from '../integration/lib.mjs';
+import { eventually, patience } from './service.mjs';
+
+const args = [
+    '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage',
+    '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1',
+];
+
+export async function openBrowser(t) {
+    const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, chromiumSandbox: false, args });
+    t.after(() => browser.close());
+    return browser;
+}
+
+export async function screenshot(page, name, options = {}) {
+    const folder = path.join(top, 'build/screenshots');
+    fs.mkdirSync(folder, { recursive: true });
+    await page.screenshot({ path: path.join(folder, `${name}.png`), animations: 'disabled', ...options });
+}
+
+// A visitor with a browser profile of their own, who is patient.
+export async function openContext(t, browser, options = {}) {
+    const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1280, height: 800 }, ...options });
+    context.setDefaultTimeout(patience);
+    t.after(() => context.close());
+    return context;
+}
+
+// Characters that a US keyboard types with Shift, and the keys they are on.
+const shifted = Object.fromEntries([...'~!@#$%^&*()_+{}|:"<>?'].map((sign, i) => [sign, [...'`1234567890-=[]\\;\',./'][i]]));
+
+// noVNC's page, showing a machine's desktop.
+export class Desktop {
+    static async open(context, url) {
+        const desktop = new Desktop();
+        desktop.page = await context.newPage();
+        desktop.sent = []; // first bytes of the messages that went out
+        desktop.lost = 0;
+        desktop.page.on('websocket', (socket) => {
+            socket.on('framesent', ({ payload }) => desktop.sent.push(Buffer.from(payload)[0]));
+            socket.on('close', () => desktop.lost++);
+        });
+        await desktop.page.goto(url);
+        return desktop;
+    }
+
+    // Colour of a place, in parts of the picture's width and height: '#rrggbb'. Null before there is a picture.
+    colour(x, y) {
+        return this.page.evaluate(([atX, atY]) => {
+            const canvas = document.querySelector('#noVNC_container canvas');
+            if (!canvas)
+                return null;
+            const { data } = canvas.getContext('2d').getImageData(Math.floor(canvas.width * atX), Math.floor(canvas.height * atY), 1, 1);
+            return `#${[...data.slice(0, 3)].map((value) => value.toString(16).padStart(2, '0')).join('')}`;
+        }, [x, y]);
+    }
+
+    // The desktop behind the windows: on the right, above the task bar.
+    waitForBackground(colour) {
+        return this.waitForPicture(`background ${colour}`, async () => await this.colour(0.9, 0.8) === colour);
+    }
+
+    // A terminal that has printed something: dark, with enough of light text on it.
+    waitForTerminal() {
+        return this.waitForPicture('a terminal with text', () => this.page.evaluate(() => {
+            const canvas = document.querySelector('#noVNC_container canvas');
+            const { data } = canvas.getContext('2d').getImageData(60, 70, 500, 120);
+            let dark = 0, light = 0;
+            for (let i = 0; i < data.length; i += 4) {
+                const sum = data[i] + data[i + 1] + data[i + 2];
+                dark += sum < 120;
+                light += sum > 380;
+            }
+            return dark > 30000 && light > 500;
+        }));
+    }
+
+    async waitForPicture(what, condition) {
+        try {
+            await eventually(what, condition, patience);
+        } catch (error) {
+            await screenshot(this.page, `failed-${what.replace(/[^a-z0-9]+/gi, '-')}`);
+            throw error;
+        }
+    }
+
+    async connected() {
+        await this.page.locator('html.noVNC_connected').waitFor({ state: 'attached' });
+    }
+
+    // A click on the terminal gives it the keyboard.
+    async takeTerminal() {
+        await this.page.mouse.click(300, 150);
+    }
+
+    // Keys as a person presses them: noVNC and QEMU look at the keys, not only at the signs on them.
+    async type(text) {
+        for (const sign of text) {
+            if (sign === '\n')
+                await this.page.keyboard.press('Enter');
+            else if (shifted[sign])
+                await this.page.keyboard.press(`Shift+${shifted[sign]}`);
+            else
+                await this.page.keyboard.press(sign === ' ' ? 'Space' : sign);
+        }
+    }
+
+    // Until so many messages of a type have gone out (RFC 6143, 7.5).
+    waitForSent(type, count) {
+        return eventually(`${count} messages of type ${type} sent`, () => this.sent.filter((one) => one === type).length >= count);
+    }
+}

@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// The main job as people do it, and what must not be possible on the way. Each scenario gets a service behind one of
+// the faces and a browser; apache.test.mjs and qwd-server.test.mjs run them all.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { Desktop, openBrowser, openContext, screenshot } from './browser.mjs';
+import { eventually, listeningPorts, patience, Service, tokenOf } from './service.mjs';
+
+const GREEN = '#00ff00', BLUE = '#0000ff', TINY = '#31586b';
+const KEY_MESSAGES = 255, POINTER_MESSAGES = 5; // QEMU's extended key events; RFC 6143, 7.5.5
+
+const links = []; // every link that was shown; no log may have their tokens
+
+// A part of a scenario; when it fails, what follows has nothing to stand on.
+async function step(t, name, run) {
+    let failure;
+    await t.test(name, (t) => run(t).catch((error) => {
+        failure = error;
+        throw error;
+    }));
+    if (failure)
+        throw new Error(`"${name}" has failed`);
+}
+
+// Holds sessions at the last step of their start until it is let go: progress can then be looked at without haste.
+async function holdStarts(t, service) {
+    const holder = service.spawn('flock', ['--no-fork', service.in('run/websockify.lock'), 'sh', '-c', 'echo held; read line']);
+    const release = async () => {
+        holder.stdin.end();
+        if (holder.exitCode === null)
+            await once(holder, 'exit');
+    };
+    t.after(release);
+    await once(holder.stdout, 'data');
+    return release;
+}
+
+// Chooses on the form and presses Create. Returns the id of the session whose page it leads to.
+async function createByForm(page, service, { memory = '512M', oneshot = false, origin = service.origin } = {}) {
+    await page.goto(`${origin}/qemu-web-desktop/`);
+    await page.getByRole('radio', { name: /tiny/i }).check();
+    await page.getByLabel('Memory').selectOption(memory);
+    await page.getByLabel('Life-time').selectOption('2h');
+    if (oneshot)
+        await page.getByLabel(/One-shot/).check();
+    await Promise.all([page.waitForNavigation(), page.getByRole('button', { name: 'Create' }).click()]);
+    const id = new URL(page.url()).searchParams.get('session');
+    assert.ok(id, `Create led to ${page.url()}: ${await page.locator('main').textContent()}`);
+    return id;
+}
+
+// What the page of a ready session offers.
+async function readLinks(page) {
+    await page.locator('#connect, #again').first().waitFor();
+    assert.equal(await page.locator('#again').count(), 0, await page.locator('main').textContent());
+    const link = await page.locator('#connect').getAttribute('href');
+    const view = await page.locator('#view-link').count() ? await page.locator('#view-link').inputValue() : null;
+    links.push(...[link, view].filter(Boolean));
+    return { link, view };
+}
+
+const endTime = async (page) => Date.parse(await page.locator('dt:has-text("Ends") + dd time').getAttribute('datetime'));
+
+// --- 1: the main job ---
+
+export async function mainJob(t, service, browser) {
+    const context = await openContext(t, browser);
+    const state = {};
+    let page, desktop;
+
+    await step(t, 'the form leads to a page that shows progress, then links, QR code and end time', async (t) => {
+        const release = await holdStarts(t, service);
+        page = await context.newPage();
+        state.id = await createByForm(page, service);
+        const loads = [];
+        page.on('request', (request) => request.isNavigationRequest() && loads.push(request.url()));
+        await page.locator('.step-now', { hasText: 'Starting the machine' }).waitFor();
+        assert.equal(await page.locator('.step').count(), 4);
+        assert.equal(await page.locator('.step-done').first().textContent().then((text) => text.trim().slice(0, 6)), 'Queued');
+        assert.equal(await page.locator('#connect').count(), 0);
+        await screenshot(page, `${service.face}-progress`);
+        await release();
+        Object.assign(state, await readLinks(page));
+        assert.deepEqual(loads, [], 'the script brings the page up to date, not a reload');
+        assert.equal(await page.locator('#link').inputValue(), state.link);
+        assert.ok(await page.locator('svg path').count() > 0, 'QR code');
+        const left = await endTime(page) - Date.now();
+        assert.ok(left > 7000e3 && left <= 7200e3 + 1000, `ends in ${left} ms`);
+        await screenshot(page, `${service.face}-ready`);
+    });
+
+    await step(t, 'no TCP port listens for the session', async () => {
+        const { processes } = service.record(state.id);
+        assert.ok(processes.some(({ name }) => name === 'qemu') && processes.some(({ name }) => name === 'supervisor'));
+        for (const { name, pid } of processes)
+            assert.deepEqual(listeningPorts(pid), [], name);
+        state.processes = processes;
+    });
+
+    // Nothing but pings goes over it: it must live longer than the web server's patience.
+    const idle = await service.openDisplay(t, state.link);
+    assert.match(await service.displayName(idle), new RegExp(`qwd-${state.id}`));
+    const idleSince = Date.now();
+
+    await step(t, 'Connect shows the desktop', async () => {
+        const [popup] = await Promise.all([context.waitForEvent('page'), page.locator('#connect').click()]);
+        await popup.waitForURL(/vnc\.html/);
+        await popup.close();
+        desktop = await Desktop.open(context, state.link);
+        await desktop.waitForBackground(TINY);
+        await desktop.waitForTerminal();
+        await screenshot(desktop.page, `${service.face}-desktop`);
+    });
+
+    await step(t, 'what is typed into its terminal happens', async () => {
+        await desktop.takeTerminal();
+        await desktop.type('xsetroot -solid green\n');
+        await desktop.waitForBackground(GREEN);
+        await screenshot(desktop.page, `${service.face}-typed`);
+        assert.equal(desktop.lost, 0, 'one connection all the time');
+    });
+
+    await step(t, 'a display on which nothing happens stays connected', async () => {
+        await eventually('longer than the web server waits', () => Date.now() - idleSince > 12000);
+        assert.ok(!idle.closeFrame && !idle.socket.readableEnded && !idle.socket.destroyed);
+        idle.socket.destroy();
+    });
+
+    await step(t, 'the same link shows the same desktop again, also when the web server was away', async () => {
+        await desktop.page.close();
+        await service.endFront();
+        await service.startFront();
+        desktop = await Desktop.open(context, state.link);
+        await desktop.waitForBackground(GREEN);
+        await desktop.waitForTerminal();
+    });
+
+    await step(t, 'a view link shows it, and its keys and clicks change nothing', async (t) => {
+        const other = await openContext(t, browser);
+        const proper = await Desktop.open(other, state.view);
+        await proper.waitForBackground(GREEN);
+        await proper.takeTerminal();
+        await proper.type('x');
+        // noVNC itself holds back what is typed; a viewer who wants more leaves that out.
+        const rogue = await Desktop.open(other, state.view.replace('&view_only=true', ''));
+        await rogue.waitForBackground(GREEN);
+        const before = await desktop.colour(0.05, 0.9);
+        await rogue.takeTerminal();
+        await rogue.type('touch /root/seen\nrubbish');
+        const size = rogue.page.viewportSize();
+        await rogue.page.mouse.click(20, size.height - 10);
+        await rogue.waitForSent(KEY_MESSAGES, 40);
+        await rogue.waitForSent(POINTER_MESSAGES, 4);
+        // Had one of its keys come through, this line would be another one, or find the file.
+        await desktop.takeTerminal();
+        await desktop.type('[ -e /root/seen ] || xsetroot -solid blue\n');
+        await desktop.waitForBackground(BLUE);
+        await rogue.waitForBackground(BLUE);
+        assert.notEqual(before, BLUE);
+        assert.equal(await desktop.colour(0.05, 0.9), BLUE, 'no menu where the viewer clicked');
+        await screenshot(rogue.page, `${service.face}-viewer`);
+    });
+
+    await step(t, 'Stop ends it: the page tells, the links are dead, nothing is left', async (t) => {
+        await page.bringToFront();
+        await page.getByRole('button', { name: /^Stop/ }).click();
+        await page.locator('#again').waitFor();
+        assert.match(await page.locator('#session').textContent(), /The session is over.*Stopped by/s);
+        await screenshot(page, `${service.face}-over`);
+        await service.assertNothingLeft(state.id);
+        for (const { pid, name } of state.processes)
+            assert.ok(!fs.existsSync(`/proc/${pid}/cmdline`) || !fs.readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(state.id), name);
+        for (const link of [state.link, state.view]) {
+            const ws = await service.openDisplay(t, link);
+            assert.notEqual(ws.response?.status, 101);
+        }
+        const dead = await context.newPage();
+        await dead.goto(state.link);
+        await dead.locator('html.noVNC_reconnecting, html.noVNC_disconnected, #noVNC_status.noVNC_open').first().waitFor({ state: 'attached' });
+        await context.close();
+        await service.assertNothingLeft();
+    });
+}
+
+// --- 2: without script ---
+
+export async function withoutScript(t, service, browser) {
+    const context = await openContext(t, browser, { javaScriptEnabled: false });
+    const page = await context.newPage();
+    const release = await holdStarts(t, service);
+    const id = await createByForm(page, service, { memory: '128M' });
+    const loads = [];
+    page.on('request', (request) => request.isNavigationRequest() && loads.push(Date.now()));
+    await page.locator('.step-now', { hasText: 'Starting the machine' }).waitFor();
+    await eventually('reloads by itself', () => loads.length >= 3, patience);
+    const interval = (loads[2] - loads[0]) / 2;
+    assert.ok(interval > 800 && interval < 10000, `a reload every ${interval} ms`);
+    await release();
+    const { link, view } = await readLinks(page);
+    assert.ok(link.startsWith(`${service.origin}/darts/vnc.html?`) && view);
+    await Promise.all([page.waitForURL(/session=/), page.getByRole('button', { name: /^Stop/ }).click()]);
+    await page.locator('#again').waitFor();
+    await service.assertNothingLeft(id);
+}
+
+// --- 3: manage ---
+
+export async function manage(t, service, browser) {
+    const context = await openContext(t, browser);
+    const page = await context.newPage();
+    const id = await createByForm(page, service, { memory: '128M' });
+    const { link } = await readLinks(page);
+    await page.goto(`${service.origin}/qemu-web-desktop/`);
+    await Promise.all([page.waitForURL(/qemu-web-desktop\.cgi/), page.getByRole('button', { name: 'Manage sessions' }).click()]);
+    const row = page.locator('.session-row');
+    await row.waitFor();
+    assert.equal(await row.count(), 1);
+    assert.equal(await row.getByRole('link', { name: /^Connect/ }).getAttribute('href'), link);
+    const before = await endTime(page.locator('.session-row').page());
+    await screenshot(page, `${service.face}-sessions`);
+    await Promise.all([page.waitForURL(/session=/), row.getByRole('button', { name: /^Extend/ }).click()]);
+    assert.equal(await endTime(page), before + 86400e3);
+    await page.getByRole('button', { name: /^Stop/ }).click();
+    await page.locator('#again').waitFor();
+    await service.assertNothingLeft(id);
+}
+
+// --- 4: names ---
+
+export async function names(t, service, browser) {
+    const id = JSON.parse((await service.create()).text).session.id;
+    await service.ready(id);
+    const context = await openContext(t, browser);
+    const page = await context.newPage();
+    const origins = [`http://localhost:${service.port}`, service.origin];
+    if (service.tlsPort)
+        origins.push(`https://localhost:${service.tlsPort}`);
+
+    await step(t, 'links keep the scheme, host and port that the browser used', async () => {
+        for (const origin of origins) {
+            await page.goto(`${origin}/cgi-bin/qemu-web-desktop.cgi?session=${id}`);
+            const { link, view } = await readLinks(page);
+            assert.equal(new URL(link).origin, origin);
+            assert.equal(new URL(view).origin, origin);
+            const desktop = await Desktop.open(context, link);
+            await desktop.connected();
+            await desktop.page.close();
+        }
+    });
+
+    await step(t, 'a request under a foreign name is refused with a sentence that helps', async () => {
+        for (const host of ['evil.example', `evil.example:${service.port}`, 'localhost.evil.example']) {
+            const answer = await service.request('GET', '/cgi-bin/qemu-web-desktop.cgi', { headers: { Host: host } });
+            assert.equal(answer.status, 400);
+            assert.match(answer.text, /does not go by the name .*server_name/s);
+        }
+    });
+
+    await step(t, 'a form of another site is refused, and nothing starts', async () => {
+        for (const origin of ['http://evil.example', `http://127.0.0.1:${service.websockifyPort}`, 'null']) {
+            const answer = await service.create({}, { Origin: origin });
+            assert.equal(answer.status, 403, origin);
+            assert.match(answer.text, /another site/);
+        }
+        assert.deepEqual(service.sessions(), [id]);
+    });
+
+    await step(t, 'a page of another site cannot open a display, even with its link', async (t) => {
+        await page.goto(`${service.origin}/cgi-bin/qemu-web-desktop.cgi?session=${id}`);
+        const { link } = await readLinks(page);
+        for (const origin of ['http://evil.example', `http://127.0.0.1:${service.websockifyPort}`, 'null']) {
+            const ws = await service.openDisplay(t, link, { Origin: origin });
+            assert.equal(ws.response?.status, 403, origin);
+        }
+        for (const origin of [service.origin, undefined]) {
+            const ws = await service.openDisplay(t, link, { Origin: origin });
+            assert.equal(ws.response?.status, 101, origin);
+            ws.socket.destroy();
+        }
+    });
+
+    await service.stop(id);
+    await service.assertNothingLeft(id);
+}
+
+// --- what is where ---
+
+export async function paths(t, service) {
+    const get = (target, headers) => service.request('GET', target, { headers });
+
+    await step(t, 'the form is a page of the program until there is a file of it', async () => {
+        const program = await get('/qemu-web-desktop/');
+        assert.match(program.headers.location, /\/cgi-bin\/qemu-web-desktop\.cgi$/);
+        service.control('refresh');
+        const file = await get('/qemu-web-desktop/');
+        assert.equal(file.status, 200);
+        assert.match(file.text, /<form/);
+        assert.equal(file.headers['cache-control'], 'no-cache');
+        assert.match(file.headers['content-security-policy'], /default-src 'self'/);
+        assert.equal((await get('/qemu-web-desktop/index.html')).text, file.text);
+        assert.match((await get('/qemu-web-desktop')).headers.location, /\/qemu-web-desktop\/$/);
+        assert.match((await get('/cgi-bin/qemu-web-desktop.pl')).text, /<form/, 'under its old name');
+    });
+
+    await step(t, 'styles, scripts and noVNC are sent with headers that keep browsers out of trouble', async () => {
+        for (const [target, cache] of [['/qemu-web-desktop/static/style.css', 'max-age=300'], ['/qemu-web-desktop/static/session.js', 'max-age=300'],
+                                       ['/darts/vnc.html', 'no-cache'], ['/darts/app/ui.js', 'max-age=300']]) {
+            const answer = await get(target);
+            assert.equal(answer.status, 200, target);
+            assert.equal(answer.headers['x-content-type-options'], 'nosniff');
+            assert.equal(answer.headers['referrer-policy'], 'same-origin');
+            assert.equal(answer.headers['cache-control'], cache, target);
+        }
+        const connect = (await get('/darts/vnc.html')).headers['content-security-policy'];
+        assert.ok(connect.includes(`connect-src 'self' ws://127.0.0.1:${service.port} wss://127.0.0.1:${service.port};`), connect);
+    });
+
+    await step(t, 'nothing else is: no listings, no templates, no way out', async () => {
+        for (const target of ['/darts/', '/darts/app/', '/qemu-web-desktop/static/', '/qemu-web-desktop/landing.html', '/darts/..%2fetc/passwd',
+                              '/qemu-web-desktop/static/../landing.html', '/qemu-web-desktop/static/..%2flanding.html', '/darts/none.html']) {
+            const answer = await get(target);
+            assert.ok(answer.status >= 400 && answer.status < 500, `${target}: ${answer.status}`);
+        }
+    });
+
+    await step(t, 'only websockets get to websockify', async () => {
+        for (const target of ['/darts/websockify', '/darts/websockify?token=x', '/darts/websockify/vnc.html']) {
+            const answer = await get(target, { Connection: 'Upgrade', Upgrade: 'h2c' });
+            assert.equal(answer.status, 404, target);
+            assert.doesNotMatch(JSON.stringify(answer.headers), /WebSockify/i);
+        }
+    });
+
+    await step(t, 'a request that is too long or of another kind is refused with a sentence', async () => {
+        const long = await service.create({ user: 'x'.repeat(70000) });
+        assert.equal(long.status, 413);
+        assert.match(long.text, /The request is .*long/);
+        const file = await service.create({ user: 'x'.repeat(60000) }, { 'Content-Type': 'multipart/form-data; boundary=x' });
+        assert.equal(file.status, 415);
+        assert.match(file.text, /x-www-form-urlencoded/);
+        // Far too long, and the server need not listen to the end.
+        const cut = (error) => /ECONNRESET|EPIPE/.test(error.code) ? { status: 413 } : Promise.reject(error);
+        assert.equal((await service.create({ user: 'x'.repeat(2000000) }).catch(cut)).status, 413);
+    });
+
+    if (service.apacheNames) {
+        await step(t, 'with QWD_NAMES, displays are refused under other names', async () => {
+            assert.equal((await get('/darts/vnc.html', { Host: 'evil.example' })).status, 403);
+            assert.equal((await get('/darts/vnc.html', { Host: 'localhost' })).status, 200);
+        });
+    }
+}
+
+// --- 5: one-shot ---
+
+export async function oneShot(t, service, browser) {
+    const context = await openContext(t, browser);
+    const page = await context.newPage();
+    const id = await createByForm(page, service, { memory: '128M', oneshot: true });
+    const { link, view } = await readLinks(page);
+    assert.equal(view, null);
+    const desktop = await Desktop.open(context, link);
+    await desktop.connected();
+    await eventually('the viewer is noted', () => service.record(id)?.viewers.length === 1);
+    assert.equal((await service.state(id)).state, 'running');
+    await desktop.page.close();
+    await page.bringToFront();
+    await page.locator('#again').waitFor();
+    assert.match(await page.locator('#session').textContent(), /one-shot/);
+    await service.assertNothingLeft(id);
+}
+
+// --- 6: pictures ---
+
+export async function pictures(t, service, browser) {
+    const sizes = { wide: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
+    for (const [name, viewport] of Object.entries(sizes)) {
+        const context = await openContext(t, browser, { viewport });
+        const page = await context.newPage();
+        const show = async (what) => {
+            await screenshot(page, `${name}-${what}`, { fullPage: true });
+            const { scroll, client } = await page.evaluate(() => ({ scroll: document.documentElement.scrollWidth, client: document.documentElement.clientWidth }));
+            assert.ok(scroll <= client, `${what} is ${scroll} px wide on a screen of ${client}`);
+        };
+        await page.goto(`${service.origin}/qemu-web-desktop/`);
+        await show('landing');
+        const release = await holdStarts(t, service);
+        const id = await createByForm(page, service, { memory: '128M' });
+        await page.locator('.step-now', { hasText: 'Starting the machine' }).waitFor();
+        await show('progress');
+        await release();
+        await readLinks(page);
+        await show('ready');
+        await page.goto(`${service.origin}/cgi-bin/qemu-web-desktop.cgi?manage=1`);
+        await page.locator('.session-row').waitFor();
+        await show('sessions');
+        await page.goto(`${service.origin}/cgi-bin/qemu-web-desktop.cgi?session=${'0'.repeat(32)}`);
+        await show('error');
+        await page.goto(`${service.origin}/cgi-bin/qemu-web-desktop.cgi?session=${id}`);
+        await page.getByRole('button', { name: /^Stop/ }).click();
+        await page.locator('#again').waitFor();
+        await show('over');
+        await page.goto(`${service.origin}/cgi-bin/qemu-web-desktop.cgi?manage=1`);
+        await show('no-sessions');
+    }
+}
+
+// --- 7: websockify itself is the web server of the display ---
+
+export async function directMode(t, service, browser) {
+    const context = await openContext(t, browser);
+    const page = await context.newPage();
+    const id = await createByForm(page, service, { memory: '128M' });
+    const { link } = await readLinks(page);
+    assert.equal(new URL(link).origin, `http://127.0.0.1:${service.websockifyPort}`);
+    assert.equal(new URL(link).pathname, '/vnc.html');
+    const desktop = await Desktop.open(context, link);
+    await desktop.connected();
+    await screenshot(desktop.page, `${service.face}-direct`);
+    await desktop.page.close();
+    await service.stop(id);
+    await service.assertNothingLeft(id);
+}
+
+// --- 8: many at once ---
+
+export async function manyAtOnce(t, service) {
+    const answers = await Promise.all(Array.from({ length: 10 }, () => service.create()));
+    for (const answer of answers)
+        assert.equal(answer.status, 200, answer.text);
+    const ids = answers.map((answer) => JSON.parse(answer.text).session.id);
+    assert.equal(new Set(ids).size, 10);
+    const states = await Promise.all(ids.map((id) => service.ready(id)));
+    links.push(...states.map((state) => state.ready.url));
+    assert.equal(new Set(links.slice(-10).map(tokenOf)).size, 10);
+    const names = await Promise.all(states.map(async (state) => service.displayName(await service.openDisplay(t, state.ready.url))));
+    names.forEach((name, i) => assert.match(name, new RegExp(`qwd-${ids[i]}`), 'each link shows its own machine'));
+    const ports = ids.flatMap((id) => service.record(id).processes.flatMap(({ pid }) => listeningPorts(pid)));
+    assert.deepEqual(ports, []);
+    await Promise.all(ids.map((id) => service.stop(id)));
+    await service.assertNothingLeft();
+}
+
+// --- all of them behind one face ---
+
+const scenarios = [
+    ['the main job', mainJob],
+    ['the same without script', withoutScript],
+    ['Manage sessions lists it, and Extend gives it a day', manage],
+    ['names', names],
+    ['what is where', paths],
+    ['a one-shot session ends when its page is closed', oneShot],
+    ['pages fit on a desk and on a phone', pictures],
+    ['ten Creates at once are ten machines, and each link shows its own', manyAtOnce],
+];
+
+// When it fails, what the service has to say about it.
+const told = (t, service, result) => result.catch((error) => {
+    t.diagnostic(service.diary());
+    throw error;
+});
+
+export async function runAll(t, face) {
+    const service = await Service.start(t, face, {}, face === 'apache' && '(localhost|127\\.0\\.0\\.1)(:[0-9]+)?');
+    const browser = await openBrowser(t);
+    for (const [name, scenario] of scenarios) {
+        await t.test(name, (t) => told(t, service, scenario(t, service, browser)).finally(() => service.endSessions()));
+    }
+    await t.test('without service_path, links lead to websockify itself', async (t) => {
+        const direct = await Service.start(t, face, { service_path: '' });
+        await told(t, direct, directMode(t, direct, browser));
+    });
+    await t.test('no log has a token or a session', () => {
+        const log = service.logText();
+        assert.ok(log.includes('/darts/websockify'), 'displays are logged');
+        for (const link of links)
+            assert.ok(!log.includes(tokenOf(link)), 'a token in the log');
+        assert.doesNotMatch(log, /session=|token=/);
+    });
+    await t.test('nothing is left', () => service.assertNothingLeft());
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// The commands, by an ordinary user without any service, by the administrator of one, and the CGI program by hand.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { http, webSocket } from '../integration/lib.mjs';
+import { freePort, grub, isAlive, isRoot, processGone, readUntil, useService, watching, within } from './service.mjs';
+
+const service = useService({}, () => {
+    fs.mkdirSync(service.path('user'), { mode: 0o700 });
+    fs.mkdirSync(service.path('user/runtime'), { mode: 0o700 });
+    if (isRoot)
+        for (const name of ['user', 'user/runtime'])
+            fs.chownSync(service.path(name), nobody, nobody);
+});
+
+const nobody = 65534;
+const qwdctl = () => path.join(service.bin, 'qwdctl');
+
+// --- an ordinary user ---
+
+// What a user's shell would have; no configuration of a service is anywhere.
+const userEnvironment = () => ({
+    QWD_CONFIG: undefined,
+    HOME: service.path('user'),
+    XDG_RUNTIME_DIR: service.path('user/runtime'),
+});
+const asUser = () => (isRoot ? ['setpriv', `--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups', '--'] : []);
+
+const userOptions = (port) => [`--dir_lib=${service.lib}`, `--dir_html=${service.html}`, '--network=restricted',
+                               `--service_port=${port}`, '--session_stop_grace=0s', '--snapshot_alloc_mem=64M'];
+
+function byUser(...words) {
+    return service.run([...asUser(), ...words], { env: userEnvironment(), asRoot: true });
+}
+
+const userSnapshots = () => service.path('user/.local/state/qemu-web-desktop/snapshots');
+const userSessions = () => fs.readdirSync(userSnapshots()).filter((name) => /^[0-9a-f]{32}$/.test(name));
+
+describe('an ordinary user, without any service', () => {
+    let port, url, token, id;
+
+    // Starts a machine; the session is the one that was not there before.
+    async function start(...options) {
+        const before = fs.existsSync(userSnapshots()) ? userSessions() : [];
+        const result = await byUser(qwdctl(), 'start', grub, ...userOptions(port), ...options);
+        assert.equal(result.code, 0, result.err);
+        [id] = userSessions().filter((name) => !before.includes(name));
+        return result;
+    }
+
+    async function assertGone() {
+        assert.deepEqual(userSessions(), []);
+        assert.deepEqual(fs.readdirSync(service.path('user/runtime/qemu-web-desktop/display')), []);
+        const left = Object.entries(service.processes()).filter(([, command]) => !command.includes('websockify'));
+        await Promise.all(left.map(([pid]) => processGone(pid)));
+        assert.deepEqual(service.processes(), {});
+    }
+
+    test('start prints the address of the display, which works', async (t) => {
+        port = await freePort();
+        const result = await start();
+        url = result.out.trim();
+        assert.match(url, new RegExp(`^http://localhost:${port}/vnc\\.html\\?`));
+        const page = await http(port, 'GET', url.slice(url.indexOf('/vnc.html')), { headers: { Host: `localhost:${port}` } });
+        assert.equal(page.status, 200);
+        assert.match(page.text, /noVNC/);
+        const parameters = new URL(url).searchParams;
+        assert.equal(parameters.get('autoconnect'), 'true');
+        token = parameters.get('path').match(/^websockify\?token=([0-9a-f]{32})$/)[1];
+        const ws = await webSocket(t, port, `/${parameters.get('path')}`);
+        assert.equal(ws.response.status, 101);
+        assert.equal((await ws.received(12)).toString(), 'RFB 003.008\n');
+        // That was the first viewer of a one-shot session.
+        const snapshots = userSnapshots(), session = id;
+        ws.socket.destroy();
+        await watching([snapshots], () => !fs.existsSync(path.join(snapshots, session)), 20000, 'the end of a one-shot session');
+        await assertGone();
+    });
+
+    test('status, as a table and as JSON', async () => {
+        const empty = await byUser(qwdctl(), 'status');
+        assert.equal(empty.code, 0, empty.err);
+        assert.match(empty.out, /^No session runs\.$/m);
+        await start('--snapshot_alloc_mem=48M', '--snapshot_alloc_cpu=1');
+        const table = await byUser(qwdctl());
+        assert.match(table.out, /^PID +\| CPU\/% \| User name /);
+        const user = isRoot ? 'nobody' : process.env.USER;
+        assert.match(table.out, new RegExp(`^\\d+ +\\| +[\\d.]+ \\| ${user} +\\| +1 \\| +0\\.0 \\| running +\\| .*${id} `, 'm'));
+        const json = JSON.parse((await byUser(qwdctl(), 'status', '--json')).out);
+        assert.deepEqual(json.sessions.map((session) => session.id), [id]);
+        assert.equal(json.sessions[0].plan.memory_mib, 48);
+        assert.match(json.accelerator.note, /\S/);
+    });
+
+    test('stop by id', async () => {
+        const result = await byUser(qwdctl(), 'stop', id);
+        assert.equal(result.code, 0, result.err);
+        assert.match(result.out, new RegExp(`^Stopped ${id} `));
+        await assertGone();
+    });
+
+    test('stop by pid, by token, and all', async () => {
+        await start();
+        const record = JSON.parse(fs.readFileSync(path.join(userSnapshots(), id, 'session.json'), 'utf8'));
+        const qemu = record.processes.find(({ name }) => name === 'qemu').pid;
+        assert.equal((await byUser(qwdctl(), 'stop', String(qemu))).code, 0);
+        assert.ok(!isAlive(qemu));
+
+        const result = await start();
+        [, token] = result.out.match(/token%3D([0-9a-f]{32})/);
+        assert.equal((await byUser(qwdctl(), 'stop', token)).code, 0);
+        await assertGone();
+
+        const first = await start();
+        const second = await start();
+        assert.equal(new URL(first.out).port, new URL(second.out).port, 'one websockify serves both');
+        const all = await byUser(qwdctl(), 'stop', '--session_stop_grace=0s');
+        assert.equal(all.code, 0, all.err);
+        assert.equal(all.out.match(/^Stopped /gm).length, 2);
+        await assertGone();
+        assert.match((await byUser(qwdctl(), 'stop')).out, /^No session runs\.$/m);
+    });
+
+    test('exit codes: 2 for wrong usage, 3 for what is not there', async () => {
+        const cases = [
+            [2, /There is no command "nonsense"/, 'nonsense'],
+            [2, /Usage: qwdctl start/, 'start'],
+            [2, /Usage: qwdctl start/, 'start', 'a', 'b'],
+            [2, /Usage: qwdctl stop/, 'stop', 'a', 'b'],
+            [2, /no option --nonsense/, 'status', '--nonsense'],
+            [2, /no option --no_such_key=1/, 'start', 'a', '--no_such_key=1'],
+            [2, /accel = fast is not accepted/, 'status', '--accel=fast'],
+            [2, /snapshot_alloc_cpu/, 'start', 'a', '--snapshot_alloc_cpu=1 2'],
+            [2, /qwd\.conf/, 'status', '--config=/nonexistent/qwd.conf'],
+            [3, /No session has the id, process or token x/, 'stop', 'x'],
+            [3, /No session has/, 'stop', '1'],
+            [3, /There is no machine "no-such-machine.iso"/, 'start', 'no-such-machine.iso'],
+        ];
+        for (const [code, pattern, ...words] of cases) {
+            const result = await byUser(qwdctl(), ...words);
+            assert.equal(result.code, code, `${words}: ${result.err}`);
+            assert.match(result.err, pattern);
+            assert.equal(result.out, '');
+        }
+        for (const words of [['help'], ['--help'], ['help', 'settings'], ['version'], ['--version']]) {
+            const result = await byUser(qwdctl(), ...words);
+            assert.equal(result.code, 0, result.err);
+            assert.equal(result.err, '');
+            assert.match(result.out, /\S/);
+        }
+    });
+
+    test('a machine that fails: the reason, and an exit code', async () => {
+        const file = service.path('user/nonsense.qcow2');
+        fs.writeFileSync(file, 'QFI\xfb and then nonsense', 'latin1');
+        fs.chmodSync(file, 0o644);
+        const result = await byUser(qwdctl(), 'start', file, ...userOptions(port), '--qemu_exec=/nonexistent/qemu');
+        assert.equal(result.code, 5);
+        assert.match(result.err, /^qwdctl: \S/);
+        assert.equal(result.out, '');
+        await assertGone();
+    });
+});
+
+// --- the administrator of a service ---
+
+test('the administrator sees and ends the sessions of a service', async () => {
+    const session = await service.createRunning({ user: 'alice' });
+    const status = await service.run([qwdctl(), 'status'], { asRoot: true });
+    assert.match(status.out, new RegExp(`\\| alice +\\|.*${session.id} grub.iso`));
+    const stopped = await service.run([qwdctl(), 'stop', session.id], { asRoot: true });
+    assert.equal(stopped.code, 0, stopped.err);
+    assert.equal(stopped.out, `Stopped ${session.id} grub.iso of alice.\n`);
+    await service.assertNothingLeft(session, [session.control, session.view]);
+    service.assertAllGone();
+});
+
+// --- the CGI program by hand ---
+
+describe('the CGI program as a command', () => {
+    const cgi = (...words) => service.run([service.cgiProgram, ...words]);
+
+    test('help, version and values of settings', async () => {
+        assert.match((await cgi('--help')).out, /--service_monitor=1/);
+        assert.match((await cgi('--version')).out, /^qemu-web-desktop \S+\n$/);
+        assert.equal((await cgi('--dir_machines')).out, `${service.path('service/machines')}\n`);
+        assert.equal((await cgi('--dir_machines', '--dir_machines=/elsewhere')).out, '/elsewhere\n');
+        const unknown = await cgi('--no_such_key');
+        assert.equal(unknown.code, 2);
+        assert.match(unknown.err, /There is no option --no_such_key/);
+    });
+
+    // One machine in the foreground, with both kinds of folders in one place, as the original's handbook has it.
+    async function foreground() {
+        const place = service.path('x');
+        fs.mkdirSync(place, { recursive: true });
+        if (isRoot)
+            service.give('x');
+        const options = [`--dir_snapshots=${place}`, `--dir_cfg=${place}`, `--dir_machines=${service.path('service/machines')}`];
+        const child = spawn(service.cgiProgram, [...options, '--machine=grub.iso'], {
+            env: service.environment(), cwd: '/', stdio: ['ignore', 'pipe', 'pipe'],
+        });
+        child.ended = once(child, 'close');
+        const [, url] = await readUntil(child.stdout, /^(http:\/\/localhost:\d+\/vnc\.html\S+)\n/m, 60000);
+        const [id] = fs.readdirSync(place).filter((name) => /^[0-9a-f]{32}$/.test(name));
+        return { child, options, url, id, place };
+    }
+
+    async function over({ child, id, place }) {
+        const [code] = await within(60000, 'the end of the command', child.ended);
+        assert.equal(code, 0);
+        assert.ok(!fs.existsSync(path.join(place, id)));
+        const left = Object.values(service.processes()).filter((command) => command.includes(id));
+        assert.deepEqual(left, []);
+    }
+
+    test('one machine in the foreground; --service_monitor; --session_stop', async () => {
+        const run = await foreground();
+        const monitor = await cgi(...run.options, '--service_monitor=1');
+        assert.equal(monitor.code, 0, monitor.err);
+        assert.match(monitor.out, /^<!DOCTYPE html>/);
+        assert.ok(monitor.out.includes(`${run.id.slice(0, 8)} grub.iso`));
+        const stopped = await cgi(...run.options, `--session_stop=${run.id}`);
+        assert.equal(stopped.code, 0, stopped.err);
+        await over(run);
+        assert.equal((await cgi(...run.options, `--session_stop=${'0'.repeat(32)}`)).code, 3);
+    });
+
+    test('--service_purge', async () => {
+        const run = await foreground();
+        assert.equal((await cgi(...run.options, '--service_purge=1')).code, 0);
+        await over(run);
+    });
+
+    for (const signal of ['SIGINT', 'SIGTERM'])
+        test(`${signal} ends the machine and the command`, async () => {
+            const run = await foreground();
+            run.child.kill(signal);
+            await over(run);
+        });
+});

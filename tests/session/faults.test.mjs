@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Programs that misbehave: QEMUs that give up, hang, or talk nonsense, and a helper that hangs at each start step.
+// Whatever happens, the session ends soon, its user is told why, and nothing is left.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { useService, within } from './service.mjs';
+
+const service = useService();
+const hang = '#!/bin/sh\nexec sleep 1000\n';
+
+// The setting of a QEMU that is this script.
+let count = 0;
+const qemu = (script) => ({ qemu_exec: service.shim(`qemu-${++count}`, script) });
+
+// Creates a session that must fail, within some seconds. Returns what its history says.
+async function failure(settings) {
+    const id = await service.create({}, settings);
+    const past = await service.ended(id, 15000);
+    assert.equal(past.state, 'failed');
+    await service.assertNothingLeft({ id, processes: [] });
+    service.assertAllGone();
+    return past;
+}
+
+// --- QEMUs that fail ---
+
+const lastWords = {
+    'Could not access KVM kernel module: Permission denied\nqemu: failed to initialize kvm: Permission denied':
+        'The machine could not be started. The server\'s accelerator cannot be used. Please tell its administrator: '
+        + 'accel. Its last words: qemu: failed to initialize kvm: Permission denied',
+    'qemu: cannot set up guest memory \'pc.ram\': Cannot allocate memory':
+        'The machine could not be started. The server has not enough free memory for it. Choose less memory, or try again '
+        + 'later. Its last words: qemu: cannot set up guest memory \'pc.ram\': Cannot allocate memory',
+    'qemu: error: failed to set MSR 0x10a to 0x0':
+        'The machine could not be started. The server\'s accelerator does not work with this processor model. Please tell '
+        + 'its administrator: accel. Its last words: qemu: error: failed to set MSR 0x10a to 0x0',
+    'qemu: something new': 'The machine could not be started. Its last words: qemu: something new',
+};
+
+test('a QEMU that gives up at once: its last words are told in plain terms', async () => {
+    for (const [words, reason] of Object.entries(lastWords)) {
+        const script = `#!/bin/sh\ncat >&2 <<'END'\n${words}\nEND\nexit 1\n`;
+        assert.equal((await failure(qemu(script))).reason, reason);
+    }
+});
+
+test('a QEMU that dies of a signal, without a word', async () => {
+    const past = await failure(qemu('#!/bin/sh\nkill -SEGV $$\n'));
+    assert.equal(past.reason, 'The machine could not be started. It ended without a word.');
+});
+
+test('a QEMU that floods its log with what is no text', async () => {
+    const past = await failure(qemu('#!/bin/sh\nhead -c 3000000 /dev/urandom | tr \'\\n\' x >&2\nexit 1\n'));
+    assert.match(past.reason, /^The machine could not be started\. (.* )?Its last words: /);
+    assert.ok(past.reason.length < 600);
+});
+
+test('a QEMU that is not there', async () => {
+    const past = await failure({ qemu_exec: '/nonexistent/qemu' });
+    assert.match(past.reason, /^Cannot start \/nonexistent\/qemu: /);
+});
+
+test('a QEMU that never answers: the session fails at its deadline', async () => {
+    const begin = Date.now();
+    const past = await failure({ ...qemu(hang), session_start_deadline: '1s' });
+    assert.ok(Date.now() - begin >= 1000);
+    assert.equal(past.reason, 'The machine does not answer. No answer within 1.0 s.');
+});
+
+test('a QEMU whose monitor talks nonsense', async () => {
+    const past = await failure(qemu('#!/bin/sh\necho nonsense >&3\nexec sleep 1000\n'));
+    assert.match(past.reason, /^The machine does not answer\. /);
+});
+
+// One that greets, answers, and then does what `then` says with each command.
+const politeQemu = (then) => `#!/usr/bin/python3
+import json, os, signal, socket, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+monitor = socket.socket(fileno=3)
+def say(message): monitor.sendall(json.dumps(message).encode() + b'\\r\\n')
+say({'QMP': {'version': {}, 'capabilities': []}})
+for line in monitor.makefile():
+    command = json.loads(line)
+    name = command['execute']
+    if name == 'qmp_capabilities':
+        say({'return': {}, 'id': command['id']})
+        continue
+${then}
+signal.pause()
+`;
+
+test('a QEMU that hangs when it is asked to quit is killed', async () => {
+    const session = await service.createRunning({}, qemu(politeQemu('    pass\n')));
+    await service.stop(session.id);
+    assert.equal((await service.ended(session.id, 30000)).state, 'ended');
+    await service.assertNothingLeft(session);
+});
+
+test('a QEMU that refuses to quit is killed', async () => {
+    const refuse = '    say({\'error\': {\'class\': \'GenericError\', \'desc\': \'no\'}, \'id\': command[\'id\']})\n';
+    const session = await service.createRunning({}, qemu(politeQemu(refuse)));
+    await service.stop(session.id);
+    assert.equal((await service.ended(session.id, 5000)).state, 'ended');
+    await service.assertNothingLeft(session);
+});
+
+// Another process holds websockify's lock: the display step waits for it.
+async function holdDisplayStep(body) {
+    fs.mkdirSync(service.path('run'), { recursive: true });
+    const lock = path.join(service.path('run'), 'websockify.lock');
+    const [first, ...rest] = ['setpriv', '--reuid=www-data', '--regid=www-data', '--clear-groups', '--'];
+    const words = process.getuid() === 0 ? [first, ...rest] : [];
+    words.push('flock', lock, '-c', 'echo held; exec cat');
+    const holder = spawn(words[0], words.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] });
+    await within(10000, 'the lock', once(holder.stdout, 'data'));
+    let release = () => {
+        holder.stdin.end();
+        return once(holder, 'close');
+    };
+    try {
+        return await body(() => {
+            const done = release();
+            release = () => {};
+            return done;
+        });
+    } finally {
+        await release();
+    }
+}
+
+test('QEMU ends before its display can be used: the session has failed', async () => {
+    await holdDisplayStep(async (release) => {
+        const id = await service.create();
+        const record = await service.until(id, ({ step }) => step === 'display');
+        process.kill(service.process(record, 'qemu'), 'SIGKILL');
+        await release();
+        const past = await service.ended(id);
+        assert.equal(past.state, 'failed');
+        assert.match(past.reason, /^The machine ended unexpectedly\./);
+        await service.assertNothingLeft(record);
+    });
+});
+
+// --- the end is asked for while a step hangs ---
+
+// How each step is made to hang: settings, and perhaps a program that goes before the real one.
+const hangingSteps = {
+    accelerator: { settings: () => ({ ...qemu(hang), accel: 'kvm' }) },
+    disk: { settings: () => ({}), program: 'qemu-img' },
+    network: { settings: () => ({ network: 'auto' }), program: 'passt' },
+    starting: { settings: () => qemu(hang) },
+};
+
+const enders = {
+    'TERM to the supervisor': async (record) => {
+        process.kill(service.process(record, 'supervisor'), 'SIGTERM');
+        return /^The server ended it\.$/;
+    },
+    'a stop': async (record) => {
+        assert.equal((await service.stop(record.id)).status, 200);
+        return /^Stopped by /;
+    },
+};
+
+for (const [step, { settings, program }] of Object.entries(hangingSteps)) {
+    for (const [name, end] of Object.entries(enders)) {
+        test(`${name} while the step "${step}" hangs ends the session at once`, async (t) => {
+            if (program) {
+                const file = service.shim(program, hang);
+                t.after(() => fs.rmSync(file));
+            }
+            const id = await service.create({}, settings());
+            const record = await service.until(id, (now) => now.step === step);
+            assert.equal(record.state, 'starting');
+            const reason = await end(record);
+            const past = await service.ended(id, 5000);
+            assert.equal(past.state, 'ended');
+            assert.match(past.reason, reason);
+            await service.assertNothingLeft(record);
+            service.assertAllGone();
+        });
+    }
+}
+
+test('TERM while the display waits for its turn', async () => {
+    await holdDisplayStep(async (release) => {
+        const id = await service.create();
+        const record = await service.until(id, ({ step }) => step === 'display');
+        process.kill(service.process(record, 'supervisor'), 'SIGTERM');
+        await release();
+        const past = await service.ended(id, 10000);
+        assert.equal(past.state, 'ended');
+        assert.equal(past.reason, 'The server ended it.');
+        await service.assertNothingLeft(record);
+        service.assertAllGone();
+    });
+});
+
+// --- other things that are missing ---
+
+test('a supervisor that is not there: the answer says so, and no session is left', async () => {
+    const answer = await service.json('POST', { create: 'Create' }, { dir_lib: '/nonexistent' });
+    assert.equal(answer.status, 503);
+    assert.deepEqual(service.sessions(), []);
+});
+
+test('a folder that cannot be written', async () => {
+    assert.match((await failure({ dir_cfg: '/proc/qwd' })).reason, /^Cannot make the folder \/proc\/qwd/);
+});
+
+test('a folder whose path is too long for sockets', async () => {
+    const dir_cfg = service.path('service', 'x'.repeat(90));
+    const past = await failure({ dir_cfg });
+    assert.equal(past.reason, `The path ${dir_cfg} is too long for sockets. Choose a shorter dir_cfg.`);
+});

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// A session from its creation to its end, whatever ends it. The machine is GRUB's rescue CD, which is up in a second
+// and ignores the power button.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { webSocket } from '../integration/lib.mjs';
+import { isAlive, processGone, useService, watching, within } from './service.mjs';
+
+const service = useService();
+
+test('created, running, stopped: the record tells how it goes, and nothing is left but a line of history', async () => {
+    const id = await service.create({ user: 'alice', cpu: '1', memory: '48M' });
+    assert.match(id, /^[0-9a-f]{32}$/);
+    const record = await service.state(id, 'running');
+    assert.equal(record.owner, 'alice');
+    assert.equal(record.remote_host, '127.0.0.1');
+    assert.equal(record.accelerator, 'tcg');
+    assert.equal(record.plan.machine, 'grub.iso');
+    assert.equal(record.plan.memory_mib, 48);
+    assert.ok(record.ready_at >= record.started_at && record.started_at >= record.created_at);
+    assert.deepEqual(record.steps.map((step) => step.name),
+                     ['prepare', 'accelerator', 'disk', 'network', 'starting', 'display']);
+    for (const { name, pid } of record.processes)
+        assert.ok(isAlive(pid), `${name} runs`);
+
+    const tokens = await service.tokens(id);
+    const text = fs.readFileSync(path.join(service.snapshots, id, 'session.json'), 'utf8');
+    for (const token of [tokens.control, tokens.view]) {
+        assert.match(token, /^[0-9a-f]{32}$/);
+        assert.ok(fs.existsSync(path.join(service.display, token)));
+        assert.ok(!text.includes(token), 'the record has no token');
+    }
+    assert.equal(fs.statSync(service.display).mode & 0o777, 0o700);
+    assert.equal(fs.statSync(service.path('run', id)).mode & 0o777, 0o700);
+
+    assert.equal((await service.stop(id)).status, 200);
+    const past = await service.ended(id);
+    assert.equal(past.state, 'ended');
+    assert.match(past.reason, /^Stopped by /);
+    await service.assertNothingLeft(record, [tokens.control, tokens.view]);
+
+    const page = await service.get({ session: id });
+    assert.equal(page.status, 200);
+    assert.match(page.text, /Stopped by /);
+    const when = '\\[\\w{3} \\w{3} [ \\d]\\d \\d\\d:\\d\\d:\\d\\d \\d{4}\\]';
+    const what = `CPU=1 MEM=48 GPU= USER=alice VM=grub.iso NAME=${id}`;
+    assert.match(service.log(), new RegExp(`^${when} START ${what}$`, 'm'));
+    assert.match(service.log(), new RegExp(`^${when} STOP  ${what} Stopped by `, 'm'));
+});
+
+test('the display belongs to the session, and its viewers are known', async () => {
+    const session = await service.createRunning();
+    const first = await service.rfb(session.control);
+    assert.equal(first.name, `QEMU (qwd-${session.id})`);
+    assert.ok(first.width >= 640);
+    const second = await service.rfb(session.view);
+    assert.equal(second.name, first.name);
+    await service.until(session.id, (record) => record.viewers.length === 2);
+    first.socket.destroy();
+    await service.until(session.id, (record) => record.viewers.length === 1 && record.viewers[0].role === 'view');
+    await service.stop(session.id);
+    await service.ended(session.id);
+    await within(5000, 'the viewer is sent away', second.socket.destroyed || once(second.socket, 'close'));
+});
+
+test('a one-shot session ends when its first viewer leaves', async () => {
+    const session = await service.createRunning({ oneshot: 'oneshot' });
+    assert.equal(session.plan.oneshot, true);
+    const viewer = await service.rfb(session.control);
+    await service.until(session.id, (record) => record.viewers.length === 1);
+    viewer.socket.destroy();
+    const past = await service.ended(session.id);
+    assert.equal(past.state, 'ended');
+    assert.equal(past.reason, 'Its viewer left, and it was a one-shot session.');
+    await service.assertNothingLeft(session, [session.control]);
+});
+
+test('a guest that ignores the power button is switched off after the grace', async () => {
+    const session = await service.createRunning({}, { session_stop_grace: '2s' });
+    const begin = Date.now();
+    await service.stop(session.id);
+    await service.state(session.id, 'stopping');
+    const past = await service.ended(session.id);
+    assert.ok(Date.now() - begin >= 1900, 'it had its time');
+    assert.ok(Date.now() - begin < 10000, 'and no more');
+    assert.equal(past.state, 'ended');
+    await service.assertNothingLeft(session);
+});
+
+test('TERM to the supervisor ends the session like a stop', async () => {
+    const session = await service.createRunning();
+    process.kill(service.process(session, 'supervisor'), 'SIGTERM');
+    const past = await service.ended(session.id);
+    assert.equal(past.state, 'ended');
+    assert.equal(past.reason, 'The server ended it.');
+    await service.assertNothingLeft(session, [session.control, session.view]);
+});
+
+test('a session that is stopped before its supervisor runs never starts a machine', async () => {
+    // The supervisor of this one waits until somebody opens the pipe.
+    const pipe = service.path('gate');
+    await service.run(['mkfifo', '-m', '666', pipe], { asRoot: true });
+    fs.mkdirSync(service.path('lib'));
+    fs.writeFileSync(service.path('lib/qwd-session'), `#!/bin/sh\nread -r _ < ${pipe}\nexec ${service.lib}/qwd-session "$@"\n`,
+                     { mode: 0o755 });
+    const id = await service.create({}, { dir_lib: service.path('lib') });
+    assert.equal(service.record(id).state, 'queued');
+    const page = await service.get({ session: id });
+    assert.match(page.text, /Queued/);
+    const answer = await service.stop(id);
+    assert.equal(answer.status, 200);
+    fs.writeFileSync(pipe, 'go\n');
+    const past = await service.ended(id);
+    assert.equal(past.state, 'ended');
+    assert.match(past.reason, /^Stopped by /);
+    assert.deepEqual(past.steps, []);
+    await service.assertNothingLeft({ id, processes: [] });
+});
+
+test('QEMU is killed: the session has failed, and its user is told', async () => {
+    const session = await service.createRunning();
+    process.kill(service.process(session, 'qemu'), 'SIGKILL');
+    const past = await service.ended(session.id);
+    assert.equal(past.state, 'failed');
+    assert.equal(past.reason, 'The machine ended unexpectedly. It ended without a word.');
+    await service.assertNothingLeft(session, [session.control, session.view]);
+    const { session: state } = await service.json('GET', { session: session.id });
+    assert.equal(state.state, 'failed');
+    assert.match((await service.get({ session: session.id })).text, /The machine ended unexpectedly/);
+    assert.match(service.log(), new RegExp(`ERROR CPU=1 MEM=64 .*NAME=${session.id} The machine ended unexpectedly`));
+});
+
+test('the supervisor is killed: its machine dies with it', async () => {
+    const session = await service.createRunning();
+    process.kill(service.process(session, 'supervisor'), 'SIGKILL');
+    await processGone(service.process(session, 'qemu'), 5000);
+});
+
+test('websockify is killed: it comes back by itself, and displays are reached again', async (t) => {
+    const session = await service.createRunning();
+    const file = service.path('run/websockify.json');
+    const running = () => JSON.parse(fs.readFileSync(file, 'utf8')).pid;
+    const banner = async () => {
+        const ws = await webSocket(t, service.port, `/websockify?token=${session.control}`);
+        assert.equal(ws.response.status, 101);
+        assert.equal((await ws.received(12)).toString(), 'RFB 003.008\n');
+        ws.socket.destroy();
+    };
+    await banner();
+    const before = running();
+    process.kill(before, 'SIGKILL');
+    await watching([service.path('run')], () => running() !== before && isAlive(running()), 10000, 'another websockify');
+    await banner();
+    await service.stop(session.id);
+    await service.ended(session.id);
+});
+
+test('a life-time is extended up to the longest there is, and no further', async () => {
+    const session = await service.createRunning({ snapshot_lifetime: '3d' });
+    const longest = session.created_at + 4 * 86400;
+    assert.equal((await service.json('POST', { session_extend: session.id })).status, 200);
+    assert.ok(Math.abs(service.record(session.id).ends_at - longest) < 30);
+    const answer = await service.json('POST', { session_extend: session.id });
+    assert.equal(answer.status, 409);
+    assert.match(answer.error.message, /longest life-time/);
+    await service.stop(session.id);
+    await service.ended(session.id);
+});

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// What a guest reaches, seen from inside it. The whole service runs in a network namespace whose only neighbour is
+// another namespace: that is the outside, and no packet leaves the machine.
+
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { after, before, describe, test } from 'node:test';
+import { Service, bootDisk, isAlive, isRoot, processGone, readUntil, tinyFolder, within } from './service.mjs';
+import fs from 'node:fs';
+import path from 'node:path';
+
+const inside = `qwd-in-${process.pid}`, outside = `qwd-out-${process.pid}`;
+const own = '198.51.100.2', gateway = '198.51.100.1';
+const second = '203.0.113.1'; // another address of the host
+const minute = 60000;
+
+function ip(...words) {
+    const made = spawnSync('ip', words, { encoding: 'utf8' });
+    assert.equal(made.status, 0, `ip ${words.join(' ')}: ${made.stderr}`);
+}
+
+function makeNamespaces() {
+    for (const name of [inside, outside]) {
+        ip('netns', 'add', name);
+        ip('-n', name, 'link', 'set', 'lo', 'up');
+    }
+    ip('link', 'add', 'veth-in', 'netns', inside, 'type', 'veth', 'peer', 'name', 'veth-out', 'netns', outside);
+    ip('-n', inside, 'addr', 'add', `${own}/24`, 'dev', 'veth-in');
+    ip('-n', outside, 'addr', 'add', `${gateway}/24`, 'dev', 'veth-out');
+    ip('-n', inside, 'link', 'set', 'veth-in', 'up');
+    ip('-n', outside, 'link', 'set', 'veth-out', 'up');
+    ip('-n', inside, 'route', 'add', 'default', 'via', gateway);
+    ip('-n', inside, 'addr', 'add', `${second}/32`, 'dev', 'lo');
+}
+
+// Servers in a namespace: each answers HTTP with its name. The program ends with its standard input.
+const serverScript = `
+import socket, socketserver, sys, threading
+def serve(name, address, port):
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            while self.rfile.readline().strip(): pass
+            self.wfile.write(b'HTTP/1.0 200 OK\\r\\n\\r\\n' + name.encode())
+    class Server(socketserver.ThreadingTCPServer):
+        address_family = socket.AF_INET6 if ':' in address else socket.AF_INET
+    threading.Thread(target=Server((address, port), Handler).serve_forever, daemon=True).start()
+for word in sys.argv[1:]:
+    name, address, port = word.split('|')
+    serve(name, address, int(port))
+print('READY', flush=True)
+sys.stdin.read()
+`;
+
+const servers = [];
+async function serve(namespace, ...sites) {
+    const child = spawn('ip', ['netns', 'exec', namespace, 'python3', '-c', serverScript, ...sites],
+                        { stdio: ['pipe', 'pipe', 'inherit'] });
+    servers.push(child);
+    await readUntil(child.stdout, /READY/, 20000);
+}
+
+describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
+    const tiny = isRoot ? tinyFolder() : '';
+    const service = new Service();
+    let session, shell, address;
+
+    before(async () => {
+        makeNamespaces();
+        await serve(outside, `OUTSIDE|${gateway}|8000`);
+        await serve(inside, 'LOOPBACK|127.0.0.1|8001', 'LOOPBACK|::1|8001', `OWN|${own}|8002`);
+        await service.start({ wrap: ['ip', 'netns', 'exec', inside], settings: { network: 'auto', service_port: 6080 },
+                              images: { 'tiny.iso': path.join(tiny, 'tiny.iso') }, machines: { 'boot.raw': '' } });
+        fs.writeFileSync(service.path('service/machines/boot.raw'), bootDisk());
+    });
+
+    after(async () => {
+        await service.end();
+        for (const child of servers) {
+            child.stdin.end();
+            if (child.exitCode === null)
+                await within(10000, 'the end of a server', once(child, 'close')).catch(() => child.kill('SIGKILL'));
+        }
+        for (const name of [inside, outside])
+            spawnSync('ip', ['netns', 'del', name]);
+    });
+
+    // What the guest gets from there: the server's name, or ''.
+    const fetch = (host, port) => shell.text(`wget -q -T 3 -O - http://${host}:${port}/ 2>/dev/null`, minute);
+
+    test('the guest gets an address, and reaches the outside', async () => {
+        session = await service.createRunning({ machine: 'tiny.iso', memory: '384M' });
+        assert.equal(session.note, '');
+        assert.ok(isAlive(service.process(session, 'passt')));
+        shell = await service.shell(session.id, 3 * minute);
+        await shell.run('udevadm wait --timeout=60 /sys/class/net/eth0');
+        await shell.run('until ip -4 addr show dev eth0 | grep -q "inet "; do usleep 200000; done');
+        address = await shell.text('ip -4 -o addr show dev eth0 | sed "s/.*inet \\([0-9.]*\\).*/\\1/"');
+        assert.equal(address, own, 'passt hands on the host\'s own address');
+        assert.equal(await fetch(gateway, 8000), 'OUTSIDE');
+    });
+
+    test('it reaches neither the host\'s loopback, nor the host, nor its websockify', async () => {
+        const places = ['127.0.0.1', '10.0.2.2', gateway, own, 'localhost', '[::1]'];
+        for (const host of places) {
+            for (const port of [8001, 8002, 6080])
+                assert.equal(await fetch(host, port), '', `${host}:${port}`);
+        }
+    });
+
+    test('not even when its root sends packets for loopback addresses out on the wire', async () => {
+        await shell.run('sysctl -w net.ipv4.conf.all.route_localnet=1; ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.0/8 '
+                        + `via ${gateway} dev eth0`);
+        for (const host of ['127.0.0.1', '127.0.0.2']) {
+            for (const port of [8001, 6080])
+                assert.equal(await fetch(host, port), '', `${host}:${port}`);
+        }
+        await shell.run('ip route del 127.0.0.0/8; ip addr add 127.0.0.1/8 dev lo');
+    });
+
+    test('nor another session\'s guest', async () => {
+        const other = await service.createRunning({ machine: 'tiny.iso', memory: '384M' });
+        const theirs = await service.shell(other.id, 3 * minute);
+        await theirs.run('udevadm wait --timeout=60 /sys/class/net/eth0');
+        await theirs.run('until ip -4 addr show dev eth0 | grep -q "inet "; do usleep 200000; done');
+        assert.equal(await theirs.text('ip -4 -o addr show dev eth0 | sed "s/.*inet \\([0-9.]*\\).*/\\1/"'), own);
+        await theirs.run('mkdir /tmp/w; echo OTHER > /tmp/w/index.html; httpd -p 8003 -h /tmp/w');
+        assert.equal(await theirs.text('wget -q -O - http://127.0.0.1:8003/'), 'OTHER');
+        for (const host of [own, gateway, '127.0.0.1'])
+            assert.equal(await fetch(host, 8003), '', host);
+        // Nor does anybody on the host reach a guest.
+        const host = await service.run(['curl', '-s', '-m', '3', `http://${own}:8003/`], { asRoot: true });
+        assert.equal(host.out, '');
+        await service.stop(other.id);
+        await service.ended(other.id);
+        await service.assertNothingLeft(other);
+    });
+
+    test('the supervisor is killed: QEMU dies with it, and passt too', async () => {
+        const [passt, qemu] = ['passt', 'qemu'].map((name) => service.process(session, name));
+        process.kill(service.process(session, 'supervisor'), 'SIGKILL');
+        await processGone(qemu, 5000);
+        await processGone(passt, 5000);
+    });
+
+    test('passt goes with its session', async () => {
+        const short = await service.createRunning({ machine: 'boot.raw' });
+        assert.ok(isAlive(service.process(short, 'passt')));
+        await service.stop(short.id);
+        await service.ended(short.id);
+        await service.assertNothingLeft(short);
+    });
+
+    test('without passt the network is restricted, and the session says so', async () => {
+        // A PATH that has everything but passt.
+        const programs = service.path('programs');
+        fs.mkdirSync(programs);
+        for (const name of ['qemu-system-x86_64', 'qemu-img', 'websockify', 'python3', 'sh'])
+            fs.symlinkSync(`/usr/bin/${name}`, path.join(programs, name));
+        const answer = await service.request('POST', { create: 'Create', machine: 'boot.raw' },
+                                             { HTTP_ACCEPT: 'application/json', PATH: programs });
+        assert.equal(answer.status, 200, answer.text);
+        const { id } = JSON.parse(answer.text).session;
+        const record = await service.state(id, 'running');
+        assert.match(record.note, /^This machine has no network\. \(Cannot start passt: /);
+        assert.equal(service.process(record, 'passt'), undefined);
+        assert.match((await service.get({ session: id })).text, /This machine has no network\./);
+        await service.stop(id);
+        await service.ended(id);
+        const insisted = await service.request('POST', { create: 'Create', machine: 'boot.raw' },
+                                               { HTTP_ACCEPT: 'application/json', PATH: programs, QWD_OVERRIDES: 'network=passt' });
+        const past = await service.ended(JSON.parse(insisted.text).session.id);
+        assert.equal(past.state, 'failed');
+        assert.match(past.reason, /^Cannot start passt: /);
+    });
+});
+void second;

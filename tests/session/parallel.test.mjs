@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Many people at once: everybody gets a machine of their own, and nobody sees somebody else's.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { test } from 'node:test';
+import { webSocket } from '../integration/lib.mjs';
+import { bootDisk, rfbHandshake, useService } from './service.mjs';
+
+const people = 10;
+const service = useService({ machines: { 'boot.raw': '' } }, () => {
+    fs.writeFileSync(service.path('service/machines/boot.raw'), bootDisk());
+});
+
+// A websocket that looks like a socket, for the RFB handshake.
+async function throughWebsockify(t, token) {
+    const ws = await webSocket(t, service.port, `/websockify?token=${token}`);
+    assert.equal(ws.response.status, 101);
+    let seen = 0;
+    const listeners = [];
+    const pass = () => {
+        const data = Buffer.concat(ws.chunks).subarray(seen);
+        seen += data.length;
+        if (data.length)
+            listeners.forEach((listener) => listener(data));
+    };
+    ws.socket.on('progress', pass);
+    const socket = {
+        on: (name, listener) => {
+            if (name === 'data') {
+                listeners.push(listener);
+                setImmediate(pass);
+            } else {
+                ws.socket.on(name, listener);
+            }
+            return socket;
+        },
+        off: (name, listener) => ws.socket.off(name, listener),
+        emit: (...what) => ws.socket.emit(...what),
+        write: (data) => ws.send(data),
+    };
+    return socket;
+}
+
+test(`${people} sessions created at once: ${people} machines, and each link shows its own`, async (t) => {
+    const everybody = Array.from({ length: people }, (_, i) => ({ user: `user${i}`, machine: 'boot.raw', memory: '32M' }));
+    const begin = Date.now();
+    const sessions = await Promise.all(everybody.map((fields) => service.createRunning(fields)));
+    t.diagnostic(`all run after ${Date.now() - begin} ms`);
+    assert.equal(new Set(sessions.map((session) => session.id)).size, people);
+    assert.equal(new Set(sessions.flatMap((session) => [session.control, session.view])).size, 2 * people);
+    assert.equal(new Set(sessions.map((session) => service.process(session, 'qemu'))).size, people);
+    assert.deepEqual(sessions.map((session) => session.owner), everybody.map(({ user }) => user));
+
+    for (const session of sessions) {
+        const direct = await service.rfb(session.control);
+        assert.equal(direct.name, `QEMU (qwd-${session.id})`);
+        direct.socket.destroy();
+        const { name } = await rfbHandshake(await throughWebsockify(t, session.control));
+        assert.equal(name, `QEMU (qwd-${session.id})`);
+    }
+
+    const ports = service.listeners();
+    assert.deepEqual([...new Set(ports.map(([port]) => port))], [service.port], 'no session listens on a port');
+    ports.forEach(([, command]) => assert.match(command, /websockify/));
+
+    const { sessions: listed } = await service.json('GET', { manage: '1', user: 'user3' });
+    assert.deepEqual(listed.map((session) => session.id), [sessions[3].id], 'one sees one\'s own');
+
+    await Promise.all(sessions.map((session) => service.stop(session.id)));
+    await Promise.all(sessions.map((session) => service.ended(session.id)));
+    for (const session of sessions)
+        await service.assertNothingLeft(session, [session.control, session.view]);
+    service.assertAllGone();
+});
+
+test('sessions that come while others go: websockify is there for each', async () => {
+    for (let round = 0; round < 4; round++) {
+        const coming = [service.createRunning({ machine: 'boot.raw' }), service.createRunning({ machine: 'boot.raw' })];
+        const [first, second] = await Promise.all(coming);
+        await Promise.all([service.stop(first.id), service.createRunning({ machine: 'boot.raw' }).then(async (third) => {
+            assert.equal((await service.rfb(third.control)).name, `QEMU (qwd-${third.id})`);
+            assert.deepEqual([...new Set(service.listeners().map(([port]) => port))], [service.port]);
+            await service.stop(third.id);
+            await service.ended(third.id);
+        })]);
+        await service.stop(second.id);
+        await Promise.all([service.ended(first.id), service.ended(second.id)]);
+    }
+    service.assertAllGone();
+});

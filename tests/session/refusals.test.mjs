@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// What is refused: each with its HTTP status and a sentence, and without anything being started.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { useService } from './service.mjs';
+
+const service = useService({ machines: { 'absent.iso': '' } });
+
+// The answer has this status and a message, as a page and as JSON, and nothing has come of it.
+async function refused(status, pattern, method, fields, headers = {}) {
+    const before = fs.readdirSync(service.snapshots).sort();
+    for (const accept of ['text/html', 'application/json']) {
+        const answer = await service.request(method, fields, { HTTP_ACCEPT: accept, ...headers });
+        const what = JSON.stringify(fields).slice(0, 300);
+        assert.equal(answer.status, status, `${what}: ${answer.text}`);
+        assert.match(answer.text.replaceAll(/&#39;/g, '\''), pattern, what);
+        assert.match(answer.headers['content-type'], new RegExp(`^${accept}`));
+        assert.doesNotMatch(answer.text, /<script>x/);
+    }
+    assert.deepEqual(fs.readdirSync(service.snapshots).sort(), before, 'nothing has been started');
+    assert.deepEqual(service.processes(), {});
+}
+
+const create = (fields) => ({ create: 'Create', ...fields });
+
+const badNumbers = ['1 2', ' 1', '1 ', '1\n', '1\n-enable-kvm', '-1', '+1', '1.5e3', 'abc', '1;2', '0x10', '1000000000000', '0',
+                    '../1', '1,file=/etc/passwd', '-enable-kvm', '$(id)', '1\u0661', '%31', '<script>x', 'x'.repeat(5000)];
+
+for (const field of ['cpu', 'memory', 'snapshot_lifetime'])
+    test(`${field}: only a number in its range`, async () => {
+        for (const value of badNumbers)
+            await refused(400, new RegExp(`${field}:|characters|control`), 'POST', create({ [field]: value }));
+    });
+
+test('numbers that are well written and too large for this server', async () => {
+    await refused(400, /cpu: (this server has \d+|write)/, 'POST', create({ cpu: '256' }));
+    await refused(400, /cpu: write a whole number from 1 to 256/, 'POST', create({ cpu: '257' }));
+    await refused(400, /memory: this server has/, 'POST', create({ memory: '4000' }));
+    await refused(400, /memory: /, 'POST', create({ memory: '8M' }));
+    await refused(400, /snapshot_lifetime: choose a life-time from 1 min to 4 d/, 'POST', create({ snapshot_lifetime: '5d' }));
+    await refused(400, /snapshot_lifetime: /, 'POST', create({ snapshot_lifetime: '59' }));
+});
+
+test('machine: only a name from the list', async () => {
+    const names = ['../grub.iso', '/etc/passwd', './grub.iso', 'grub.iso\n', ' grub.iso', 'grub.iso ', '-enable-kvm',
+                   'grub.iso,file=/etc/passwd', 'grub*.iso', 'grub.iso;id', '.hidden', '..', 'grub.iso/', '<script>x',
+                   'machines/grub.iso', 'x'.repeat(300), 'caf\u00e9'];
+    for (const machine of names)
+        await refused(400, /machine:|characters/, 'POST', create({ machine }));
+    await refused(404, /There is no machine .*other\.iso.* here\./, 'POST', create({ machine: 'other.iso' }));
+    await refused(404, /There is no machine/, 'POST', create({ machine: 'GRUB.ISO' }));
+    await refused(503, /not on the server yet/, 'POST', create({ machine: 'absent.iso' }));
+});
+
+test('user: only a plain name', async () => {
+    for (const user of ['a\nb', '-x', ' x', 'a;b', '$(id)', '<script>x', 'a'.repeat(300), 'a/b', '\u0000'])
+        await refused(400, /user:|characters|control/, 'POST', create({ user }));
+});
+
+test('two things at once, a field twice, broken encoding', async () => {
+    await refused(400, /one thing at a time/, 'POST', { create: 'Create', manage: '1' });
+    await refused(400, /\S/, 'POST', 'create=Create&cpu=1&cpu=2');
+    await refused(400, /\S/, 'POST', 'create=Create&cpu=%zz');
+    await refused(400, /\S/, 'POST', 'create=Create&user=%ff');
+    await refused(400, /\S/, 'POST', 'create=Create&user=%00');
+    const many = Array.from({ length: 100 }, (_, i) => `f${i}=1`).join('&');
+    await refused(400, /\S/, 'POST', `create=Create&${many}`);
+});
+
+test('changes by GET are 405, and so are other methods; Allow says what is possible', async () => {
+    for (const fields of [create({}), { session_stop: '0'.repeat(32) }, { session_extend: '0'.repeat(32) }, { service_purge: '1' }])
+        await refused(405, /POST/, 'GET', fields);
+    assert.equal((await service.get(create({}))).headers.allow, 'POST');
+    for (const method of ['PUT', 'DELETE', 'get', 'TRACE', 'x'.repeat(1000)]) {
+        const answer = await service.request(method, {});
+        assert.equal(answer.status, 405);
+        assert.equal(answer.headers.allow, 'GET, HEAD, POST');
+    }
+    const head = await service.request('HEAD', create({}));
+    assert.equal(head.status, 405);
+    assert.equal(head.text, '');
+});
+
+test('other bodies: 415; too long ones: 413; wrong lengths: 400', async () => {
+    await refused(415, /application\/x-www-form-urlencoded/, 'POST', 'create=Create',
+                  { CONTENT_TYPE: 'multipart/form-data; boundary=x' });
+    await refused(415, /enctype/, 'POST', '{"create": "Create"}', { CONTENT_TYPE: 'application/json' });
+    await refused(413, /65535 bytes/, 'POST', create({ user: 'x'.repeat(70000) }));
+    await refused(413, /65535 bytes/, 'GET', { session: 'x'.repeat(70000) });
+    await refused(400, /Content-Length/, 'POST', 'create=Create', { CONTENT_LENGTH: '100' });
+    await refused(400, /Content-Length/, 'POST', 'create=Create', { CONTENT_LENGTH: '-1' });
+    await refused(400, /Content-Length/, 'POST', 'create=Create', { CONTENT_LENGTH: '1e3' });
+});
+
+test('sessions that do not exist are 404, other names 400', async () => {
+    const id = '0123456789abcdef0123456789abcdef';
+    await refused(404, /There is no such session/, 'GET', { session: id });
+    await refused(404, /There is no such session/, 'POST', { session_stop: id });
+    await refused(404, /There is no such session/, 'POST', { session_extend: id });
+    for (const session of ['x', '../../etc', `${id}/`, id.toUpperCase(), '.*', `${id}\n`])
+        await refused(400, /session|characters/, 'GET', { session });
+});
+
+test('foreign names and pages: Host 400, Origin 403', async () => {
+    for (const host of ['evil.example', 'localhost.evil.example', 'localhost@evil.example', 'evil.example:80', 'local host', '[::1'])
+        await refused(400, /\S/, 'GET', {}, { HTTP_HOST: host });
+    for (const origin of ['https://evil.example', 'null', 'http://localhost.evil.example', 'http://localhost:1', 'nonsense'])
+        await refused(403, /another site/, 'POST', create({}), { HTTP_ORIGIN: origin });
+});
+
+test('without a login only this machine is served, and not through somebody else\'s proxy', async () => {
+    const words = /answers only browsers on its own machine/;
+    for (const address of ['203.0.113.5', '2001:db8::1', '::ffff:203.0.113.5', '', 'localhost', '127.0.0.1.evil'])
+        await refused(403, words, 'POST', create({}), { REMOTE_ADDR: address });
+    await refused(403, words, 'POST', create({}), { HTTP_X_FORWARDED_FOR: '127.0.0.1' });
+    await refused(403, words, 'POST', create({}), { HTTP_FORWARDED: 'for=127.0.0.1' });
+    await refused(403, words, 'GET', { manage: '1' }, { REMOTE_ADDR: '203.0.113.5' });
+    for (const REMOTE_ADDR of ['127.0.0.1', '127.1.2.3', '::1', '::ffff:127.0.0.1'])
+        assert.equal((await service.get({}, { REMOTE_ADDR })).status, 200);
+});
+
+test('service_open lets everybody in, but nobody end everything', async () => {
+    const QWD_OVERRIDES = 'service_open=yes', far = { REMOTE_ADDR: '203.0.113.5', QWD_OVERRIDES };
+    assert.equal((await service.get({ manage: '1' }, far)).status, 200);
+    await refused(403, /Only an administrator/, 'POST', { service_purge: '1' }, far);
+    await refused(403, /Only an administrator/, 'POST', { service_purge: '1' });
+});
+
+test('a query without a field reaches a CGI program as arguments: they are not obeyed', async () => {
+    const result = await service.run([service.cgiProgram, '--config=/nonexistent', '--service_open=yes'], {
+        env: { GATEWAY_INTERFACE: 'CGI/1.1', REQUEST_METHOD: 'GET', QUERY_STRING: '--service_open=yes', HTTP_HOST: 'localhost',
+               REMOTE_ADDR: '203.0.113.5', SCRIPT_NAME: '/x' },
+    });
+    assert.match(result.out, /^Status: 403/);
+});
+
+test('a broken list of machines: 500, a general sentence for visitors, the cause for the log', async () => {
+    const file = service.path('etc/machines.conf'), good = fs.readFileSync(file);
+    fs.writeFileSync(file, '[grub.iso]\narch = secret-typo\n');
+    for (const answer of [await service.get({}), await service.post(create({}))]) {
+        assert.equal(answer.status, 500);
+        assert.doesNotMatch(answer.text, /secret-typo|machines\.conf/);
+        assert.match(answer.err, /machines\.conf: \[grub\.iso\] arch = secret-typo is not accepted/);
+    }
+    fs.writeFileSync(file, good);
+    const configuration = service.path('etc/qemu-web-desktop.conf'), settings = fs.readFileSync(configuration);
+    fs.appendFileSync(configuration, 'secret_typo = 1\n');
+    const answer = await service.get({});
+    assert.equal(answer.status, 500);
+    assert.doesNotMatch(answer.text, /secret_typo/);
+    assert.match(answer.err, /line \d+: There is no setting "secret_typo"/);
+    fs.writeFileSync(configuration, settings);
+    assert.deepEqual(service.sessions(), []);
+});
+
+test('an image that refers to files outside the machines\' folder: the session fails, and says why', async () => {
+    const machines = service.path('service/machines'), secret = service.path('service/secret');
+    fs.writeFileSync(secret, 'x'.repeat(1024));
+    const qemuImg = (...words) => {
+        const made = spawnSync('qemu-img', words, { cwd: machines, encoding: 'utf8' });
+        assert.equal(made.status, 0, made.stderr);
+    };
+    const based = (name, reference) => qemuImg('create', '-q', '-u', '-f', 'qcow2', '-F', 'raw', '-b', reference, name, '10M');
+    based('shadow', '/etc/shadow');
+    based('dots', '../secret');
+    based('json', 'json:{"driver":"file","filename":"/etc/passwd"}');
+    based('nbd', 'nbd://127.0.0.1:9/x');
+    fs.symlinkSync(secret, path.join(machines, 'way-out'));
+    based('link', 'way-out');
+    qemuImg('create', '-q', '-f', 'qcow2', '-o', `data_file=${service.path('service/data')}`, 'data', '10M');
+    fs.writeFileSync(path.join(machines, 'vmdk'), '# Disk DescriptorFile\nversion=1\nCID=00000001\nparentCID=ffffffff\n'
+        + `createType="monolithicFlat"\n\n# Extent description\nRW 2 FLAT "${secret}" 0\n`);
+    fs.copyFileSync(path.join(machines, 'shadow'), path.join(machines, 'planted.raw'));
+    const cases = { shadow: '/etc/shadow', dots: '../secret', json: 'json:', nbd: 'nbd:', link: 'way-out',
+                    data: 'service/data', vmdk: 'service/secret', 'planted.raw': '/etc/shadow' };
+    fs.appendFileSync(service.path('etc/machines.conf'), Object.keys(cases).map((name) => `[${name}]\n`).join(''));
+    for (const [machine, reference] of Object.entries(cases)) {
+        const id = await service.create({ machine });
+        const past = await service.ended(id);
+        assert.equal(past.state, 'failed', machine);
+        assert.match(past.reason, /refers to another file \(.*\) that is not in the machines' folder, so it is not started\./);
+        assert.ok(past.reason.includes(reference), past.reason);
+        const { session } = await service.json('GET', { session: id });
+        assert.equal(session.over.is_failed, true);
+        assert.equal(session.over.reason, past.reason);
+    }
+    service.assertAllGone();
+});

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include <string.h>
+#include <unistd.h>
+
+#include "auth/backoff.h"
+#include "base/error.h"
+#include "clock.h"
+#include "crowd.h"
+#include "temp.h"
+
+#define HERE "192.0.2.1"
+#define THERE "198.51.100.2"
+
+typedef struct {
+    char *folder;
+    Settings *settings;
+} Fixture;
+
+static void set_up(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    clock_s = NOON;
+    f->folder = temp_folder();
+    f->settings = temp_settings(f->folder, NULL);
+}
+
+static void tear_down(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    settings_free(f->settings);
+    temp_folder_remove(f->folder);
+}
+
+static bool attempt(const Fixture *f, const char *address, const char *user)
+{
+    g_autoptr(GError) error = NULL;
+    bool may = backoff_begin(f->settings, address, user, &error);
+    if (!may)
+        assert_error(error, QWD_ERROR_LIMIT, "There were too many attempts to log in. Wait ");
+    return may;
+}
+
+/* How long an attempt has to wait, found by trying each second; it is counted then. */
+static int waited_s(const Fixture *f, const char *address, const char *user)
+{
+    for (int s = 0; s <= 3600; s++, clock_s++) {
+        if (attempt(f, address, user))
+            return s;
+    }
+    g_assert_not_reached();
+}
+
+static char *numbered(const char *text, int number)
+{
+    return g_strdup_printf("%s%d", text, number);
+}
+
+/* Another user each time, as somebody does who tries a list of them. */
+static int waited_for_any_user_s(const Fixture *f, int number)
+{
+    g_autofree char *user = numbered("user", number);
+    return waited_s(f, HERE, user);
+}
+
+static const BackoffEntry *find(const GPtrArray *entries, const char *name)
+{
+    for (guint i = 0; i < entries->len; i++) {
+        const BackoffEntry *entry = entries->pdata[i];
+        if (g_str_equal(entry->name, name))
+            return entry;
+    }
+    return NULL;
+}
+
+static int failures_of(const Fixture *f, const char *name)
+{
+    g_autoptr(GPtrArray) entries = backoff_list(f->settings);
+    const BackoffEntry *entry = find(entries, name);
+    return entry ? (int)entry->failures : 0;
+}
+
+/* --- waiting --- */
+
+static void test_address(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const int expected[] = {0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900};
+    for (size_t i = 0; i < G_N_ELEMENTS(expected); i++)
+        g_assert_cmpint(waited_for_any_user_s(f, (int)i), ==, expected[i]);
+}
+
+static void test_user(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const int expected[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 30, 30, 30};
+    for (size_t i = 0; i < G_N_ELEMENTS(expected); i++) {
+        g_autofree char *address = numbered("192.0.2.", (int)i); /* from everywhere */
+        g_assert_cmpint(waited_s(f, address, "alice"), ==, expected[i]);
+    }
+}
+
+/* Whoever is told to wait is told how long, and what was refused does not make it longer. */
+static void test_words(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GError) error = NULL;
+    for (int i = 0; i < 7; i++)
+        waited_for_any_user_s(f, i);
+    for (int i = 0; i < 20; i++) {
+        g_clear_error(&error);
+        g_assert_false(backoff_begin(f->settings, HERE, "bob", &error));
+    }
+    assert_error(error, QWD_ERROR_LIMIT, "Wait 4 s, then try again.");
+    g_assert_cmpint(failures_of(f, HERE), ==, 7);
+    g_assert_cmpint(waited_s(f, HERE, "bob"), ==, 4);
+}
+
+/* 200 wrong ones at full speed. */
+static void test_flood(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    int made = 0;
+    for (int i = 0; i < 200; i++)
+        made += attempt(f, HERE, "alice");
+    g_assert_cmpint(made, ==, 5);
+    g_assert_true(attempt(f, THERE, "bob"));
+    g_assert_true(attempt(f, THERE, "alice")); /* she herself is not locked out */
+}
+
+/* 200 wrong ones by somebody who has the patience. */
+static void test_siege(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    gint64 begin = clock_s;
+    for (int i = 0; i < 200; i++)
+        waited_s(f, HERE, "alice");
+    g_assert_cmpint(clock_s - begin, >, 185 * 900);
+    g_assert_false(attempt(f, HERE, "bob"));
+    g_assert_true(attempt(f, THERE, "bob"));
+    g_assert_cmpint(waited_s(f, THERE, "alice"), <=, 30);
+}
+
+/* --- names --- */
+
+static void test_capitals(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const char *const names[] = {"alice", "Alice", "ALICE", "aLICE"};
+    int made = 0;
+    for (int i = 0; i < 20; i++) {
+        g_autofree char *address = numbered("192.0.2.", i);
+        made += attempt(f, address, names[i % 4]);
+    }
+    g_assert_cmpint(made, ==, 10);
+    backoff_succeeded(f->settings, "192.0.2.0", "Alice");
+    g_assert_cmpint(failures_of(f, "alice"), ==, 0);
+    attempt(f, THERE, "ALICE");
+    g_assert_cmpint(backoff_clear(f->settings, "Alice"), ==, 1);
+}
+
+/* A host with IPv6 has 2^64 of them. */
+static void test_networks(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    for (int i = 0; i < 5; i++) {
+        g_autofree char *address = g_strdup_printf("2001:db8:1:2:%x::%d", i, i), *user = numbered("user", i);
+        g_assert_true(attempt(f, address, user));
+    }
+    g_assert_false(attempt(f, "2001:db8:1:2:ffff:ffff:ffff:ffff", "bob"));
+    g_assert_true(attempt(f, "2001:db8:1:3::1", "bob"));
+    g_assert_cmpint(failures_of(f, "2001:db8:1:2::/64"), ==, 5);
+    for (int i = 0; i < 6; i++) {
+        g_autofree char *address = g_strdup_printf("::ffff:192.0.2.%d", i), *user = numbered("other", i);
+        g_assert_true(attempt(f, address, user)); /* these are IPv4 */
+    }
+    for (int i = 0; i < 5; i++)
+        attempt(f, "", "nobody's"); /* no address at all */
+    g_assert_false(attempt(f, "", "bob"));
+}
+
+/* --- forgetting --- */
+
+static void test_forgetting(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    for (int i = 0; i < 8; i++)
+        waited_for_any_user_s(f, i);
+    clock_s += 3600;
+    g_assert_cmpint(failures_of(f, HERE), ==, 8);
+    clock_s += 1;
+    g_assert_cmpint(failures_of(f, HERE), ==, 0);
+    for (int i = 0; i < 5; i++)
+        g_assert_cmpint(waited_for_any_user_s(f, i), ==, 0);
+    g_autoptr(GPtrArray) entries = backoff_list(f->settings);
+    g_assert_cmpint(entries->len, ==, 1 + 5); /* what is forgotten takes no room */
+}
+
+static void test_success(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    for (int i = 0; i < 100; i++) { /* a class that logs in from one address */
+        g_autofree char *user = numbered("user", i);
+        g_assert_true(attempt(f, HERE, user));
+        backoff_succeeded(f->settings, HERE, user);
+    }
+    g_autoptr(GPtrArray) entries = backoff_list(f->settings);
+    g_assert_cmpint(entries->len, ==, 0);
+    backoff_succeeded(f->settings, THERE, "nobody"); /* nothing to take back */
+}
+
+/* A success takes back itself, not the failures of others behind the address, and does not make them wait longer. */
+static void test_success_between(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    for (int i = 0; i < 9; i++)
+        waited_for_any_user_s(f, i);
+    g_assert_cmpint(waited_s(f, HERE, "alice"), ==, 16);
+    backoff_succeeded(f->settings, HERE, "alice");
+    g_assert_cmpint(failures_of(f, HERE), ==, 9);
+    g_assert_cmpint(failures_of(f, "alice"), ==, 0);
+    g_assert_true(attempt(f, HERE, "bob")); /* at once: the wait after the last failure is over */
+    g_assert_false(attempt(f, HERE, "carol"));
+}
+
+/* --- many at once --- */
+
+static void hammer(int number, int out, const void *data)
+{
+    const Fixture *f = data;
+    g_autofree char *user = numbered("user", number);
+    for (int i = 0; i < 10; i++)
+        crowd_say(out, backoff_begin(f->settings, HERE, user, NULL));
+}
+
+static void test_crowd(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autofree char *said = crowd_run(hammer, f);
+    g_assert_cmpint(crowd_count(said, 'y'), ==, 5);
+    g_assert_cmpint(crowd_count(said, 'n'), ==, CROWD * 10 - 5);
+    g_assert_cmpint(failures_of(f, HERE), ==, 5);
+}
+
+static void come_from_everywhere(int number, int out, const void *data)
+{
+    const Fixture *f = data;
+    g_autofree char *address = numbered("192.0.2.", number);
+    for (int i = 0; i < 3; i++)
+        crowd_say(out, backoff_begin(f->settings, address, "alice", NULL));
+}
+
+static void test_crowd_of_addresses(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autofree char *said = crowd_run(come_from_everywhere, f);
+    g_assert_cmpint(crowd_count(said, 'y'), ==, 10);
+    g_assert_cmpint(failures_of(f, "alice"), ==, 10);
+}
+
+static void log_in_rightly(int number, int out, const void *data)
+{
+    const Fixture *f = data;
+    g_autofree char *user = numbered("user", number);
+    bool may = backoff_begin(f->settings, HERE, user, NULL);
+    crowd_say(out, may);
+    if (may)
+        backoff_succeeded(f->settings, HERE, user);
+}
+
+static void test_crowd_of_successes(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autofree char *said = crowd_run(log_in_rightly, f);
+    g_assert_cmpint(crowd_count(said, 'y'), >=, 5);
+    g_assert_cmpint(failures_of(f, HERE), ==, 0);
+}
+
+/* --- the administrator's view --- */
+
+static void test_list(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GPtrArray) nothing = backoff_list(f->settings);
+    g_assert_cmpint(nothing->len, ==, 0);
+    for (int i = 0; i < 6; i++)
+        waited_s(f, HERE, "alice");
+    attempt(f, THERE, "../../etc/passwd");
+    g_autoptr(GPtrArray) entries = backoff_list(f->settings);
+    g_assert_cmpint(entries->len, ==, 4);
+    const BackoffEntry *first = entries->pdata[0], *here = find(entries, HERE), *there = find(entries, THERE);
+    g_assert_cmpint(first->failures, ==, 6);
+    g_assert_cmpstr(here->kind, ==, "address");
+    g_assert_cmpint(here->wait_s, ==, 2);
+    g_assert_cmpint(here->last_at, ==, clock_s);
+    g_assert_cmpint(there->failures, ==, 1);
+    g_assert_cmpint(there->wait_s, ==, 0);
+    g_assert_cmpstr(find(entries, "../../etc/passwd")->kind, ==, "user");
+}
+
+static void test_clear(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    for (int i = 0; i < 8; i++)
+        waited_s(f, HERE, "alice");
+    g_assert_cmpint(backoff_clear(f->settings, "bob"), ==, 0);
+    g_assert_false(attempt(f, HERE, "bob"));
+    g_assert_cmpint(backoff_clear(f->settings, HERE), ==, 1);
+    g_assert_true(attempt(f, HERE, "bob"));
+    g_assert_cmpint(backoff_clear(f->settings, "alice"), ==, 1);
+    g_assert_cmpint(failures_of(f, "alice"), ==, 0);
+    g_assert_cmpint(backoff_clear(f->settings, NULL), ==, 2);
+    g_assert_cmpint(backoff_clear(f->settings, NULL), ==, 0);
+}
+
+/* What cannot be counted cannot be tried. */
+static void test_broken(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = temp_file(f->folder, "login", "in the way");
+    g_assert_false(backoff_begin(f->settings, HERE, "alice", &error));
+    g_assert_nonnull(error);
+    g_assert_cmpint(backoff_clear(f->settings, NULL), ==, 0);
+}
+
+static void test_broken_entry(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autofree char *folder = g_build_filename(f->settings->dir_login, "backoff", NULL);
+    attempt(f, HERE, "alice");
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    for (const char *name; (name = g_dir_read_name(dir));)
+        g_free(temp_file(folder, name, "{"));
+    g_assert_true(attempt(f, HERE, "alice"));
+    g_assert_cmpint(failures_of(f, HERE), ==, 1);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+#define ADD(path, function) g_test_add(path, Fixture, NULL, set_up, function, tear_down)
+    ADD("/backoff/address", test_address);
+    ADD("/backoff/user", test_user);
+    ADD("/backoff/words", test_words);
+    ADD("/backoff/flood", test_flood);
+    ADD("/backoff/siege", test_siege);
+    ADD("/backoff/capitals", test_capitals);
+    ADD("/backoff/networks", test_networks);
+    ADD("/backoff/forgetting", test_forgetting);
+    ADD("/backoff/success", test_success);
+    ADD("/backoff/success/between", test_success_between);
+    ADD("/backoff/crowd", test_crowd);
+    ADD("/backoff/crowd/addresses", test_crowd_of_addresses);
+    ADD("/backoff/crowd/successes", test_crowd_of_successes);
+    ADD("/backoff/list", test_list);
+    ADD("/backoff/clear", test_clear);
+    ADD("/backoff/broken", test_broken);
+    ADD("/backoff/broken/entry", test_broken_entry);
+    return g_test_run();
+}
