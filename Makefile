@@ -125,7 +125,9 @@ install: all
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 etc/man/qemu-web-desktop.conf.5
 	install -D -m 644 etc/bash-completion/qwdctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/qwdctl
 
+machine-desktop: machine-debian-desktop
 machine-%:
+	scripts/install-deps machines
 	machines/build $*
 
 # --- keeping it right ---
@@ -152,5 +154,5 @@ bench: all $(B)/tests/vnc-probe
 clean:
 	rm -rf build
 
-.PHONY: all clean unit run install check bless docs lint bench
+.PHONY: all clean unit machine-desktop run install check bless docs lint bench
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

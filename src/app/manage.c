@@ -19,6 +19,8 @@ static void note_stop_request(SessionRecord *session)
 
 SessionRecord *app_see(const Settings *settings, const Identity *who, const char *id, GError **error)
 {
+    if (!policy_allows(settings, who, ACTION_LIST, NULL, error)) /* or nobody could find out which sessions there are */
+        return NULL;
     g_autoptr(SessionRecord) session = store_find(settings, id, error);
     if (!session || !policy_allows(settings, who, ACTION_SEE, session, error))
         return NULL;

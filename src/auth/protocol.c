@@ -198,7 +198,9 @@ int auth_program(const char *name, AuthCheck check)
     g_autoptr(GError) error = NULL;
     g_auto(Credentials) credentials = {0};
     g_auto(AuthIdentity) identity = {0};
-    if (credentials_read(STDIN_FILENO, &credentials, &error) && check(&credentials, &identity, &error))
+    bool good = credentials_read(STDIN_FILENO, &credentials, &error) && check(&credentials, &identity, &error);
+    setitimer(ITIMER_REAL, &(const struct itimerval){0}, NULL); /* decided: a deadline changes nothing any more */
+    if (good)
         return answer_yes(&identity);
     write_reason(error->message);
     return g_error_matches(error, QWD_ERROR, QWD_ERROR_LOGIN) ? EXIT_NO : EXIT_UNAVAILABLE;

@@ -155,9 +155,10 @@ static CURLcode set_texts(CURL *curl, const MailServer *server, const char *url)
         CURLoption option;
         const char *value;
     } texts[] = {
-        {CURLOPT_URL, url},     {CURLOPT_PROTOCOLS_STR, protocols}, {CURLOPT_REDIR_PROTOCOLS_STR, protocols},
+        {CURLOPT_URL, url},
+        {CURLOPT_PROTOCOLS_STR, protocols},
+        {CURLOPT_REDIR_PROTOCOLS_STR, protocols},
         {CURLOPT_PROXY, ""}, /* none, whatever the environment says */
-        {CURLOPT_NOPROXY, "*"},
     };
     CURLcode result = CURLE_OK;
     for (size_t i = 0; i < G_N_ELEMENTS(texts) && result == CURLE_OK; i++)

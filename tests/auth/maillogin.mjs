@@ -20,7 +20,9 @@ const users = {
     '日本': '日本-secret',
 };
 
-export const deadline_s = 2;
+const deadline_s = 2;
+// Starting a process of the sanitizer's takes its time, too, on a machine that is busy.
+const assertInTime = ({ ms }, seconds = deadline_s) => assert.ok(ms < seconds * 1000 + 1000, `${ms} ms`);
 
 // Certificates and a dovecot for a whole file.
 export async function prepare(t, fixture) {
@@ -54,8 +56,9 @@ export function loginSuite(protocol, fixture) {
     const fake = (t, port, options) => lineServer(t, { host: '127.0.0.3', port, tlsFirst: port === protocol.tlsPort,
                                                        certificate: fixture.good, ...options });
     const fakeSettings = (port, more) => settings(port, { [`${protocol.name}_server`]: '127.0.0.3', ...more });
-    const fakeLogin = (port, more) =>
-        tryLogin(program, 'alice', 'right-secret', { settings: fakeSettings(port, more) });
+    const fakeLogin = (port, more) => // patient enough for a busy machine, and for servers that only hang
+        tryLogin(program, 'alice', 'right-secret',
+                 { settings: fakeSettings(port, { check_user_deadline: '5s', ...more }) });
     const bothPorts = (title, test) => {
         for (const [name, port] of Object.entries(ports))
             it(`${title} (${name})`, (t) => test(t, port));
@@ -219,9 +222,9 @@ export function loginSuite(protocol, fixture) {
 
     describe('in time', () => {
         const bounded = async (port) => {
-            const answer = await fakeLogin(port);
+            const answer = await fakeLogin(port, { check_user_deadline: `${deadline_s}s` });
             assertRefused(answer, 2);
-            assert.ok(answer.ms < deadline_s * 1000, `${answer.ms} ms`);
+            assertInTime(answer);
         };
         bothPorts('a server that says nothing at all', async (t, port) => {
             await fake(t, port, { tlsFirst: false });
@@ -242,7 +245,7 @@ export function loginSuite(protocol, fixture) {
             assert.ok(!visibleOf(child.pid).includes('secret'));
             const answer = await answerOf(child, 'right-secret');
             assertRefused(answer, 2, /in time/);
-            assert.ok(answer.ms < deadline_s * 1000, `${answer.ms} ms`);
+            assertInTime(answer);
         });
         bothPorts('one that never stops talking', async (t, port) => {
             const flood = (socket) => {
@@ -278,7 +281,7 @@ export function loginSuite(protocol, fixture) {
             await fake(t, protocol.tlsPort, { tlsFirst: false });
             const answer = await fakeLogin(protocol.tlsPort, { check_user_deadline: '1s' });
             assertRefused(answer, 2);
-            assert.ok(answer.ms < 1000, `${answer.ms} ms`);
+            assertInTime(answer, 1);
         });
     });
 

@@ -39,7 +39,9 @@ const listener = (name, port, ssl) => block(`inet_listener ${name}`, [`port = ${
 function dovecotConfig(folder, certificate, relayPort) {
     const [user, group] = isRoot ? ['nobody', 'nogroup'] : [process.getuid(), process.getgid()];
     const self = os.userInfo().username;
-    const account = isRoot ? [] : [`default_internal_user = ${self}`, `default_login_user = ${self}`];
+    const ownGroup = spawnSync('id', ['-gn'], { encoding: 'utf8' }).stdout.trim();
+    const account = isRoot ? [] : [`default_internal_user = ${self}`, `default_login_user = ${self}`,
+                                   `default_internal_group = ${ownGroup}`];
     return [
         `base_dir = ${folder}/run`, `state_dir = ${folder}/state`, 'log_path = /dev/stderr', ...account,
         'protocols = imap submission', 'listen = 127.0.0.1, ::1', 'hostname = mail.example.org',
@@ -70,7 +72,7 @@ export async function dovecot(t, folder, { certificate, users, relayPort = 2525 
     fs.writeFileSync(config, dovecotConfig(folder, certificate, relayPort));
     const child = spawn('dovecot', ['-F', '-c', config], { stdio: ['ignore', 'ignore', 'pipe'],
                                                            env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } });
-    child.ended = once(child, 'close');
+    child.ended = once(child, 'close').then(([code, signal]) => ({ code, signal, err: child.err }));
     child.err = '';
     child.stderr.setEncoding('utf8').on('data', (text) => {
         child.err += text;

@@ -177,6 +177,7 @@ export class Service {
         this.lib = path.join(root, 'usr/lib/qemu-web-desktop');
         this.html = path.join(root, 'usr/share/qemu-web-desktop/html');
         this.cgiProgram = path.join(root, 'usr/lib/cgi-bin/qemu-web-desktop.cgi');
+        this.cgi = [this.cgiProgram];
         this.snapshots = this.path('service/snapshots');
         this.display = this.path('run/display');
     }
@@ -256,7 +257,7 @@ export class Service {
     async request(method, fields = {}, headers = {}) {
         const text = typeof fields === 'string' ? fields : new URLSearchParams(fields).toString();
         const isPost = method === 'POST';
-        const result = await this.run([this.cgiProgram], {
+        const result = await this.run(this.cgi, {
             env: {
                 GATEWAY_INTERFACE: 'CGI/1.1',
                 SERVER_PROTOCOL: 'HTTP/1.1',
@@ -421,13 +422,14 @@ export class Service {
 
     // --- what is left ---
 
-    // Processes that have our folder in their command line, zombies left out: {pid: command}.
+    // Processes that have our folder in their command line or environment, zombies left out: {pid: command}.
     processes() {
         const found = {};
         for (const pid of fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
             try {
-                const command = fs.readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ');
-                if (command.includes(this.root) && isAlive(pid) && Number(pid) !== process.pid)
+                const [command, environment] = ['cmdline', 'environ'].map((name) =>
+                    fs.readFileSync(`/proc/${pid}/${name}`, 'latin1').replaceAll('\0', ' '));
+                if ((command.includes(this.root) || environment.includes(this.root)) && isAlive(pid))
                     found[pid] = command;
             } catch {
                 // it has just ended
@@ -493,6 +495,6 @@ export class Service {
             }
             await Promise.all(pids.map((pid) => processGone(pid)));
         }
-        fs.rmSync(this.root, { recursive: true, force: true });
+        fs.rmSync(this.root, { recursive: true, force: true, maxRetries: 5 });
     }
 }

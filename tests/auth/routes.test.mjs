@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Every request that the program knows, tried as nobody, another user, the owner and an administrator.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { top } from '../integration/lib.mjs';
+import { Browser, Portal } from './portal.mjs';
+
+const service = new Portal();
+before(() => service.start({ settings: { snapshot_lifetime: '30d' } }));
+after(() => service.end());
+
+const browser = () => new Browser(service);
+const absent = '0123456789abcdef0123456789abcdef';
+const html = 'text/html', json = 'application/json';
+
+// What each may do: action of the program's table, fields, statuses for nobody, another user, the owner and an
+// administrator. `prepare` makes what the request needs, and its fields.
+const walk = [
+    { action: 'FORM_NOTHING', name: 'the form', method: 'GET', fields: {}, expect: [200, 200, 200, 200] },
+    { action: 'FORM_NOTHING', name: 'a session', method: 'GET', fields: { session: 'ID' }, expect: [401, 404, 200, 200] },
+    { action: 'FORM_NOTHING', name: 'a session, POST', method: 'POST', fields: { session: 'ID' }, expect: [401, 404, 200, 200] },
+    { action: 'FORM_NOTHING', name: 'its state', method: 'GET', accept: json, fields: { session: 'ID' }, expect: [401, 404, 200, 200] },
+    { action: 'FORM_MANAGE', name: 'sessions', method: 'GET', fields: { manage: '1' }, expect: [401, 200, 200, 200] },
+    { action: 'FORM_MANAGE', name: 'sessions as JSON', method: 'GET', accept: json, fields: { manage: '1' }, expect: [401, 200, 200, 200] },
+    { action: 'FORM_CREATE', name: 'create', fields: { create: '1', machine: 'grub.iso' }, expect: [401, 303, 303, 303] },
+    { action: 'FORM_EXTEND', name: 'extend', fields: { session_extend: 'ID' }, expect: [401, 404, 303, 303] },
+    { action: 'FORM_SHARE', name: 'share', fields: { share: 'ID', role: 'view', label: 'x' }, expect: [401, 404, 303, 303] },
+    { action: 'FORM_REVOKE', name: 'revoke', fields: { session: 'ID' }, prepare: aLink, expect: [401, 404, 303, 303] },
+    { action: 'FORM_DISCONNECT', name: 'disconnect', fields: { session: 'ID' }, prepare: aViewer, expect: [401, 404, 303, 303] },
+    { action: 'FORM_STOP', name: 'stop', fields: { session_stop: 'ID' }, prepare: aSession, expect: [401, 404, 303, 303] },
+    { action: 'FORM_PURGE', name: 'purge', fields: { service_purge: '1' }, expect: [401, 403, 403, 200] },
+    { action: 'FORM_RESUME', name: 'a later step', fields: { pending: 'a.b', code: '000000' }, expect: [401, 401, 401, 401] },
+    { action: 'FORM_LOGOUT', name: 'log out', fields: { logout: '1' }, expect: [303, 303, 303, 303] },
+];
+const roles = ['nobody', 'another', 'owner', 'administrator'];
+
+async function aSession({ owner }) {
+    return { id: (await owner.createRunning()).id };
+}
+
+async function aLink({ owner, id }) {
+    const before = (await owner.sharing(id)).links;
+    assert.equal((await owner.submit({ share: id, role: 'view', label: 'to revoke' })).status, 303);
+    const link = (await owner.sharing(id)).links.find((one) => !before.some((old) => old.id === one.id));
+    return { link_revoke: link.id };
+}
+
+async function aViewer({ owner, id }) {
+    const token = new URL((await owner.sharing(id)).links[0].url).searchParams.get('path').split('=')[1];
+    await service.rfb(token);
+    const record = await service.until(id, ({ viewers }) => viewers.length > 0);
+    return { viewer_disconnect: String(record.viewers[0].serial) };
+}
+
+const withId = (fields, id) => Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value === 'ID' ? id : value]));
+
+// What a request may have changed of a session.
+const essence = (record) => record && JSON.stringify([record.state, record.ends_at, record.stop_requested_at, record.links.map((link) => link.id)]);
+
+async function tryRoute(route, who, role, context) {
+    const { id: fresh, ...more } = await route.prepare?.(context) ?? {};
+    const id = fresh ?? context.id;
+    const fields = { ...withId(route.fields, id), ...more };
+    if (who.cookie && route.method !== 'GET')
+        fields.csrf = await who.token();
+    const before = essence(service.record(id));
+    const response = await who.send(route.method ?? 'POST', fields, { Accept: route.accept ?? html });
+    const expected = route.expect[roles.indexOf(role)];
+    assert.equal(response.status, expected, `${route.name} as ${role}: ${response.text}`);
+    if (expected >= 400)
+        assert.equal(essence(service.record(id)), before, `${route.name} as ${role} has changed nothing`);
+}
+
+test('every route, as nobody, another user, the owner and an administrator', async (t) => {
+    const owner = await browser().login('alice');
+    const people = { nobody: browser(), another: await browser().login('bob'), owner, administrator: await browser().login('carol') };
+    const context = { owner, id: (await owner.createRunning()).id };
+
+    await t.test('the table has all of them', () => {
+        const source = fs.readFileSync(path.join(top, 'src/cgi/actions.c'), 'utf8');
+        const rows = source.match(/static const Route routes\[\] = \{([^]*?)\n\};/)[1];
+        const actions = [...rows.matchAll(/\{(FORM_\w+),/g)].map((match) => match[1]);
+        assert.ok(actions.length > 5);
+        assert.deepEqual(actions.filter((action) => !walk.some((route) => route.action === action)), []);
+    });
+
+    for (const route of walk.filter(({ name }) => name !== 'purge'))
+        await t.test(route.name, async () => {
+            for (const role of roles) {
+                if (route.action === 'FORM_LOGOUT')
+                    await tryRoute(route, role === 'nobody' ? browser() : await browser().login('bob'), role, context);
+                else
+                    await tryRoute(route, people[role], role, context);
+            }
+        });
+
+    await t.test('changes are not made by GET', async () => {
+        const more = { FORM_REVOKE: { link_revoke: absent }, FORM_DISCONNECT: { viewer_disconnect: '1' } };
+        for (const route of walk.filter(({ method, action }) => method !== 'GET' && action !== 'FORM_NOTHING')) {
+            const fields = { ...withId(route.fields, context.id), ...more[route.action] };
+            const before = essence(service.record(context.id));
+            assert.equal((await owner.get({ ...fields, csrf: await owner.token() })).status, 405, route.name);
+            assert.equal(essence(service.record(context.id)), before);
+        }
+    });
+
+    await t.test('nobody learns whether somebody else\'s session exists', async () => {
+        const record = service.record(context.id);
+        const tries = [
+            ['GET', { session: 'ID' }], ['POST', { session: 'ID' }], ['POST', { session_stop: 'ID' }],
+            ['POST', { session_extend: 'ID' }], ['POST', { share: 'ID', role: 'view' }],
+            ['POST', { session: 'ID', link_revoke: record.links[0].id }], ['POST', { session: 'ID', viewer_disconnect: '1' }],
+        ];
+        for (const who of [people.another, people.nobody]) {
+            const csrf = who.cookie ? { csrf: await who.token() } : {};
+            const ask = async (method, fields, id, Accept) => {
+                const response = await who.send(method, { ...withId(fields, id), ...csrf }, { Accept });
+                return `${response.head}\n\n${response.text.replaceAll(id, 'ID')}`;
+            };
+            for (const Accept of [html, json]) {
+                for (const [method, fields] of tries)
+                    assert.equal(await ask(method, fields, context.id, Accept), await ask(method, fields, absent, Accept),
+                                 `${method} ${JSON.stringify(fields)}`);
+            }
+        }
+    });
+
+    await t.test('lists show one\'s own, and all to an administrator', async () => {
+        const of = async (who) => (await who.json('GET', { manage: '1' })).sessions.map(({ owner }) => owner);
+        assert.deepEqual([...new Set(await of(owner))], ['alice']);
+        assert.deepEqual([...new Set(await of(people.another))], ['bob']);
+        assert.deepEqual([...new Set(await of(people.administrator))].sort(), ['alice', 'bob', 'carol']);
+    });
+
+    await t.test('purge', async () => {
+        const purge = walk.find(({ name }) => name === 'purge');
+        for (const role of roles)
+            await tryRoute(purge, people[role], role, context);
+        for (const id of service.sessions())
+            await service.ended(id);
+    });
+});

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Links into a session, over real websockets: through qwd-server, and at websockify's own port. The machine is GRUB's
+// rescue CD: its menu answers single keys.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { build, freePort, outputHas, run, start, webSocket, within } from '../integration/lib.mjs';
+import { suite } from './lib.mjs';
+import { Browser, Portal } from './portal.mjs';
+
+const patience = 30000;
+const service = new Portal();
+const setup = {};
+const whole = suite(after);
+whole.after(() => service.end());
+
+before(async () => {
+    await service.start({ settings: { display_connections: 2 } });
+    setup.port = await freePort();
+    const server = start(whole, path.join(service.bin, 'qwd-server'),
+                         [`--config=${service.path('etc/qemu-web-desktop.conf')}`, `--port=${setup.port}`], { env: service.environment() });
+    await outputHas(server, 'out', /http:/);
+    setup.alice = await new Browser(service, { port: setup.port }).login('alice');
+    setup.id = (await setup.alice.createRunning()).id;
+});
+
+// --- links ---
+
+const tokenOf = (link) => new URL(link.url).searchParams.get('path').match(/token=([0-9a-f]{32})$/)[1];
+
+async function share(fields) {
+    const { alice, id } = setup;
+    const before = (await alice.sharing(id)).links;
+    const answer = await alice.submit({ share: id, ...fields });
+    assert.equal(answer.status, 303, answer.text);
+    return (await alice.sharing(id)).links.find((link) => !before.some((old) => old.id === link.id));
+}
+
+const revoke = (link) => setup.alice.submit({ session: setup.id, link_revoke: link.id });
+const ownLink = async () => (await setup.alice.sharing(setup.id)).links.find((link) => link.is_own);
+
+// The viewers that the page names, once there are so many.
+async function viewers(count) {
+    await service.until(setup.id, ({ viewers: seen }) => seen.length === count);
+    return (await setup.alice.sharing(setup.id)).viewers;
+}
+
+// Changes the session's record as the service does: under its lock, all at once.
+async function changeRecord(change) {
+    const file = service.path('service/snapshots', setup.id, 'session.json');
+    const holder = spawn('flock', ['--no-fork', path.join(path.dirname(file), 'lock'), 'sh', '-c', 'echo held; read line'],
+                         { stdio: ['pipe', 'pipe', 'inherit'] });
+    await once(holder.stdout, 'data');
+    const record = JSON.parse(fs.readFileSync(file));
+    const { uid, gid } = fs.statSync(file);
+    change(record);
+    fs.writeFileSync(`${file}.new`, JSON.stringify(record), { mode: 0o600 });
+    fs.chownSync(`${file}.new`, uid, gid);
+    fs.renameSync(`${file}.new`, file);
+    holder.stdin.end();
+    await once(holder, 'exit');
+}
+
+// --- viewers ---
+
+const through = (link, headers = {}) => ({ port: setup.port, target: `/darts/websockify?token=${tokenOf(link)}`,
+                                           headers: { Origin: `http://127.0.0.1:${setup.port}`, ...headers } });
+const directly = (link, headers = {}) => ({ port: service.port, target: `/websockify?token=${tokenOf(link)}`,
+                                            headers: { Origin: `http://127.0.0.1:${service.port}`, ...headers } });
+const open = (t, { port, target, headers }) => webSocket(t, port, target, { headers, ms: patience });
+
+// Connected, with the first words of the display (RFC 6143, 7.1.1).
+async function connect(t, way) {
+    const ws = await open(t, way);
+    assert.equal(ws.response?.status, 101);
+    assert.equal((await ws.received(12)).toString(), 'RFB 003.008\n');
+    return ws;
+}
+
+// Not one byte of the display.
+async function assertRefused(t, way) {
+    const ws = await open(t, way);
+    if (ws.response?.status === 101)
+        await within(patience, `end of what is refused: ${JSON.stringify(way)}`, ws.closed);
+    assert.equal(ws.length ?? 0, 0);
+    return ws.response?.status;
+}
+
+const probe = (t, link, ...words) =>
+    run(t, path.join(build, 'tests/vnc-probe'), [`ws://127.0.0.1:${setup.port}/darts/websockify?token=${tokenOf(link)}`, '--wait-frame', ...words], {}, 60000);
+
+const white = 'a8a8a8,8', menu = ['--wait-color', `200,72,${white}`, '--deadline', '30000'];
+
+// --- tests ---
+
+test('a control link and a view-only link', async (t) => {
+    const control = await share({ role: 'control', label: 'Bob <b>', link_lifetime: '1h' });
+    const view = await share({ role: 'view', label: 'The class', link_lifetime: '8h' });
+
+    await t.test('are listed with what they are for', async () => {
+        assert.deepEqual([control.label, control.role_text, control.is_own], ['Bob <b>', 'Control', false]);
+        assert.deepEqual([view.label, view.role_text, view.is_own], ['The class', 'Watch only', false]);
+        for (const [link, seconds] of [[control, 3600], [view, 8 * 3600]])
+            assert.ok(Math.abs(Date.parse(link.end.iso) - Date.now() - seconds * 1000) < 60000, link.end.iso);
+        const page = (await setup.alice.get({ session: setup.id })).text;
+        assert.ok(page.includes('Bob &lt;b&gt;') && !page.includes('Bob <b>'));
+    });
+
+    await t.test('the record has no token', () => {
+        const text = fs.readFileSync(service.path('service/snapshots', setup.id, 'session.json'), 'utf8');
+        for (const link of [control, view])
+            assert.ok(!text.includes(tokenOf(link)));
+        assert.notEqual(tokenOf(control), tokenOf(view));
+    });
+
+    // `c` at the menu leads to a command line, where `e` would be a letter; `e` at the menu to an editor with a border.
+    await t.test('view-only shows, and its keys do nothing; control does', async (t) => {
+        const watched = await probe(t, view, ...menu, '--type', 'c', '--click', '5,5', '--cut-text', 'x');
+        assert.equal(watched.code, 0, watched.out + watched.err);
+        const controlled = await probe(t, control, ...menu, '--type', 'e', '--wait-color', '200,72,000000', '--deadline', '30000',
+                                       '--wait-color', `13,150,${white}`, '--deadline', '30000');
+        assert.equal(controlled.code, 0, controlled.out + controlled.err);
+        const seen = await probe(t, view, '--wait-color', `13,150,${white}`);
+        assert.equal(seen.code, 0, seen.out + seen.err);
+    });
+
+    await t.test('viewers are listed; one can be disconnected and come back', async (t) => {
+        await viewers(0);
+        const one = await connect(t, through(control)), other = await connect(t, directly(view));
+        const seen = await viewers(2);
+        const [first, second] = ['Bob <b>', 'The class'].map((label) => seen.find(({ link_label: name }) => name === label));
+        assert.deepEqual([first.address, first.role_text], ['127.0.0.1', 'Control']);
+        assert.deepEqual([second.address, second.role_text], ['127.0.0.1', 'Watch only']);
+        assert.ok(Math.abs(Date.parse(first.since.iso) - Date.now()) < 60000);
+        assert.equal((await setup.alice.submit({ session: setup.id, viewer_disconnect: String(second.serial) })).status, 303);
+        await within(2000, 'end of the viewer', other.closed);
+        assert.equal((await viewers(1))[0].serial, first.serial);
+        assert.ok(!one.socket.destroyed && !one.socket.readableEnded);
+        assert.equal((await setup.alice.submit({ session: setup.id, viewer_disconnect: String(second.serial) })).status, 404);
+        (await connect(t, through(view))).socket.destroy();
+        one.socket.destroy();
+        await viewers(0);
+    });
+
+    await t.test('revoking closes what is open within a second', async (t) => {
+        const [here, there, kept] = [await connect(t, through(view)), await connect(t, directly(view)), await connect(t, through(control))];
+        await viewers(3);
+        const since = performance.now();
+        const answer = revoke(view);
+        await Promise.all([here, there].map((ws) => within(patience, 'end of a revoked connection', ws.closed)));
+        const ms = performance.now() - since;
+        assert.ok(ms < 1000, `${ms} ms`);
+        assert.equal((await answer).status, 303);
+        await assertRefused(t, through(view));
+        await assertRefused(t, directly(view));
+        assert.equal((await revoke(view)).status, 404);
+        assert.ok(!kept.socket.destroyed && !kept.socket.readableEnded);
+        kept.socket.destroy();
+        await viewers(0);
+    });
+});
+
+test('a link whose time is over is refused, and gone from the page', async (t) => {
+    const link = await share({ role: 'view', label: 'short', link_lifetime: '60s' });
+    (await connect(t, through(link))).socket.destroy();
+    await viewers(0);
+    await changeRecord((record) => {
+        record.links.find(({ id }) => id === link.id).expires_at = Math.floor(Date.now() / 1000) - 1;
+    });
+    await service.until(setup.id, ({ links }) => !links.some(({ id }) => id === link.id));
+    await assertRefused(t, through(link));
+    assert.ok(!(await setup.alice.sharing(setup.id)).links.some(({ id }) => id === link.id));
+});
+
+test('the owner\'s own link can be made anew', async (t) => {
+    const old = await ownLink(), ws = await connect(t, through(old));
+    await viewers(1);
+    assert.equal((await revoke(old)).status, 303);
+    await within(2000, 'end of the old one', ws.closed);
+    const link = await ownLink();
+    assert.notEqual(tokenOf(link), tokenOf(old));
+    await assertRefused(t, through(old));
+    (await connect(t, through(link))).socket.destroy();
+    await viewers(0);
+});
+
+test('pages of other sites cannot connect, even with the link', async (t) => {
+    const link = await ownLink();
+    const foreign = ['http://evil.example', 'null', `http://127.0.0.1.evil.example:${setup.port}`, `http://127.0.0.1:${setup.port + 1}`];
+    for (const Origin of foreign) {
+        assert.equal(await assertRefused(t, through(link, { Origin })), 403, Origin);
+        await assertRefused(t, directly(link, { Origin }));
+    }
+    for (const Origin of foreign.filter((name) => name.includes('evil'))) { // whose name leads here (DNS rebinding)
+        const Host = new URL(Origin).host;
+        assert.notEqual(await assertRefused(t, through(link, { Origin, Host })), 101, Origin);
+        await assertRefused(t, directly(link, { Origin, Host }));
+    }
+    for (const way of [through(link), directly(link), directly(link, { Origin: undefined })])
+        (await connect(t, way)).socket.destroy();
+    await viewers(0);
+});
+
+test('one link has so many viewers at once, and no more', async (t) => {
+    const link = await share({ role: 'view', label: 'two' }), other = await share({ role: 'view', label: 'others' });
+    const [first] = [await connect(t, through(link)), await connect(t, directly(link))];
+    await viewers(2);
+    await assertRefused(t, through(link));
+    (await connect(t, through(other))).socket.destroy();
+    first.socket.destroy();
+    await viewers(1);
+    await connect(t, through(link));
+});
+
+test('there is an end to links', async () => {
+    let status;
+    for (let i = 0; i < 40 && status !== 429; i++)
+        ({ status } = await setup.alice.submit({ share: setup.id, role: 'view', label: `link ${i}` }));
+    assert.equal(status, 429);
+    const { links } = await setup.alice.sharing(setup.id);
+    assert.equal(links.length, 32);
+    assert.equal(new Set(links.map(tokenOf)).size, 32);
+});
+
+test('one-shot sessions and ended ones are not shared', async (t) => {
+    const { alice } = setup;
+    const oneshot = await alice.createRunning({ oneshot: '1' });
+    assert.equal(await alice.sharing(oneshot.id), null);
+    const page = (await alice.get({ session: oneshot.id })).text;
+    assert.doesNotMatch(page, /view_only|name="share"/);
+    const link = { url: (await alice.json('GET', { session: oneshot.id })).session.ready.url };
+    (await connect(t, through(link))).socket.destroy();
+    await service.ended(oneshot.id);
+    assert.equal((await alice.submit({ share: oneshot.id, role: 'view' })).status, 409);
+    await assertRefused(t, through(link));
+});
+
+test('with its session, every link ends', async (t) => {
+    const link = await ownLink(), ws = await connect(t, through(link));
+    await setup.alice.submit({ session_stop: setup.id });
+    await within(patience, 'end of the display', ws.closed);
+    await service.ended(setup.id);
+    await assertRefused(t, through(link));
+    assert.deepEqual(fs.readdirSync(service.display), []);
+});
