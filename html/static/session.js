@@ -65,9 +65,19 @@
 
     /* --- news --- */
 
+    /* What somebody is about to send is not lost. */
+    function keepTyped(fresh) {
+        for (const field of content().querySelectorAll("input[type=text]:not([readonly]), select")) {
+            const twin = field.id && fresh.querySelector(`#${field.id}`);
+            if (twin)
+                twin.value = field.value;
+        }
+    }
+
     function replaceContent(page) {
         const fresh = page.getElementById("session");
         shown = fresh.outerHTML;
+        keepTyped(fresh);
         const focused = document.activeElement;
         const wasInside = content().contains(focused);
         const becameReady = !document.getElementById("connect") && fresh.querySelector("#connect");

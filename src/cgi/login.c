@@ -10,6 +10,8 @@
 #include "web/identity.h"
 #include "web/qr.h"
 
+#define LINK_SENT "A link has been sent to your mail address. Open it to go on."
+
 /* --- the context of logins --- */
 
 static char *link_prefix(const Call *call)
@@ -139,6 +141,7 @@ static Response *enrol_page(Call *call, const Entrance *entrance, const GError *
     json_object_set_new(values, "pending", json_string(entrance->pending));
     json_object_set_new(values, "secret", json_string(entrance->secret));
     json_object_set_new(values, "qr", qr_values(uri, NULL));
+    json_object_set_new(values, "uri", json_string(uri));
     return login_step_page(call, "enrol.html", values, error);
 }
 
@@ -146,7 +149,7 @@ static Response *mailed_page(Call *call, const Entrance *entrance, GError **erro
 {
     (void)entrance;
     json_t *values = call_page_values(call, "Look into your mail");
-    json_object_set_new(values, "message", json_string("A link has been sent to your mail address. Open it to go on."));
+    json_object_set_new(values, "message", json_string(LINK_SENT));
     json_object_set_new(values, "details",
                         json_pack("[s]", "It works once, for half an hour. You may close this page."));
     json_object_set_new(values, "next", json_null());
@@ -170,6 +173,10 @@ static bool take_entrance(Call *call, Entrance *entrance, Response **early, GErr
         return take_new_login(call, entrance, error);
     if (entrance->stage == ENTER_MAILED)
         audit(call, "MAILED", entrance->user, "");
+    if (request_wants_json(call->page.request))
+        return qwd_error_fail(error, QWD_ERROR_LOGIN, "%s",
+                              entrance->stage == ENTER_MAILED ? LINK_SENT
+                                                              : "A second factor is asked for: log in with a browser.");
     *early = stage_page(call, entrance, NULL, error);
     return false;
 }

@@ -12,7 +12,7 @@
 static void print_entry(const BackoffEntry *entry)
 {
     g_autofree char *wait = entry->wait_s ? units_format_duration(entry->wait_s) : g_strdup("-");
-    printf("%-8s | %8d | %-10s | %s\n", entry->kind, (int)entry->failures, wait, entry->name);
+    printf("%-8s | %8d | %-11s | %s\n", entry->kind, (int)entry->failures, wait, entry->name);
 }
 
 static bool list_backoff(const Settings *settings)
@@ -22,7 +22,7 @@ static bool list_backoff(const Settings *settings)
         printf("Nobody has failed to log in during the last hour.\n");
         return true;
     }
-    printf("%-8s | %8s | %-10s | %s\n", "Kind", "Attempts", "Has to wait", "Name");
+    printf("%-8s | %8s | %-11s | %s\n", "Kind", "Attempts", "Has to wait", "Name");
     for (guint i = 0; i < entries->len; i++)
         print_entry(entries->pdata[i]);
     return true;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "vm/route.h"
 
 #define PASST_START_DEADLINE_MS 10000
 #define PASST_END_DEADLINE_MS 2000
@@ -56,10 +57,32 @@ static void add_resolver(GStrvBuilder *argv)
 
 /* --- passt --- */
 
-static char **passt_argv(const char *pid_path)
+static void add_interface(GStrvBuilder *argv, const char *option, const char *interface)
+{
+    if (interface)
+        g_strv_builder_add_many(argv, option, interface, NULL);
+}
+
+/* A guest can send packets to any address, 127.0.0.1 among them, and passt would connect to it here. Sockets that are
+ * bound to the interface that leads outside do not get there; a protocol without such an interface is switched off. */
+static bool add_interfaces(GStrvBuilder *argv, GError **error)
+{
+    g_autofree char *v4 = route_default_interface(ROUTE_V4), *v6 = route_default_interface(ROUTE_V6);
+    if (!v4 && !v6)
+        return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "This host has no route to the outside.");
+    add_interface(argv, "--outbound-if4", v4);
+    add_interface(argv, "--outbound-if6", v6);
+    if (!v4 || !v6)
+        g_strv_builder_add(argv, v4 ? "--ipv4-only" : "--ipv6-only");
+    return true;
+}
+
+static char **passt_argv(const char *pid_path, GError **error)
 {
     g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
     g_strv_builder_add_many(argv, "passt", "--quiet", "--no-map-gw", "--pid", pid_path, "--fd", "3", NULL);
+    if (!add_interfaces(argv, error))
+        return NULL;
     add_resolver(argv);
     return g_strv_builder_end(argv);
 }
@@ -67,7 +90,9 @@ static char **passt_argv(const char *pid_path)
 /* passt goes into the background when it is ready, so the end of its first process is the event to wait for. */
 static bool run_passt(const char *pid_path, int fd, GError **error)
 {
-    g_auto(GStrv) argv = passt_argv(pid_path);
+    g_auto(GStrv) argv = passt_argv(pid_path, error);
+    if (!argv)
+        return false;
     SpawnOptions options = {.argv = (const char *const *)argv, SPAWN_OPTIONS_INIT};
     options.pass_fds = &fd;
     options.as_fds = (const int[]){3};

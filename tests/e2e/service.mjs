@@ -213,7 +213,10 @@ export class Service {
 
     // Also when the tests themselves are ended from outside.
     endWithProcess(t) {
-        const atExit = () => this.endAtOnce();
+        const atExit = () => {
+            this.endAtOnce();
+            fs.rmSync(this.root, { recursive: true, force: true });
+        };
         const atSignal = (signal) => process.exit(signal === 'SIGINT' ? 130 : 143);
         process.on('exit', atExit).on('SIGTERM', atSignal).on('SIGINT', atSignal);
         t.after(() => process.off('exit', atExit).off('SIGTERM', atSignal).off('SIGINT', atSignal));

@@ -439,8 +439,8 @@ describe('CGI', () => {
         const [folder, descriptors, ...signals] = text.trim().split('\n');
         assert.equal(folder, '/');
         assert.ok(Number(descriptors) <= 5, `${descriptors} lines of descriptors`);
-        for (const line of signals)
-            assert.match(line, /^Sig(Blk|Ign):\t0+$/);
+        for (const line of signals) // 32 and 33 are the C library's own, which no program can change
+            assert.equal(BigInt(`0x${line.split('\t')[1]}`) & ~(3n << 31n), 0n, line);
     });
 
     test('answers', async (t) => {

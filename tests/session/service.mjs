@@ -408,7 +408,7 @@ export class Service {
             },
             text: async (command, patience = minute) => {
                 const mark = `M${++count}`;
-                socket.write(`echo ${mark.slice(0, 1)}''${mark.slice(1)}'<'"$(${command})"'>'${mark.slice(0, 1)}''${mark.slice(1)}\n`);
+                socket.write(`echo ${mark.slice(0, 1)}''${mark.slice(1)}'<'"$( ${command} )"'>'${mark.slice(0, 1)}''${mark.slice(1)}\n`);
                 const match = await readUntil(socket, new RegExp(`${mark}<([^]*?)>${mark}`), patience, command);
                 return match[1].replaceAll('\r', '');
             },
