@@ -106,7 +106,14 @@ describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
         await shell.run('sysctl -w net.ipv4.conf.all.route_localnet=1; ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.0/8 '
                         + `via ${gateway} dev eth0`);
         assert.equal(await ask(shell, ['127.0.0.1', '127.0.0.2'], [8001, 6080]), '');
+        assert.equal(await ask(shell, ['0.0.0.0'], [8001, 8002, 6080]), '');
         await shell.run('ip route del 127.0.0.0/8; ip addr add 127.0.0.1/8 dev lo');
+    });
+
+    test('not even under another address', async () => {
+        await shell.run(`ip addr del ${own}/24 dev eth0; ip addr add 198.51.100.77/24 dev eth0; ip route add default via ${gateway}`);
+        assert.equal(await ask(shell, [own, gateway], [8000, 8001, 8002, 6080]), 'OUTSIDE');
+        await shell.run(`ip addr del 198.51.100.77/24 dev eth0; ip addr add ${own}/24 dev eth0; ip route add default via ${gateway}`);
     });
 
     test('nor another session\'s guest', async () => {

@@ -460,7 +460,9 @@ export class Service {
 
     // Of one session: not one process, file, socket or token.
     async assertNothingLeft(record, tokens = []) {
-        for (const { pid } of record.processes)
+        // A supervisor ends a moment after it has removed the last trace.
+        const named = Object.entries(this.processes()).filter(([, command]) => command.includes(record.id));
+        for (const pid of [...record.processes.map(({ pid }) => pid), ...named.map(([pid]) => Number(pid))])
             await processGone(pid);
         const left = Object.values(this.processes()).filter((command) => command.includes(record.id));
         assert.deepEqual(left, [], 'processes are left');
