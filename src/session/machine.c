@@ -121,8 +121,10 @@ static void note_processes(SessionRecord *session, const void *data)
 {
     const Supervisor *supervisor = data;
     session_set_process(session, "qemu", supervisor->qemu.id);
-    if (supervisor->network.mode == NETWORK_PASST)
-        session_set_process(session, "passt", supervisor->network.passt);
+    if (supervisor->network.mode != NETWORK_PASST)
+        return;
+    session_set_process(session, "net-filter", supervisor->network.filter);
+    session_set_process(session, "passt", supervisor->network.passt);
 }
 
 /* When the monitor fails because QEMU has given up, QEMU's own words say why. */

@@ -115,7 +115,10 @@ static bool disk_start(Supervisor *supervisor, GError **error)
 
 static bool network_start(Supervisor *supervisor, GError **error)
 {
-    return network_open(supervisor->session->plan->network, supervisor->run_folder, &supervisor->network, error);
+    g_autofree char *filter = g_build_filename(supervisor->settings->dir_lib, "qwd-net-filter", NULL);
+    NetworkOptions options = {
+        .wish = supervisor->session->plan->network, .run_folder = supervisor->run_folder, .filter = filter};
+    return network_open(&options, &supervisor->network, error);
 }
 
 static void network_undo(Supervisor *supervisor)

@@ -9,10 +9,9 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/file.h"
-#include "vm/route.h"
 
 #define PASST_START_DEADLINE_MS 10000
-#define PASST_END_DEADLINE_MS 2000
+#define END_DEADLINE_MS 2000
 #define RESOLV_CONF_MAX_BYTES 65536
 
 static bool read_pid(const char *path, ProcessId *id, GError **error)
@@ -57,32 +56,10 @@ static void add_resolver(GStrvBuilder *argv)
 
 /* --- passt --- */
 
-static void add_interface(GStrvBuilder *argv, const char *option, const char *interface)
-{
-    if (interface)
-        g_strv_builder_add_many(argv, option, interface, NULL);
-}
-
-/* A guest can send packets to any address, 127.0.0.1 among them, and passt would connect to it here. Sockets that are
- * bound to the interface that leads outside do not get there; a protocol without such an interface is switched off. */
-static bool add_interfaces(GStrvBuilder *argv, GError **error)
-{
-    g_autofree char *v4 = route_default_interface(ROUTE_V4), *v6 = route_default_interface(ROUTE_V6);
-    if (!v4 && !v6)
-        return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "This host has no route to the outside.");
-    add_interface(argv, "--outbound-if4", v4);
-    add_interface(argv, "--outbound-if6", v6);
-    if (!v4 || !v6)
-        g_strv_builder_add(argv, v4 ? "--ipv4-only" : "--ipv6-only");
-    return true;
-}
-
-static char **passt_argv(const char *pid_path, GError **error)
+static char **passt_argv(const char *pid_path)
 {
     g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
     g_strv_builder_add_many(argv, "passt", "--quiet", "--no-map-gw", "--pid", pid_path, "--fd", "3", NULL);
-    if (!add_interfaces(argv, error))
-        return NULL;
     add_resolver(argv);
     return g_strv_builder_end(argv);
 }
@@ -90,9 +67,7 @@ static char **passt_argv(const char *pid_path, GError **error)
 /* passt goes into the background when it is ready, so the end of its first process is the event to wait for. */
 static bool run_passt(const char *pid_path, int fd, GError **error)
 {
-    g_auto(GStrv) argv = passt_argv(pid_path, error);
-    if (!argv)
-        return false;
+    g_auto(GStrv) argv = passt_argv(pid_path);
     SpawnOptions options = {.argv = (const char *const *)argv, SPAWN_OPTIONS_INIT};
     options.pass_fds = &fd;
     options.as_fds = (const int[]){3};
@@ -106,26 +81,52 @@ static bool run_passt(const char *pid_path, int fd, GError **error)
     return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "passt does not start: %s", last);
 }
 
-static bool open_passt(const char *run_folder, Network *network, GError **error)
+static void on_filter_exit(pid_t pid, int status, gpointer data)
 {
-    autofd int for_qemu = -1, for_passt = -1;
-    g_autofree char *pid_path = g_build_filename(run_folder, "passt.pid", NULL);
-    if (!unix_pair(&for_qemu, &for_passt, error) || !run_passt(pid_path, for_passt, error) ||
-        !read_pid(pid_path, &network->passt, error))
+    (void)pid;
+    (void)status;
+    (void)data;
+}
+
+/* Keeps the guest's packets from this host; see vm/frame.h. */
+static bool run_filter(const char *program, int qemu_fd, int passt_fd, ProcessId *id, GError **error)
+{
+    const char *argv[] = {program, NULL};
+    SpawnOptions options = {.argv = argv, SPAWN_OPTIONS_INIT, .die_with_parent = true};
+    options.pass_fds = (const int[]){qemu_fd, passt_fd};
+    options.as_fds = (const int[]){3, 4};
+    options.pass_count = 2;
+    pid_t pid;
+    if (!process_spawn(&options, &pid, error))
+        return false;
+    *id = process_id_of(pid);
+    g_child_watch_add(pid, on_filter_exit, NULL);
+    return true;
+}
+
+/* QEMU - filter - passt: each is left when the one before it ends. */
+static bool open_passt(const NetworkOptions *options, Network *network, GError **error)
+{
+    autofd int for_qemu = -1, to_qemu = -1, to_passt = -1, for_passt = -1;
+    g_autofree char *pid_path = g_build_filename(options->run_folder, "passt.pid", NULL);
+    if (!unix_pair(&for_qemu, &to_qemu, error) || !unix_pair(&to_passt, &for_passt, error) ||
+        !run_passt(pid_path, for_passt, error) || !read_pid(pid_path, &network->passt, error) ||
+        !run_filter(options->filter, to_qemu, to_passt, &network->filter, error))
         return false;
     network->mode = NETWORK_PASST;
     network->qemu_fd = fd_steal(&for_qemu);
     return true;
 }
 
-bool network_open(const char *wish, const char *run_folder, Network *network, GError **error)
+bool network_open(const NetworkOptions *options, Network *network, GError **error)
 {
+    const char *wish = options->wish;
     g_autoptr(GError) cause = NULL;
     *network = (Network){.mode = NETWORK_NONE, .qemu_fd = -1};
     if (g_str_equal(wish, "none"))
         return true;
     network->mode = NETWORK_RESTRICTED;
-    if (g_str_equal(wish, "restricted") || open_passt(run_folder, network, &cause))
+    if (g_str_equal(wish, "restricted") || open_passt(options, network, &cause))
         return true;
     if (g_str_equal(wish, "passt")) {
         g_propagate_error(error, g_steal_pointer(&cause));
@@ -135,13 +136,19 @@ bool network_open(const char *wish, const char *run_folder, Network *network, GE
     return true;
 }
 
+static void end(ProcessId *id)
+{
+    if (id->pid && !process_wait_gone(*id, END_DEADLINE_MS)) {
+        process_signal(*id, SIGKILL, NULL);
+        process_wait_gone(*id, END_DEADLINE_MS);
+    }
+    *id = (ProcessId){0};
+}
+
 void network_close(Network *network)
 {
     fd_close_pointed(&network->qemu_fd);
     g_clear_pointer(&network->note, g_free);
-    if (network->passt.pid && !process_wait_gone(network->passt, PASST_END_DEADLINE_MS)) {
-        process_signal(network->passt, SIGKILL, NULL);
-        process_wait_gone(network->passt, PASST_END_DEADLINE_MS);
-    }
-    network->passt = (ProcessId){0};
+    end(&network->filter);
+    end(&network->passt);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * The guest's network. passt(1) translates between the guest and ordinary sockets of an unprivileged process,
- * one for each session: the guest reaches what this host reaches, but neither the host itself nor another session. */
+ * one for each session: the guest reaches what this host reaches, but neither the host itself nor another session.
+ * A filter before passt sees to that (vm/frame.h). */
 #pragma once
 
 #include <glib.h>
@@ -16,14 +17,20 @@ typedef enum {
 
 typedef struct {
     NetworkMode mode;
-    int qemu_fd;     /* NETWORK_PASST: the end for QEMU; else -1 */
-    ProcessId passt; /* ends by itself when QEMU closes its end */
-    char *note;      /* something the session's user should know; NULL nothing */
+    int qemu_fd;             /* NETWORK_PASST: the end for QEMU; else -1 */
+    ProcessId filter, passt; /* end by themselves when QEMU closes its end */
+    char *note;              /* something the session's user should know; NULL nothing */
 } Network;
 
-/* Opens the network that `wish` ("auto", "passt", "restricted", "none") names. With "auto" a passt that is
- * missing or does not start becomes NETWORK_RESTRICTED with a note; with "passt" it is an error. */
-bool network_open(const char *wish, const char *run_folder, Network *network, GError **error);
+typedef struct {
+    const char *wish;       /* "auto", "passt", "restricted", "none" */
+    const char *run_folder; /* of the session */
+    const char *filter;     /* the program qwd-net-filter */
+} NetworkOptions;
 
-/* Closes our end and sees to it that passt is gone. */
+/* Opens the network that is wished for. With "auto" a passt that is missing or does not start becomes
+ * NETWORK_RESTRICTED with a note; with "passt" it is an error. */
+bool network_open(const NetworkOptions *options, Network *network, GError **error);
+
+/* Closes our end and sees to it that filter and passt are gone. */
 void network_close(Network *network);

@@ -21,6 +21,8 @@ static json_t *text_or_null(const char *text)
 static json_t *format_time(gint64 unix_s, const char *text_format)
 {
     g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(unix_s);
+    if (!utc) /* beyond the year 9999 */
+        return json_null();
     g_autoptr(GDateTime) local = g_date_time_to_local(utc);
     g_autofree char *iso = g_date_time_format(utc, "%Y-%m-%dT%H:%M:%SZ");
     g_autofree char *text = g_date_time_format(local, text_format);

@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { http, webSocket } from '../integration/lib.mjs';
-import { freePort, grub, isAlive, isRoot, processGone, readUntil, useService, watching, within } from './service.mjs';
+import { freePort, grub, isAlive, isRoot, readUntil, useService, watching, within } from './service.mjs';
 
 const service = useService({}, () => {
     fs.mkdirSync(service.path('user'), { mode: 0o700 });
@@ -56,8 +56,7 @@ describe('an ordinary user, without any service', () => {
     async function assertGone() {
         assert.deepEqual(userSessions(), []);
         assert.deepEqual(fs.readdirSync(service.path('user/runtime/qemu-web-desktop/display')), []);
-        const left = Object.entries(service.processes()).filter(([, command]) => !command.includes('websockify'));
-        await Promise.all(left.map(([pid]) => processGone(pid)));
+        await service.supervisorsGone();
         assert.deepEqual(service.processes(), {});
     }
 
@@ -177,7 +176,7 @@ test('the administrator sees and ends the sessions of a service', async () => {
     assert.equal(stopped.code, 0, stopped.err);
     assert.equal(stopped.out, `Stopped ${session.id} grub.iso of alice.\n`);
     await service.assertNothingLeft(session, [session.control, session.view]);
-    service.assertAllGone();
+    await service.assertAllGone();
 });
 
 // --- the CGI program by hand ---
@@ -215,6 +214,7 @@ describe('the CGI program as a command', () => {
         const [code] = await within(60000, 'the end of the command', child.ended);
         assert.equal(code, 0);
         assert.ok(!fs.existsSync(path.join(place, id)));
+        await service.supervisorsGone(id);
         const left = Object.values(service.processes()).filter((command) => command.includes(id));
         assert.deepEqual(left, []);
     }

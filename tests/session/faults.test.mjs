@@ -23,7 +23,7 @@ async function failure(settings) {
     const past = await service.ended(id, 15000);
     assert.equal(past.state, 'failed');
     await service.assertNothingLeft({ id, processes: [] });
-    service.assertAllGone();
+    await service.assertAllGone();
     return past;
 }
 
@@ -182,7 +182,7 @@ for (const [step, { settings, program }] of Object.entries(hangingSteps)) {
             assert.equal(past.state, 'ended');
             assert.match(past.reason, reason);
             await service.assertNothingLeft(record);
-            service.assertAllGone();
+            await service.assertAllGone();
         });
     }
 }
@@ -197,7 +197,7 @@ test('TERM while the display waits for its turn', async () => {
         assert.equal(past.state, 'ended');
         assert.equal(past.reason, 'The server ended it.');
         await service.assertNothingLeft(record);
-        service.assertAllGone();
+        await service.assertAllGone();
     });
 });
 

@@ -134,10 +134,20 @@ test('QEMU is killed: the session has failed, and its user is told', async () =>
     assert.match(service.log(), new RegExp(`ERROR CPU=1 MEM=64 .*NAME=${session.id} The machine ended unexpectedly`));
 });
 
-test('the supervisor is killed: its machine dies with it', async () => {
+test('the supervisor is killed: its machine dies with it; qwdctl clean sweeps up the rest', async () => {
     const session = await service.createRunning();
+    const other = await service.createRunning();
     process.kill(service.process(session, 'supervisor'), 'SIGKILL');
     await processGone(service.process(session, 'qemu'), 5000);
+    const clean = await service.run([path.join(service.bin, 'qwdctl'), 'clean'], { asRoot: true });
+    assert.equal(clean.code, 0, clean.err);
+    assert.match(clean.out, new RegExp(`Ended ${session.id}`));
+    await service.assertNothingLeft(session, [session.control, session.view]);
+    assert.equal(service.history(session.id).state, 'failed');
+    assert.match((await service.get({ session: session.id })).text, /It was cut off/);
+    assert.equal((await service.rfb(other.control)).name, `QEMU (qwd-${other.id})`); // which is not touched
+    await service.stop(other.id);
+    await service.ended(other.id);
 });
 
 test('websockify is killed: it comes back by itself, and displays are reached again', async (t) => {

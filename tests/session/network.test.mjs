@@ -31,12 +31,16 @@ function makeNamespaces() {
     ip('-n', inside, 'route', 'add', 'default', 'via', gateway);
 }
 
-// Servers in a namespace: each answers HTTP with its name. The program ends with its standard input.
+// Servers in a namespace: each answers HTTP with its name, "PUT n" and n bytes with "GOT n", and "SEND n" with n bytes. The
+// program ends with its standard input.
 const serverScript = `
 import socket, socketserver, sys, threading
 def serve(name, address, port):
     class Handler(socketserver.StreamRequestHandler):
         def handle(self):
+            word, number = (self.rfile.readline().split() + [b'', b''])[:2]
+            if word == b'PUT': self.wfile.write(b'GOT %d' % len(self.rfile.read(int(number)))); return
+            if word == b'SEND': self.wfile.write(b'x' * int(number)); return
             while self.rfile.readline().strip(): pass
             self.wfile.write(b'HTTP/1.0 200 OK\\r\\n\\r\\n' + name.encode())
     class Server(socketserver.ThreadingTCPServer):
@@ -97,6 +101,18 @@ describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
         assert.equal(await ask(shell, [gateway], [8000]), 'OUTSIDE');
     });
 
+    // By programs of the guest that have the connection as standard input and output, and do not half-close it.
+    test('much data arrives whole, both ways', async () => {
+        const bytes = 5000000;
+        const talk = async (script) => {
+            await shell.run(`printf '#!/bin/sh\\n${script}\\n' > /tmp/talk; chmod +x /tmp/talk`);
+            await shell.run(`timeout 60 nc -w 3 ${gateway} 8000 -e /tmp/talk`, 2 * minute);
+            return shell.text('cat /tmp/said');
+        };
+        assert.equal(await talk(`echo SEND ${bytes}; head -c ${bytes} | wc -c > /tmp/said`), String(bytes));
+        assert.equal(await talk(`echo PUT ${bytes}; head -c ${bytes} /dev/zero; head -n 1 > /tmp/said`), `GOT ${bytes}`);
+    });
+
     test('it reaches neither the host\'s loopback, nor the host, nor its websockify', async () => {
         const hosts = ['127.0.0.1', '10.0.2.2', gateway, own, '::1'];
         assert.equal(await ask(shell, hosts, [8000, 8001, 8002, 6080]), 'OUTSIDE');
@@ -112,6 +128,7 @@ describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
 
     test('not even under another address', async () => {
         await shell.run(`ip addr del ${own}/24 dev eth0; ip addr add 198.51.100.77/24 dev eth0; ip route add default via ${gateway}`);
+        await shell.run(`ip route add ${own} via ${gateway}`); // it does not answer to ARP
         assert.equal(await ask(shell, [own, gateway], [8000, 8001, 8002, 6080]), 'OUTSIDE');
         await shell.run(`ip addr del 198.51.100.77/24 dev eth0; ip addr add ${own}/24 dev eth0; ip route add default via ${gateway}`);
     });
@@ -134,10 +151,10 @@ describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
     });
 
     test('the supervisor is killed: QEMU dies with it, and passt too', async () => {
-        const [passt, qemu] = ['passt', 'qemu'].map((name) => service.process(session, name));
+        const [qemu, ...others] = ['qemu', 'net-filter', 'passt'].map((name) => service.process(session, name));
         process.kill(service.process(session, 'supervisor'), 'SIGKILL');
-        await processGone(qemu, 5000);
-        await processGone(passt, 5000);
+        for (const pid of [qemu, ...others])
+            await processGone(pid, 5000);
     });
 
     test('passt goes with its session', async () => {

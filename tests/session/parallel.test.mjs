@@ -5,7 +5,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 import { webSocket } from '../integration/lib.mjs';
-import { bootDisk, rfbHandshake, useService } from './service.mjs';
+import { rfbHandshake } from './rfb.mjs';
+import { bootDisk, useService } from './service.mjs';
 
 const people = 10;
 const service = useService({ machines: { 'boot.raw': '' } }, () => {
@@ -71,7 +72,7 @@ test(`${people} sessions created at once: ${people} machines, and each link show
     await Promise.all(sessions.map((session) => service.ended(session.id)));
     for (const session of sessions)
         await service.assertNothingLeft(session, [session.control, session.view]);
-    service.assertAllGone();
+    await service.assertAllGone();
 });
 
 test('sessions that come while others go: websockify is there for each', async () => {
@@ -87,5 +88,5 @@ test('sessions that come while others go: websockify is there for each', async (
         await service.stop(second.id);
         await Promise.all([service.ended(first.id), service.ended(second.id)]);
     }
-    service.assertAllGone();
+    await service.assertAllGone();
 });

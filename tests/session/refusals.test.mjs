@@ -188,5 +188,5 @@ test('an image that refers to files outside the machines\' folder: the session f
         assert.equal(session.over.is_failed, true);
         assert.equal(session.over.reason, past.reason);
     }
-    service.assertAllGone();
+    await service.assertAllGone();
 });

@@ -11,6 +11,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { after, before } from 'node:test';
 import { build, freePort, isAlive, parseResponse, top, until, within } from '../integration/lib.mjs';
+import { rfbHandshake } from './rfb.mjs';
 
 export { freePort, isAlive, until, within };
 
@@ -92,47 +93,6 @@ export async function readUntil(stream, pattern, ms, what = String(pattern)) {
         error.message += `; so far: ${JSON.stringify(stream.text.slice(-400))}`;
         throw error;
     }
-}
-
-// --- RFB, as far as the name of the desktop (RFC 6143, section 7) ---
-
-const rfbReaders = new WeakMap();
-
-// Takes `length` bytes off a socket.
-function take(socket, length, ms) {
-    if (!rfbReaders.has(socket)) {
-        const reader = { data: Buffer.alloc(0), closed: false };
-        rfbReaders.set(socket, reader);
-        socket.on('data', (chunk) => {
-            reader.data = Buffer.concat([reader.data, chunk]);
-            socket.emit('bytes');
-        }).on('close', () => {
-            reader.closed = true;
-            socket.emit('bytes');
-        }).on('error', () => {});
-    }
-    const reader = rfbReaders.get(socket);
-    const ready = () => reader.closed || reader.data.length >= length;
-    return until(socket, 'bytes', ready, ms, `${length} bytes of RFB`).then(() => {
-        assert.ok(reader.data.length >= length, 'the display closed the connection');
-        const taken = reader.data.subarray(0, length);
-        reader.data = reader.data.subarray(length);
-        return taken;
-    });
-}
-
-// Shakes hands over anything that is written and emits data. Returns the desktop's name and size.
-export async function rfbHandshake(socket, ms = 20000) {
-    assert.equal((await take(socket, 12, ms)).toString(), 'RFB 003.008\n');
-    socket.write('RFB 003.008\n');
-    const [count] = await take(socket, 1, ms);
-    assert.ok([...await take(socket, count, ms)].includes(1), 'no password is asked for');
-    socket.write(Buffer.from([1]));
-    assert.deepEqual([...await take(socket, 4, ms)], [0, 0, 0, 0]);
-    socket.write(Buffer.from([1])); // shared
-    const init = await take(socket, 24, ms);
-    const name = (await take(socket, init.readUInt32BE(20), ms)).toString();
-    return { name, width: init.readUInt16BE(0), height: init.readUInt16BE(2) };
 }
 
 // --- the service ---
@@ -391,26 +351,24 @@ export class Service {
         return this.connect(path.join(this.path('run'), id, 'serial'));
     }
 
-    // A root shell on the serial console of the tiny machine: run(command) gives its output.
+    // A root shell on the serial console of the tiny machine: run() gives a command's status, text() what it prints.
     async shell(id, ms = 2 * minute) {
         const socket = this.serial(id);
         socket.write('\n');
         await readUntil(socket, /# (\x1b\[6n)?$/, ms, 'a shell on the serial console');
         let count = 0;
+        // Marks are typed in two halves, so that the echo of what is typed does not have them.
         return {
             socket,
             run: async (command, patience = minute) => {
-                const mark = `END${++count}`;
-                socket.write(`${command}; echo ${mark.slice(0, 1)}''${mark.slice(1)}=$?\n`);
-                const [before, status] = await readUntil(socket, new RegExp(`${mark}=(\\d+)\\r?\\n`), patience, command);
-                void before;
+                socket.write(`${command}; echo DO''NE${++count}=$?\n`);
+                const [, status] = await readUntil(socket, new RegExp(`DONE${count}=(\\d+)`), patience, command);
                 return { status: Number(status) };
             },
             text: async (command, patience = minute) => {
-                const mark = `M${++count}`;
-                socket.write(`echo ${mark.slice(0, 1)}''${mark.slice(1)}'<'"$( ${command} )"'>'${mark.slice(0, 1)}''${mark.slice(1)}\n`);
-                const match = await readUntil(socket, new RegExp(`${mark}<([^]*?)>${mark}`), patience, command);
-                return match[1].replaceAll('\r', '');
+                socket.write(`echo BE''GIN${++count}:"$( ${command} )":E''ND${count}\n`);
+                const pattern = new RegExp(`BEGIN${count}:([^]*?):END${count}`);
+                return (await readUntil(socket, pattern, patience, command))[1].replaceAll('\r', '');
             },
         };
     }
@@ -458,12 +416,17 @@ export class Service {
         }));
     }
 
+    // A supervisor ends a moment after it has removed the last trace.
+    async supervisorsGone(id = '') {
+        const running = Object.entries(this.processes()).filter(([, command]) => command.includes(`qwd-session ${id}`));
+        await Promise.all(running.map(([pid]) => processGone(pid)));
+    }
+
     // Of one session: not one process, file, socket or token.
     async assertNothingLeft(record, tokens = []) {
-        // A supervisor ends a moment after it has removed the last trace.
-        const named = Object.entries(this.processes()).filter(([, command]) => command.includes(record.id));
-        for (const pid of [...record.processes.map(({ pid }) => pid), ...named.map(([pid]) => Number(pid))])
+        for (const { pid } of record.processes)
             await processGone(pid);
+        await this.supervisorsGone(record.id);
         const left = Object.values(this.processes()).filter((command) => command.includes(record.id));
         assert.deepEqual(left, [], 'processes are left');
         assert.ok(!fs.existsSync(path.join(this.snapshots, record.id)), 'the session\'s folder is left');
@@ -473,7 +436,8 @@ export class Service {
     }
 
     // Of the whole service, when no session runs.
-    assertAllGone() {
+    async assertAllGone() {
+        await this.supervisorsGone();
         assert.deepEqual(Object.values(this.processes()), [], 'processes are left');
         assert.deepEqual(this.sessions(), [], 'sessions are left');
         const display = fs.existsSync(this.display) ? fs.readdirSync(this.display) : [];

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * From records to pages: the values that the page functions make, and that the templates take them all. (Templates
+ * with example values are test_pages.) */
+#include <string.h>
+
+#include "base/json.h"
+#include "base/token.h"
+#include "core/store.h"
+#include "paths.h"
+#include "records.h"
+#include "requests.h"
+#include "temp.h"
+#include "web/pages.h"
+#include "web/template.h"
+
+#define HOSTILE "<script>alert('x')</script>\" & {{title}}"
+
+typedef struct {
+    char *folder;
+    Settings *settings;
+    Request *request;
+    Identity who;
+    PageContext context;
+    SessionRecord *session;
+    char *tokens[ROLE_COUNT]; /* open */
+} Fixture;
+
+static void set_up(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    f->folder = temp_folder();
+    f->settings = temp_settings(f->folder, NULL);
+    f->request = test_request("GET", "", NULL);
+    f->who = (Identity){.user = "alice", .is_local = true};
+    f->context = (PageContext){
+        .settings = f->settings, .request = f->request, .base = "http://desk.example:8080", .who = &f->who};
+    f->session = test_session_new(f->settings, "alice");
+}
+
+static void tear_down(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    session_free(f->session);
+    request_free(f->request);
+    settings_free(f->settings);
+    temp_folder_remove(f->folder);
+    for (int role = 0; role < ROLE_COUNT; role++)
+        g_free(f->tokens[role]);
+}
+
+/* As if a supervisor had opened both links. */
+static void open_links(Fixture *f)
+{
+    g_autofree char *display = store_display_folder(f->settings);
+    g_assert_true(folder_make_private(display, NULL));
+    for (int role = 0; role < ROLE_COUNT; role++) {
+        SessionLink *link = session_add_link(f->session, (SessionRole)role, role == ROLE_VIEW ? HOSTILE : "", 0);
+        link->is_own = role == ROLE_CONTROL;
+        f->tokens[role] = token_new();
+        g_autofree char *hash = token_hash(f->tokens[role]);
+        session_set_text(&link->hash, hash);
+        g_free(temp_file(display, f->tokens[role], ""));
+    }
+}
+
+/* The record as the CGI program sees it. */
+static SessionRecord *stored(const Fixture *f)
+{
+    g_autoptr(JsonValue) object = session_to_json(f->session);
+    SessionRecord *session = session_from_json(object, NULL);
+    g_assert_nonnull(session);
+    return session;
+}
+
+/* The template takes these values: a missing one would be an error. */
+static char *render(const char *template, const json_t *values)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *folder = source_path("html");
+    char *page = template_render(folder, template, values, &error);
+    g_assert_no_error(error);
+    g_assert_null(strstr(page, "<script>alert"));
+    return page;
+}
+
+static json_t *session_values(const Fixture *f, json_t **session)
+{
+    g_autoptr(SessionRecord) record = stored(f);
+    json_t *values = page_session(&f->context, record);
+    g_free(render("session.html", values));
+    *session = json_object_get(values, "session");
+    return values;
+}
+
+static bool is_true(const json_t *object, const char *key)
+{
+    return json_is_true(json_object_get(object, key));
+}
+
+/* --- one session --- */
+
+/* In which state the page says what. */
+static void test_states(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const struct {
+        SessionState state;
+        bool is_waiting, is_stopping, is_over, may_stop, may_extend, refreshes;
+    } rows[] = {
+        {SESSION_QUEUED, true, false, false, true, false, true},
+        {SESSION_STARTING, true, false, false, true, false, true},
+        {SESSION_RUNNING, false, false, false, true, true, false},
+        {SESSION_STOPPING, false, true, false, false, false, true},
+        {SESSION_ENDED, false, false, true, false, false, false},
+        {SESSION_FAILED, false, false, true, false, false, false},
+    };
+    session_set_text(&f->session->reason, HOSTILE);
+    session_set_text(&f->session->note, HOSTILE);
+    session_set_text(&f->session->owner, HOSTILE);
+    f->session->ended_at = session_now();
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        json_t *session;
+        f->session->state = rows[i].state;
+        g_autoptr(JsonValue) values = session_values(f, &session);
+        g_assert_cmpstr(json_get_text(session, "state", ""), ==, session_state_name(rows[i].state));
+        g_assert_true(is_true(session, "is_waiting") == rows[i].is_waiting);
+        g_assert_true(is_true(session, "is_stopping") == rows[i].is_stopping);
+        g_assert_true(json_is_object(json_object_get(session, "over")) == rows[i].is_over);
+        g_assert_true(is_true(session, "may_stop") == rows[i].may_stop);
+        g_assert_true(is_true(session, "may_extend") == rows[i].may_extend);
+        g_assert_true(json_is_integer(json_object_get(values, "refresh")) == rows[i].refreshes);
+        g_assert_true(json_is_null(json_object_get(session, "ready"))); /* no link is open */
+    }
+}
+
+static void test_ready(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    json_t *session;
+    open_links(f);
+    f->session->state = SESSION_STARTING; /* open, and not ready yet */
+    g_autoptr(JsonValue) early = session_values(f, &session);
+    g_assert_true(json_is_null(json_object_get(session, "ready")));
+    f->session->state = SESSION_RUNNING;
+    g_autoptr(JsonValue) values = session_values(f, &session);
+    const json_t *ready = json_object_get(session, "ready");
+    g_assert_true(g_str_has_prefix(json_get_text(ready, "url", ""), "http://desk.example:8080/darts/vnc.html?"));
+    g_assert_nonnull(strstr(json_get_text(ready, "url", ""), f->tokens[ROLE_CONTROL]));
+    g_assert_nonnull(strstr(json_get_text(ready, "view_url", ""), f->tokens[ROLE_VIEW]));
+    g_assert_nonnull(json_object_get(json_object_get(ready, "qr"), "path"));
+    f->session->plan->oneshot = true;
+    g_autoptr(JsonValue) oneshot = session_values(f, &session);
+    g_assert_true(is_true(json_object_get(session, "ready"), "is_oneshot"));
+    g_assert_true(json_is_null(json_object_get(json_object_get(session, "ready"), "view_url")));
+}
+
+static void test_steps(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const struct {
+        const char *step;
+        size_t now;
+    } rows[] = {{"prepare", 1},  {"accelerator", 1}, {"disk", 1},    {"network", 1},
+                {"starting", 2}, {"display", 2},     {"unknown", 1}, {"", 1}};
+    f->session->state = SESSION_STARTING;
+    session_add_step(f->session, "prepare", 100);
+    session_add_step(f->session, "disk", 250);
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        json_t *session;
+        session_set_text(&f->session->step, rows[i].step);
+        g_autoptr(JsonValue) values = session_values(f, &session);
+        const json_t *steps = json_object_get(session, "steps");
+        g_assert_cmpint(json_array_size(steps), ==, 4);
+        for (size_t k = 0; k < 4; k++) {
+            g_assert_true(is_true(json_array_get(steps, k), "is_now") == (k == rows[i].now));
+            g_assert_true(is_true(json_array_get(steps, k), "is_done") == (k < rows[i].now));
+        }
+        if (rows[i].now == 2)
+            g_assert_cmpstr(json_get_text(json_array_get(steps, 1), "took", ""), ==, "0.3 s");
+    }
+}
+
+/* A record that somebody has tampered with gives a page all the same. */
+static void test_odd_record(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const char *const odd[] = {"{\"plan\": null}", "{\"created_at\": -1, \"ends_at\": 9000000000000000000}",
+                                      "{\"links\": [{\"role\": \"view\"}], \"viewers\": [{}], \"steps\": [{}]}"};
+    for (size_t i = 0; i < G_N_ELEMENTS(odd); i++) {
+        g_autoptr(JsonValue) object = session_to_json(f->session), more = json_loads(odd[i], 0, NULL);
+        json_object_update(object, more);
+        json_object_set_new(object, "state", json_string("running"));
+        g_autoptr(SessionRecord) session = session_from_json(object, NULL);
+        g_autoptr(JsonValue) values = page_session(&f->context, session);
+        g_free(render("session.html", values));
+    }
+}
+
+/* --- many sessions --- */
+
+static void test_sessions(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GPtrArray) sessions = g_ptr_array_new_with_free_func((GDestroyNotify)session_free);
+    g_autoptr(JsonValue) none = page_sessions(&f->context, sessions);
+    g_free(render("sessions.html", none));
+    g_assert_false(is_true(none, "may_purge"));
+    for (int state = 0; state < SESSION_STATES; state++) {
+        f->session->state = (SessionState)state;
+        g_ptr_array_add(sessions, stored(f));
+    }
+    f->who.is_admin = true;
+    g_autoptr(JsonValue) values = page_sessions(&f->context, sessions);
+    g_free(render("sessions.html", values));
+    g_assert_true(is_true(values, "may_purge"));
+    g_assert_cmpint(json_array_size(json_object_get(values, "sessions")), ==, SESSION_STATES);
+}
+
+static void test_monitor(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GPtrArray) sessions = g_ptr_array_new_with_free_func((GDestroyNotify)session_free);
+    PageContext command = f->context;
+    command.request = NULL;
+    for (int i = 0; i < 3; i++)
+        g_ptr_array_add(sessions, stored(f));
+    session_set_process(sessions->pdata[0], "qemu", process_id_of(getpid()));
+    g_autoptr(JsonValue) values = page_monitor(&command, sessions);
+    g_autofree char *page = render("monitor.html", values);
+    const json_t *totals = json_object_get(values, "totals"), *rows = json_object_get(values, "sessions");
+    g_assert_cmpint(json_get_integer(totals, "sessions", 0), ==, 3);
+    g_assert_cmpstr(json_get_text(totals, "memory", ""), ==, "1.5 GB");
+    g_assert_cmpint(json_get_integer(json_array_get(rows, 0), "pid", 0), ==, getpid());
+    g_assert_true(json_is_null(json_object_get(json_array_get(rows, 1), "pid")));
+    g_assert_null(strstr(page, "href")); /* a file of its own */
+}
+
+/* --- the form --- */
+
+static GPtrArray *example_machines(const Fixture *f)
+{
+    GPtrArray *machines = g_ptr_array_new_with_free_func((GDestroyNotify)machine_free);
+    static const char *const names[] = {"a.iso", "absent.iso", "b.iso"};
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *path = g_build_filename(f->folder, names[i], NULL);
+        if (!g_str_equal(names[i], "absent.iso"))
+            g_assert_true(g_file_set_contents(path, "", 0, NULL));
+        g_ptr_array_add(machines, machine_from_path(path));
+    }
+    Machine *last = machines->pdata[2];
+    g_free(last->description);
+    last->description = g_strdup(HOSTILE);
+    return machines;
+}
+
+static size_t count_of(const json_t *list, const char *key)
+{
+    size_t i, count = 0;
+    json_t *item;
+    json_array_foreach(list, i, item) count += is_true(item, key);
+    return count;
+}
+
+static void test_landing(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GPtrArray) machines = example_machines(f), none = g_ptr_array_new();
+    g_autoptr(JsonValue) empty = page_landing(&f->context, none);
+    g_free(render("landing.html", empty));
+    g_autoptr(JsonValue) values = page_landing(&f->context, machines);
+    g_free(render("landing.html", values));
+    const json_t *list = json_object_get(values, "machines");
+    g_assert_cmpint(json_array_size(list), ==, 2); /* those that are there */
+    g_assert_cmpint(count_of(list, "checked"), ==, 1);
+    g_assert_true(is_true(json_array_get(list, 0), "checked"));
+    g_autoptr(Settings) settings = temp_settings(f->folder, "machine=b.iso", "form_cpu=1,nonsense,100000", NULL);
+    f->context.settings = settings;
+    g_autoptr(JsonValue) proposed = page_landing(&f->context, machines);
+    g_assert_true(is_true(json_array_get(json_object_get(proposed, "machines"), 1), "checked"));
+    g_assert_cmpint(json_array_size(json_object_get(proposed, "cpus")), ==,
+                    1); /* what this host cannot is not offered */
+    static const char *const choices[] = {"cpus", "memories", "lifetimes"};
+    for (size_t i = 0; i < G_N_ELEMENTS(choices); i++)
+        g_assert_cmpint(count_of(json_object_get(values, choices[i]), "selected"), ==, 1);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*test)(Fixture *, gconstpointer);
+    } tests[] = {
+        {"/page-values/states", test_states},     {"/page-values/ready", test_ready},
+        {"/page-values/steps", test_steps},       {"/page-values/odd-record", test_odd_record},
+        {"/page-values/sessions", test_sessions}, {"/page-values/monitor", test_monitor},
+        {"/page-values/landing", test_landing},
+    };
+    g_test_init(&argc, &argv, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
+        g_test_add(tests[i].name, Fixture, NULL, set_up, tests[i].test, tear_down);
+    return g_test_run();
+}
