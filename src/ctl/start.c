@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "app/app.h"
+#include "app/clean.h"
 #include "app/local.h"
 #include "base/account.h"
 #include "base/error.h"
@@ -84,6 +85,8 @@ bool command_stop(Arguments *arguments, GError **error)
     if (!account_become(settings->service_user, error))
         return false;
     g_autoptr(GPtrArray) sessions = find_sessions(settings, *words, error);
+    g_autoptr(GPtrArray) swept = g_ptr_array_new_with_free_func(g_free);
+    app_clean(settings, swept, NULL); /* those whose supervisor is gone end now, or never */
     if (!sessions || !stop_and_wait(settings, sessions, error))
         return false;
     if (*words && !sessions->len)

@@ -42,9 +42,11 @@ static bool check_user(const char *text, G_GNUC_UNUSED gint64 *value)
     return consists_of(text, USER_LETTERS, USER_MAX_BYTES);
 }
 
+/* Base64 for URLs: it may begin with any of its characters, - among them. */
 static bool check_seal(const char *text, G_GNUC_UNUSED gint64 *value)
 {
-    return consists_of(text, ALNUM "_-.", SEAL_MAX_BYTES);
+    size_t length = strlen(text);
+    return length <= SEAL_MAX_BYTES && strspn(text, ALNUM "_-.") == length;
 }
 
 static bool check_code(const char *text, G_GNUC_UNUSED gint64 *value)
@@ -75,7 +77,7 @@ static bool check_name(const char *text, G_GNUC_UNUSED gint64 *value)
 
 static bool check_file_name(const char *text, G_GNUC_UNUSED gint64 *value)
 {
-    return is_name(text, FILE_NAME_MAX_BYTES) && *text != '.' && !strstr(text, "..");
+    return consists_of(text, NAME_LETTERS "+", FILE_NAME_MAX_BYTES) && *text != '.' && !strstr(text, "..");
 }
 
 static bool check_password(const char *text, G_GNUC_UNUSED gint64 *value)

@@ -244,6 +244,23 @@ static void test_session(void)
     }
 }
 
+/* Base64 for URLs has - and _ anywhere, at the beginning as well. */
+static void test_form_token(void)
+{
+    static const char *const tokens[] = {"-k7YfVAeQ_-", "_abc", "a.b", "0"};
+    for (size_t i = 0; i < G_N_ELEMENTS(tokens); i++) {
+        g_autoptr(Request) request = request_of("csrf", tokens[i]);
+        SessionForm form;
+        g_assert_true(form_read_session(request, &form, NULL));
+        g_assert_cmpstr(form.csrf, ==, tokens[i]);
+    }
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Request) request = request_of("csrf", "a b");
+    SessionForm form;
+    g_assert_false(form_read_session(request, &form, &error));
+    g_assert_error(error, QWD_ERROR, QWD_ERROR_USAGE);
+}
+
 static void test_action(void)
 {
     static const struct {
@@ -304,6 +321,7 @@ int main(int argc, char **argv)
     g_test_add_func("/form/create", test_create);
     g_test_add_func("/form/login", test_login);
     g_test_add_func("/form/session", test_session);
+    g_test_add_func("/form/token", test_form_token);
     g_test_add_func("/form/action", test_action);
     g_test_add_func("/form/query-of-post", test_query_of_post);
     return g_test_run();
