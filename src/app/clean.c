@@ -134,26 +134,32 @@ static void remove_stale_run_folder(const Settings *settings, const char *path, 
         tell(report, "Removed %s: it belonged to no session.", path);
 }
 
-static bool has_link(const SessionRecord *session, const char *hash)
+/* The hashes of all links that sessions have: the records are read once for all tokens. */
+static GHashTable *known_links(const Settings *settings)
 {
-    for (guint i = 0; i < session->links->len; i++) {
-        const SessionLink *link = session->links->pdata[i];
-        if (g_str_equal(link->hash, hash))
-            return true;
+    g_autoptr(GPtrArray) sessions = store_list(settings, NULL);
+    if (!sessions)
+        return NULL;
+    GHashTable *hashes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (guint i = 0; i < sessions->len; i++) {
+        const SessionRecord *session = sessions->pdata[i];
+        for (guint j = 0; j < session->links->len; j++)
+            g_hash_table_add(hashes, g_strdup(((const SessionLink *)session->links->pdata[j])->hash));
     }
-    return false;
+    return hashes;
 }
 
 /* Connecting would tell as well whether somebody listens, and end a one-shot session. */
-static void remove_stale_token(const Settings *settings, const char *path, const char *name, GPtrArray *report)
+static void remove_stale_tokens(const Settings *settings, const char *folder, GPtrArray *report)
 {
-    g_autoptr(GPtrArray) sessions = is_settled(path) ? store_list(settings, NULL) : NULL;
-    g_autofree char *hash = token_hash(name);
-    bool known = !sessions; /* too young to judge, or the sessions are not known */
-    for (guint i = 0; !known && i < sessions->len; i++)
-        known = has_link(sessions->pdata[i], hash);
-    if (!known && unlink(path) == 0)
-        tell(report, "Removed a link that led nowhere.");
+    g_autoptr(GHashTable) known = known_links(settings);
+    g_autoptr(GDir) dir = known ? g_dir_open(folder, 0, NULL) : NULL;
+    for (const char *name; dir && (name = g_dir_read_name(dir));) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        g_autofree char *hash = token_hash(name);
+        if (is_settled(path) && !g_hash_table_contains(known, hash) && unlink(path) == 0)
+            tell(report, "Removed a link that led nowhere.");
+    }
 }
 
 static void remove_stale_note(const Settings *settings, const char *path, const char *name, GPtrArray *report)
@@ -188,7 +194,7 @@ bool app_clean(const Settings *settings, GPtrArray *report, GError **error)
     end_abandoned(settings, sessions, report);
     for_each_entry(settings, settings->dir_snapshots, put_broken_aside, report);
     for_each_entry(settings, settings->dir_cfg, remove_stale_run_folder, report);
-    for_each_entry(settings, display_folder, remove_stale_token, report);
+    remove_stale_tokens(settings, display_folder, report);
     for_each_entry(settings, viewers_folder, remove_stale_note, report);
     release_websockify(settings, display_folder);
     return true;
