@@ -7,7 +7,7 @@
     const WAITING_MS = 500; /* after the last answer, while the session gets ready or stops */
     const STEADY_MS = 5000; /* when it is ready, when nobody looks, when the service does not answer */
     const PATIENCE_MS = 15000;
-    const MOVING = ["queued", "starting", "stopping"];
+    const MOVING = ["starting", "stopping"];
     const OVER = ["ended", "failed"];
 
     const announce = document.getElementById("announce");

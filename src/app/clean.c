@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "app/journal.h"
+#include "app/queue.h"
 #include "base/file.h"
 #include "base/token.h"
 #include "core/store.h"
@@ -38,6 +39,8 @@ static bool is_settled(const char *path)
 static bool is_abandoned(const SessionRecord *session)
 {
     ProcessId supervisor = session_process(session, "supervisor");
+    if (session->state == SESSION_QUEUED)
+        return false;
     if (!supervisor.pid)
         return session->created_at + SETTLED_AFTER_S < session_now();
     return !process_is_alive(supervisor);
@@ -197,5 +200,5 @@ bool app_clean(const Settings *settings, GPtrArray *report, GError **error)
     remove_stale_tokens(settings, display_folder, report);
     for_each_entry(settings, viewers_folder, remove_stale_note, report);
     release_websockify(settings, display_folder);
-    return true;
+    return app_queue_advance(settings, error);
 }

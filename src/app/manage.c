@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "app/app.h"
+#include "app/queue.h"
 #include "base/error.h"
 #include "base/event.h"
 #include "base/wait.h"
@@ -63,6 +64,8 @@ SessionRecord *app_stop(const Settings *settings, const Identity *who, const cha
         return NULL;
     if (!session_state_is_alive(session->state))
         return g_steal_pointer(&session);
+    if (session->state == SESSION_QUEUED && app_queue_leave(settings, id, "Taken out of the queue.", NULL))
+        return store_recall(settings, id, error);
     g_autoptr(GError) cause = NULL;
     SessionRecord *stopped = store_change(settings, id, request_stop, (void *)who, &cause);
     if (stopped)

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/token.h"
+#include "core/choices.h"
 
 #define PURPOSE "login"
 #define CSRF_PURPOSE "form"
@@ -36,7 +37,8 @@ static bool is_named(const Settings *settings, const char *group)
 {
     g_autofree char *word = g_strconcat("@", group, NULL);
     return g_strv_contains((const char *const *)settings->user_admin, word) ||
-           g_strv_contains((const char *const *)settings->check_user_mfa_groups, group);
+           g_strv_contains((const char *const *)settings->check_user_mfa_groups, group) ||
+           choices_depend_on_group(settings, group);
 }
 
 void login_trim_groups(const Settings *settings, AuthIdentity *identity)

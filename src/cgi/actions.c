@@ -2,6 +2,7 @@
  * What can be asked for: one table, and a function for each. */
 #include "app/app.h"
 #include "app/journal.h"
+#include "app/queue.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/token.h"
@@ -30,9 +31,20 @@ static Response *state_answer(const Call *call, const json_t *values)
     return response;
 }
 
+/* Who looks at a session that waits moves the queue on: room may have come without a session's end. */
+static SessionRecord *see(const Call *call, GError **error)
+{
+    const Settings *settings = call->page.settings;
+    SessionRecord *session = app_see(settings, &call->who, call->form.session, error);
+    if (!session || session->state != SESSION_QUEUED || !app_queue_advance(settings, NULL))
+        return session;
+    session_free(session);
+    return app_see(settings, &call->who, call->form.session, error);
+}
+
 static Response *show_session(Call *call, GError **error)
 {
-    g_autoptr(SessionRecord) session = app_see(call->page.settings, &call->who, call->form.session, error);
+    g_autoptr(SessionRecord) session = see(call, error);
     if (!session)
         return NULL;
     g_autoptr(JsonValue) values = page_session(&call->page, session);

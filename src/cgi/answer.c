@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "app/app.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "cgi/call.h"
 #include "cgi/cgi.h"
 #include "core/arguments.h"
@@ -70,11 +72,21 @@ static Response *answer(Call *call, GError **error)
 
 /* --- the answer to an error --- */
 
+/* When there is no room, what the asker could do without is as good as an explanation. */
+static json_t *helpful_sessions(const Call *call, const GError *error)
+{
+    const Identity *who = &call->who;
+    bool helps = g_error_matches(error, QWD_ERROR, QWD_ERROR_LIMIT) && (who->is_authenticated || *who->user);
+    g_autoptr(GPtrArray) sessions = helps ? app_list(call->page.settings, who, NULL) : NULL;
+    return sessions ? page_error_sessions(&call->page, sessions) : NULL;
+}
+
 static Response *error_answer(Call *call, const GError *error)
 {
     bool asks_login = g_error_matches(error, QWD_ERROR, QWD_ERROR_LOGIN) && !request_wants_json(call->page.request);
     Response *response = asks_login ? call_login_page(call, error) : NULL;
-    return response ? response : response_error(call->page.request, call->page.settings, error);
+    g_autoptr(JsonValue) more = helpful_sessions(call, error);
+    return response ? response : response_error(call->page.request, call->page.settings, error, more);
 }
 
 /* What the administrator has to mend goes to the web server's log; what visitors did wrong does not. */

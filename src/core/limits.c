@@ -36,18 +36,25 @@ typedef struct {
     gint64 sessions, cpus, memory_mib;
 } Sum;
 
-static bool counts(const SessionRecord *session, const char *owner, const SessionRecord *wanted)
+/* Where nobody logs in, many have no name: then the computer they sit at counts. */
+static bool is_same_user(const SessionRecord *a, const SessionRecord *b)
 {
-    return session_state_is_alive(session->state) && !g_str_equal(session->id, wanted->id) &&
-           (!owner || g_str_equal(session->owner, owner));
+    return g_str_equal(a->owner, b->owner) && (*a->owner || g_str_equal(a->remote_host, b->remote_host));
 }
 
-static Sum sum_of(const GPtrArray *sessions, const char *owner, const SessionRecord *wanted)
+static bool holds_room(const SessionRecord *session)
+{
+    return session_state_is_alive(session->state) && session->state != SESSION_QUEUED;
+}
+
+/* Of all, or of the user of `wanted`; never `wanted` itself. */
+static Sum sum_of(const GPtrArray *sessions, const SessionRecord *wanted, bool only_own)
 {
     Sum sum = {0};
     for (guint i = 0; i < sessions->len; i++) {
         const SessionRecord *session = sessions->pdata[i];
-        if (!counts(session, owner, wanted))
+        if (!holds_room(session) || g_str_equal(session->id, wanted->id) ||
+            (only_own && !is_same_user(session, wanted)))
             continue;
         sum.sessions++;
         sum.cpus += session->plan->cpus;
@@ -61,7 +68,7 @@ gint64 limits_next_end(const GPtrArray *sessions, const char *owner)
     gint64 first = 0;
     for (guint i = 0; i < sessions->len; i++) {
         const SessionRecord *session = sessions->pdata[i];
-        bool mine = session_state_is_alive(session->state) && (!owner || g_str_equal(session->owner, owner));
+        bool mine = holds_room(session) && (!owner || g_str_equal(session->owner, owner));
         if (mine && (first == 0 || session->ends_at < first))
             first = session->ends_at;
     }
@@ -78,49 +85,58 @@ typedef struct {
     Sum all, own;
 } Case;
 
-/* What a rule finds: there is room when used + asked <= most. */
+/* What a rule finds: there is room when it is off, or used + asked <= most. */
 typedef struct {
+    bool is_off;
     double used, asked, most;
 } Finding;
 
 static Finding find_sessions(const Case *c)
 {
-    return (Finding){(double)c->all.sessions, 1, (double)c->settings->service_max_session_nb};
+    gint64 most = c->settings->service_max_session_nb;
+    return (Finding){most == 0, (double)c->all.sessions, 1, (double)most};
 }
 
 static Finding find_own_sessions(const Case *c)
 {
-    return (Finding){(double)c->own.sessions, 1, (double)c->settings->service_max_session_nb_per_user};
+    gint64 by_group = c->wanted->plan->sessions_max;
+    gint64 most = by_group ? by_group : c->settings->service_max_session_nb_per_user;
+    return (Finding){most == 0, (double)c->own.sessions, 1, (double)most};
 }
 
-/* A fraction of a small host must not forbid the smallest session. */
+/* A share of a small host must not forbid the session that one gets without asking. */
 static Finding find_own_cpus(const Case *c)
 {
-    double most = MAX(1, (int)(c->settings->service_max_cpu_fraction_nb_per_user * c->use->cpus));
-    return (Finding){(double)c->own.cpus, (double)c->wanted->plan->cpus, most};
+    double fraction = c->settings->service_max_cpu_fraction_nb_per_user;
+    double most = MAX((int)(fraction * c->use->cpus), (double)c->settings->snapshot_alloc_cpu);
+    return (Finding){fraction == 0, (double)c->own.cpus, (double)c->wanted->plan->cpus, most};
 }
 
 static Finding find_own_memory(const Case *c)
 {
-    double most = c->settings->service_max_mem_fraction_nb_per_user * (double)c->use->memory_mib;
-    return (Finding){(double)c->own.memory_mib, (double)c->wanted->plan->memory_mib, most};
+    double fraction = c->settings->service_max_mem_fraction_nb_per_user;
+    double most = MAX(fraction * (double)c->use->memory_mib, (double)c->settings->snapshot_alloc_mem);
+    return (Finding){fraction == 0, (double)c->own.memory_mib, (double)c->wanted->plan->memory_mib, most};
 }
 
 /* Load and disk are judged as they are: what the session will add is not known. */
 static Finding find_load(const Case *c)
 {
-    return (Finding){c->use->load, 0, c->settings->service_max_load * c->use->cpus};
+    double most = c->settings->service_max_load * c->use->cpus;
+    return (Finding){most == 0, c->use->load, 0, most};
 }
 
 static Finding find_memory(const Case *c)
 {
-    double left = (double)(c->use->memory_free_mib - c->settings->service_min_free_memory);
-    return (Finding){0, (double)c->wanted->plan->memory_mib, MAX(left, 0)};
+    gint64 kept = c->settings->service_min_free_memory;
+    double left = (double)(c->use->memory_free_mib - kept);
+    return (Finding){kept == 0, 0, (double)c->wanted->plan->memory_mib, MAX(left, 0)};
 }
 
 static Finding find_disk(const Case *c)
 {
-    return (Finding){(double)c->settings->service_min_free_disk, 0, (double)c->use->disk_free_mib};
+    gint64 kept = c->settings->service_min_free_disk;
+    return (Finding){kept == 0, (double)kept, 0, (double)c->use->disk_free_mib};
 }
 
 static char *count_text(double value)
@@ -138,41 +154,46 @@ static char *size_text(double value)
     return units_format_size((gint64)value);
 }
 
-typedef enum { ROOM_WHEN_ANY_ENDS, ROOM_WHEN_OWN_ENDS, ROOM_UNKNOWN } Room;
-
-typedef struct {
-    const char *setting; /* off when it is 0 */
+struct LimitRule {
+    const char *setting;
     Finding (*find)(const Case *c);
     char *(*text)(double value);
     const char *sentence; /* {used}, {asked} and {most} stand for the figures */
-    Room room;
-} Rule;
-
-static const Rule rules[] = {
-    {"service_max_session_nb_per_user", find_own_sessions, count_text,
-     "You may have {most} sessions at once, and you have {used}.", ROOM_WHEN_OWN_ENDS},
-    {"service_max_cpu_fraction_nb_per_user", find_own_cpus, count_text,
-     "You may use {most} processor cores at once; you use {used} and ask for {asked}.", ROOM_WHEN_OWN_ENDS},
-    {"service_max_mem_fraction_nb_per_user", find_own_memory, size_text,
-     "You may use {most} of memory at once; you use {used} and ask for {asked}.", ROOM_WHEN_OWN_ENDS},
-    {"service_max_session_nb", find_sessions, count_text, "This service runs {most} sessions at once, and {used} run.",
-     ROOM_WHEN_ANY_ENDS},
-    {"service_max_load", find_load, load_text, "The server is busy: its load is {used}, and may be {most} at most.",
-     ROOM_UNKNOWN},
-    {"service_min_free_memory", find_memory, size_text,
-     "The server has {most} of memory to give away, and you ask for {asked}.", ROOM_WHEN_ANY_ENDS},
-    {"service_min_free_disk", find_disk, size_text, "The server's disk is nearly full: {most} are left.", ROOM_UNKNOWN},
+    bool is_own;          /* about the user's own sessions */
+    bool frees_with_end;  /* there may be room when a session ends */
+    bool is_physical;     /* holds for administrators, too */
 };
 
-static bool is_off(const Settings *settings, const Rule *rule)
+static const LimitRule rules[] = {
+    {"service_max_session_nb_per_user", find_own_sessions, count_text,
+     "Sessions for one user: {most} at once; you have {used}.", true, true, false},
+    {"service_max_cpu_fraction_nb_per_user", find_own_cpus, count_text,
+     "Processor cores for one user: {most} at once; you use {used} and ask for {asked}.", true, true, false},
+    {"service_max_mem_fraction_nb_per_user", find_own_memory, size_text,
+     "Memory for one user: {most} at once; you use {used} and ask for {asked}.", true, true, false},
+    {"service_max_session_nb", find_sessions, count_text, "Sessions on this service: {most} at once; {used} run.",
+     false, true, false},
+    {"service_max_load", find_load, load_text, "The server is busy: its load is {used}, and may be {most} at most.",
+     false, false, false},
+    {"service_min_free_memory", find_memory, size_text,
+     "The server has {most} of memory to give away, and you ask for {asked}.", false, true, true},
+    {"service_min_free_disk", find_disk, size_text, "The server's disk is nearly full: {most} are left.", false, false,
+     true},
+};
+
+const char *limit_rule_setting(const LimitRule *rule)
 {
-    g_autofree char *value = settings_value_text(settings, settings_find(rule->setting));
-    return g_ascii_strtod(value, NULL) == 0;
+    return rule->setting;
+}
+
+bool limit_rule_is_own(const LimitRule *rule)
+{
+    return rule->is_own;
 }
 
 /* --- the refusal --- */
 
-static char *sentence_of(const Rule *rule, const Finding *finding)
+static char *sentence_of(const LimitRule *rule, const Finding *finding)
 {
     GString *text = g_string_new(rule->sentence);
     g_autofree char *used = rule->text(finding->used), *asked = rule->text(finding->asked),
@@ -191,30 +212,61 @@ static char *when_text(gint64 unix_s)
     return g_strdup_printf(" The next one is due to end at %s, in %s.", g_strstrip(clock), wait);
 }
 
-static bool refuse(const Case *c, const Rule *rule, const Finding *finding, const GPtrArray *sessions, GError **error)
+static Case case_of(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
+                    const SessionRecord *wanted)
 {
-    const char *owner = rule->room == ROOM_WHEN_OWN_ENDS ? c->wanted->owner : NULL;
-    gint64 next_end = rule->room == ROOM_UNKNOWN ? 0 : limits_next_end(sessions, owner);
-    g_autofree char *sentence = sentence_of(rule, finding);
-    g_autofree char *when = next_end ? when_text(next_end) : g_strdup("");
-    const char *help = c->own.sessions > 0 ? " Stopping a session of yours makes room." : " Try again later.";
-    return qwd_error_fail(error, QWD_ERROR_LIMIT, "%s%s%s", sentence, when, help);
+    return (Case){.settings = settings,
+                  .use = use,
+                  .wanted = wanted,
+                  .all = sum_of(sessions, wanted, false),
+                  .own = sum_of(sessions, wanted, true)};
+}
+
+static bool is_kept(const Case *c, const LimitRule *rule, Finding *finding)
+{
+    *finding = rule->find(c);
+    return finding->is_off || (!rule->is_physical && c->wanted->plan->by_admin) ||
+           finding->used + finding->asked <= finding->most;
+}
+
+static const LimitRule *broken_rule(const Case *c, Finding *finding)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(rules); i++) {
+        if (!is_kept(c, &rules[i], finding))
+            return &rules[i];
+    }
+    return NULL;
+}
+
+const LimitRule *limits_broken(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
+                               const SessionRecord *wanted)
+{
+    Finding finding;
+    Case c = case_of(settings, use, sessions, wanted);
+    return broken_rule(&c, &finding);
 }
 
 bool limits_allow(const Settings *settings, const HostUse *use, const GPtrArray *sessions, const SessionRecord *wanted,
                   GError **error)
 {
-    Case c = {.settings = settings,
-              .use = use,
-              .wanted = wanted,
-              .all = sum_of(sessions, NULL, wanted),
-              .own = sum_of(sessions, wanted->owner, wanted)};
-    for (size_t i = 0; i < G_N_ELEMENTS(rules); i++) {
-        if (is_off(settings, &rules[i]))
-            continue;
-        Finding finding = rules[i].find(&c);
-        if (finding.used + finding.asked > finding.most)
-            return refuse(&c, &rules[i], &finding, sessions, error);
-    }
-    return true;
+    Finding finding;
+    Case c = case_of(settings, use, sessions, wanted);
+    const LimitRule *rule = broken_rule(&c, &finding);
+    if (!rule)
+        return true;
+    gint64 next_end = rule->frees_with_end ? limits_next_end(sessions, rule->is_own ? wanted->owner : NULL) : 0;
+    g_autofree char *sentence = sentence_of(rule, &finding);
+    g_autofree char *when = next_end ? when_text(next_end) : g_strdup("");
+    const char *help = c.own.sessions > 0 ? " Stopping a session of yours makes room." : " Try again later.";
+    return qwd_error_fail(error, QWD_ERROR_LIMIT, "%s%s%s", sentence, when, help);
+}
+
+bool limits_can_wait(const Settings *settings, const HostUse *use, const SessionRecord *wanted)
+{
+    g_autoptr(GPtrArray) nobody = g_ptr_array_new();
+    HostUse idle = {.cpus = use->cpus,
+                    .memory_mib = use->memory_mib,
+                    .memory_free_mib = use->memory_mib,
+                    .disk_free_mib = G_MAXINT64};
+    return !limits_broken(settings, &idle, nobody, wanted);
 }

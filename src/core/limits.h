@@ -15,11 +15,28 @@ typedef struct {
 
 void host_use_read(HostUse *use, const char *folder);
 
-/* Whether one more session may run beside those in `sessions` (SessionRecord *; only living ones count, and not
- * `wanted` itself). QWD_ERROR_LIMIT says which limit is reached, the figures, what would help, and when room is due. To
- * be called under the lock of the store, so that nobody reserves in between. */
+/* Whether one more session may run beside those in `sessions` (SessionRecord *; only those count that live
+ * and do not wait, and not `wanted` itself). QWD_ERROR_LIMIT says which limit is reached, the figures, what would help,
+ * and when room is due. To be called under the lock of the store, so that nobody reserves in between. */
 bool limits_allow(const Settings *settings, const HostUse *use, const GPtrArray *sessions, const SessionRecord *wanted,
                   GError **error);
 
-/* When the first living session (of this owner; NULL: of all) is due to end, UTC seconds; 0 when there is none. */
+/* A limit, for those who want to know which one it is. Static storage. */
+typedef struct LimitRule LimitRule;
+
+/* The first limit that a session would break, NULL for none: as limits_allow. */
+const LimitRule *limits_broken(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
+                               const SessionRecord *wanted);
+
+/* The key of its setting. */
+const char *limit_rule_setting(const LimitRule *rule);
+
+/* Whether it is about the user's own sessions, so that it holds up nobody else. */
+bool limit_rule_is_own(const LimitRule *rule);
+
+/* Whether waiting can help: there would be room if nothing else ran. */
+bool limits_can_wait(const Settings *settings, const HostUse *use, const SessionRecord *wanted);
+
+/* When the first session that holds room (of this owner; NULL: of all) is due to end, UTC seconds; 0 when there is
+ * none. */
 gint64 limits_next_end(const GPtrArray *sessions, const char *owner);

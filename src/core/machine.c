@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "core/ini.h"
 
-#define FILE_MAX_BYTES (1024 * 1024)
 #define NAME_MAX_CHARS 200
 
 #define ATTRIBUTE(field, default_, allowed_, help_)                                                                    \
@@ -27,6 +27,11 @@ static const MachineAttribute attributes[] = {
     ATTRIBUTE(accel, "", "auto kvm tcg hvf", "Accelerator, when it is not the setting accel."),
     ATTRIBUTE(os, "linux", "linux windows other",
               "System; Windows gets a clock in local time and Hyper-V enlightenments."),
+    ATTRIBUTE(groups, "", "", "Groups whose members may use it, separated by commas; empty: everybody."),
+    ATTRIBUTE(cpu, "", "",
+              "Numbers of cores that may be chosen for it, the largest being the most it gets; empty: as elsewhere."),
+    ATTRIBUTE(memory, "", "", "Sizes of memory that may be chosen for it, in the same way."),
+    ATTRIBUTE(lifetime, "", "", "Life-times that may be chosen for it, in the same way."),
     {0},
 };
 
@@ -128,40 +133,9 @@ static void put(GPtrArray *machines, Machine *machine)
     g_ptr_array_add(machines, machine);
 }
 
-/* The original marks comments with ';', which GKeyFile does not know. */
-static void convert_comments(char *text)
-{
-    bool at_line_start = true;
-    for (char *c = text; *c; c++) {
-        if (at_line_start && *c == ';')
-            *c = '#';
-        at_line_start = *c == '\n' || (at_line_start && (*c == ' ' || *c == '\t'));
-    }
-}
-
-static GKeyFile *parse_file(const char *path, GError **error)
-{
-    size_t length;
-    g_autofree char *text = file_read(path, FILE_MAX_BYTES, &length, error);
-    if (!text)
-        return NULL;
-    if (!g_utf8_validate_len(text, length, NULL)) {
-        qwd_error_fail(error, QWD_ERROR_CONFIG, "%s is not UTF-8 text.", path);
-        return NULL;
-    }
-    convert_comments(text);
-    g_autoptr(GKeyFile) file = g_key_file_new();
-    g_autoptr(GError) cause = NULL;
-    if (*text && !g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, &cause)) {
-        qwd_error_fail(error, QWD_ERROR_CONFIG, "%s: %s", path, cause->message);
-        return NULL;
-    }
-    return g_steal_pointer(&file);
-}
-
 static bool read_file_into(GPtrArray *machines, const char *path, const char *folder, GError **error)
 {
-    g_autoptr(GKeyFile) file = parse_file(path, error);
+    g_autoptr(GKeyFile) file = ini_read(path, error);
     if (!file)
         return false;
     g_auto(GStrv) sections = g_key_file_get_groups(file, NULL);
@@ -200,8 +174,14 @@ const Machine *machines_find(const GPtrArray *machines, const char *name, GError
         if (g_str_equal(machine->name, name))
             return machine;
     }
-    qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "There is no machine \"%s\" here. Choose one from the list.", name);
+    machine_not_found(name, error);
     return NULL;
+}
+
+bool machine_not_found(const char *name, GError **error)
+{
+    return qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "There is no machine \"%s\" here. Choose one from the list.",
+                          name);
 }
 
 bool machine_is_present(const Machine *machine)

@@ -11,13 +11,15 @@ typedef struct {
     char *name; /* the image's file name, and the machine's name everywhere */
     char *path; /* of the image, in dir_machines */
     char *description;
-    char *url;      /* where it comes from; "" unknown */
-    char *arch;     /* "x86_64", "aarch64"; "" this host's */
-    char *firmware; /* "bios", "uefi"; "" what the architecture has */
-    char *disk;     /* bus: "virtio", "sata", "ide", "scsi", "nvme" */
-    char *display;  /* QEMU device; "" the setting's */
-    char *accel;    /* "auto", "kvm", "tcg", "hvf"; "" the setting's */
-    char *os;       /* "linux", "windows", "other" */
+    char *url;                     /* where it comes from; "" unknown */
+    char *arch;                    /* "x86_64", "aarch64"; "" this host's */
+    char *firmware;                /* "bios", "uefi"; "" what the architecture has */
+    char *disk;                    /* bus: "virtio", "sata", "ide", "scsi", "nvme" */
+    char *display;                 /* QEMU device; "" the setting's */
+    char *accel;                   /* "auto", "kvm", "tcg", "hvf"; "" the setting's */
+    char *os;                      /* "linux", "windows", "other" */
+    char *groups;                  /* who may use it: names separated by commas; "" everybody */
+    char *cpu, *memory, *lifetime; /* what may be chosen: lists, "" as elsewhere (core/choices.h) */
 } Machine;
 
 void machine_free(Machine *machine);
@@ -44,6 +46,9 @@ GPtrArray *machines_load(const Settings *settings, GError **error);
 
 /* The machine of that name; QWD_ERROR_NOT_FOUND otherwise. Borrowed from the list. */
 const Machine *machines_find(const GPtrArray *machines, const char *name, GError **error);
+
+/* QWD_ERROR_NOT_FOUND for a machine that is not on offer; returns false. */
+bool machine_not_found(const char *name, GError **error);
 
 /* Whether the image is there to be started. */
 bool machine_is_present(const Machine *machine);

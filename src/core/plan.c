@@ -22,6 +22,8 @@ static const Field plan_fields[] = {
     {"memory_mib", FIELD_INTEGER, offsetof(Plan, memory_mib)},
     {"disk_mib", FIELD_INTEGER, offsetof(Plan, disk_mib)},
     {"lifetime_s", FIELD_INTEGER, offsetof(Plan, lifetime_s)},
+    {"sessions_max", FIELD_INTEGER, offsetof(Plan, sessions_max)},
+    {"by_admin", FIELD_BOOL, offsetof(Plan, by_admin)},
     {"oneshot", FIELD_BOOL, offsetof(Plan, oneshot)},
     {"use_master", FIELD_BOOL, offsetof(Plan, use_master)},
     {"clipboard", FIELD_BOOL, offsetof(Plan, clipboard)},
@@ -33,26 +35,41 @@ static const char *first_of(const char *a, const char *b)
     return a && *a ? a : b;
 }
 
-static bool check_cpus(gint64 cpus, const Host *host, GError **error)
+/* Why there is no more: because of the host, or of what this user may choose. */
+static const char *who_says(gint64 host_most, gint64 choice_most)
 {
-    return (cpus >= 1 && cpus <= host->cpus) ||
-           qwd_error_fail(error, QWD_ERROR_USAGE, "cpu: this server has %d. Choose a number from 1 to %d.", host->cpus,
-                          host->cpus);
+    return host_most <= choice_most ? "this server has" : "you may choose at most";
 }
 
-static bool check_memory(gint64 memory_mib, const Host *host, GError **error)
+static bool check_cpus(gint64 cpus, const Host *host, gint64 choice_most, GError **error)
 {
-    g_autofree char *most = units_format_size(host->memory_mib);
-    return (memory_mib >= MEMORY_MIN_MIB && memory_mib <= host->memory_mib) ||
-           qwd_error_fail(error, QWD_ERROR_USAGE, "memory: this server has %s. Choose a size from %d MB to that.", most,
-                          MEMORY_MIN_MIB);
+    int most = (int)MIN(host->cpus, choice_most);
+    return (cpus >= 1 && cpus <= most) ||
+           qwd_error_fail(error, QWD_ERROR_USAGE, "cpu: %s %d. Choose a number from 1 to %d.",
+                          who_says(host->cpus, choice_most), most, most);
 }
 
-static bool check_lifetime(gint64 lifetime_s, const Settings *settings, GError **error)
+static bool check_memory(gint64 memory_mib, const Host *host, gint64 choice_most, GError **error)
 {
-    g_autofree char *most = units_format_duration(settings->snapshot_lifetime);
-    return (lifetime_s >= 60 && lifetime_s <= settings->snapshot_lifetime) ||
+    gint64 most_mib = MIN(host->memory_mib, choice_most);
+    g_autofree char *most = units_format_size(most_mib);
+    return (memory_mib >= MEMORY_MIN_MIB && memory_mib <= most_mib) ||
+           qwd_error_fail(error, QWD_ERROR_USAGE, "memory: %s %s. Choose a size from %d MB to that.",
+                          who_says(host->memory_mib, choice_most), most, MEMORY_MIN_MIB);
+}
+
+static bool check_lifetime(gint64 lifetime_s, const Settings *settings, gint64 choice_most, GError **error)
+{
+    gint64 most_s = MIN(settings->snapshot_lifetime, choice_most);
+    g_autofree char *most = units_format_duration(most_s);
+    return (lifetime_s >= 60 && lifetime_s <= most_s) ||
            qwd_error_fail(error, QWD_ERROR_USAGE, "snapshot_lifetime: choose a life-time from 1 min to %s.", most);
+}
+
+/* What is asked for; else the default, as far as the rest allows it. */
+static gint64 asked_or_default(gint64 asked, gint64 by_default, gint64 host_most, gint64 choice_most)
+{
+    return asked ? asked : MIN(by_default, MIN(host_most, choice_most));
 }
 
 static void take_machine(Plan *plan, const Settings *settings, const Machine *machine, const Host *host)
@@ -72,18 +89,25 @@ static void take_machine(Plan *plan, const Settings *settings, const Machine *ma
 Plan *plan_make(const Settings *settings, const Machine *machine, const PlanRequest *request, const Host *host,
                 GError **error)
 {
+    static const Choices open = {G_MAXINT64, G_MAXINT64, G_MAXINT64, 0};
+    const Choices *choices = request->choices ? request->choices : &open;
     g_autoptr(Plan) plan = g_new0(Plan, 1);
     take_machine(plan, settings, machine, host);
     plan->network = g_strdup(settings->network);
-    plan->cpus = request->cpus ? request->cpus : MIN(settings->snapshot_alloc_cpu, host->cpus);
-    plan->memory_mib = request->memory_mib ? request->memory_mib : MIN(settings->snapshot_alloc_mem, host->memory_mib);
+    plan->cpus = asked_or_default(request->cpus, settings->snapshot_alloc_cpu, host->cpus, choices->cpus_max);
+    plan->memory_mib =
+        asked_or_default(request->memory_mib, settings->snapshot_alloc_mem, host->memory_mib, choices->memory_max_mib);
+    plan->lifetime_s =
+        asked_or_default(request->lifetime_s, settings->snapshot_lifetime, G_MAXINT64, choices->lifetime_max_s);
+    plan->sessions_max = choices->sessions_max;
+    plan->by_admin = request->by_admin;
     plan->disk_mib = settings->snapshot_alloc_disk;
-    plan->lifetime_s = request->lifetime_s ? request->lifetime_s : settings->snapshot_lifetime;
     plan->oneshot = request->oneshot;
     plan->use_master = settings->snapshot_use_master;
     plan->clipboard = settings->display_clipboard;
-    if (!check_cpus(plan->cpus, host, error) || !check_memory(plan->memory_mib, host, error) ||
-        !check_lifetime(plan->lifetime_s, settings, error))
+    if (!check_cpus(plan->cpus, host, choices->cpus_max, error) ||
+        !check_memory(plan->memory_mib, host, choices->memory_max_mib, error) ||
+        !check_lifetime(plan->lifetime_s, settings, choices->lifetime_max_s, error))
         return NULL;
     return g_steal_pointer(&plan);
 }

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "core/choices.h"
 #include "core/host.h"
 #include "core/machine.h"
 #include "core/settings.h"
@@ -25,8 +26,10 @@ typedef struct {
     gint64 memory_mib;
     gint64 disk_mib; /* of the empty disk beside an ISO */
     gint64 lifetime_s;
-    bool oneshot;    /* ends when its first viewer leaves */
-    bool use_master; /* writes to the master image */
+    gint64 sessions_max; /* of its owner, when a group says it; 0: as the setting says */
+    bool by_admin;       /* only the limits of memory and disk concern it */
+    bool oneshot;        /* ends when its first viewer leaves */
+    bool use_master;     /* writes to the master image */
     bool clipboard;
 } Plan;
 
@@ -36,6 +39,8 @@ typedef struct {
     gint64 memory_mib;
     gint64 lifetime_s;
     bool oneshot;
+    bool by_admin;
+    const Choices *choices; /* what the user may choose; NULL: only the host is the limit */
 } PlanRequest;
 
 /* Decides; QWD_ERROR_USAGE says what is possible when the request is out of range. */

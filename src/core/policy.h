@@ -19,11 +19,12 @@ typedef enum {
 
 /* Who asks. */
 typedef struct {
-    const char *user;      /* "" unknown */
-    bool is_authenticated; /* the name is proven, not claimed */
-    bool is_admin;         /* proven as well */
-    bool is_local;         /* the request comes from this machine */
-    bool is_guest_by_mail; /* known by a mail address alone: sessions are one-shot */
+    const char *user;          /* "" unknown */
+    const char *const *groups; /* proven as well; NULL: none */
+    bool is_authenticated;     /* the name is proven, not claimed */
+    bool is_admin;             /* proven as well */
+    bool is_local;             /* the request comes from this machine */
+    bool is_guest_by_mail;     /* known by a mail address alone: sessions are one-shot */
 } Identity;
 
 /* Whether any way to log in is on. */

@@ -58,6 +58,7 @@ static const Field session_fields[] = {
     TEXT_FIELD(note),
     TEXT_FIELD(accelerator),
     TEXT_FIELD(stop_by),
+    TEXT_FIELD(overrides),
     INTEGER_FIELD(created_at),
     INTEGER_FIELD(started_at),
     INTEGER_FIELD(ready_at),
@@ -149,6 +150,7 @@ SessionRecord *session_new(const char *owner, const char *remote_host, Plan *pla
     session->plan = plan;
     session->created_at = session_now();
     session->ends_at = session->created_at + plan->lifetime_s;
+    session->overrides = g_strdup("");
     return session;
 }
 

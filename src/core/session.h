@@ -12,8 +12,8 @@
 #define SESSION_SCHEMA 1
 
 typedef enum {
-    SESSION_QUEUED,   /* reserved; its supervisor is about to run */
-    SESSION_STARTING, /* the supervisor is at its start steps */
+    SESSION_QUEUED,   /* waits for room: nothing of it runs */
+    SESSION_STARTING, /* reserved; its supervisor is at the start steps, or about to be */
     SESSION_RUNNING,  /* the display can be used */
     SESSION_STOPPING,
     SESSION_ENDED,  /* regular end */
@@ -70,6 +70,7 @@ typedef struct {
     char *note;        /* something its user should know, such as a missing network */
     char *accelerator; /* what it runs with: "kvm", "tcg", ... */
     char *stop_by;     /* who asked for the end; "" nobody */
+    char *overrides;   /* settings it was created with, as in $QWD_OVERRIDES */
     gint64 created_at, started_at, ready_at, ends_at, ended_at; /* UTC seconds, 0 not yet */
     gint64 stop_requested_at, last_input_at;
     Plan *plan;

@@ -9,15 +9,16 @@
 #include "base/process.h"
 
 /* The supervisor and all it starts see these variables only: a request's headers are none of their business. */
-static char **session_environment(void)
+static char **session_environment(const EngineJob *job)
 {
-    static const char *const names[] = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "QWD_CONFIG", "QWD_OVERRIDES", NULL};
+    static const char *const names[] = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "QWD_CONFIG", NULL};
     char **environment = NULL;
     for (const char *const *name = names; *name; name++) {
         const char *value = g_getenv(*name);
         if (value)
             environment = g_environ_setenv(environment, *name, value, TRUE);
     }
+    environment = g_environ_setenv(environment, "QWD_OVERRIDES", job->overrides, TRUE);
     return g_environ_setenv(environment, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", FALSE);
 }
 
@@ -28,7 +29,7 @@ static bool start_direct(const EngineJob *job, GError **error)
     if (log < 0)
         return qwd_error_errno(error, errno, "Cannot open %s", job->log_path);
     const char *argv[] = {job->supervisor, job->id, NULL};
-    g_auto(GStrv) environment = session_environment();
+    g_auto(GStrv) environment = session_environment(job);
     SpawnOptions options = {.argv = argv, SPAWN_OPTIONS_INIT, .new_session = true};
     options.environment = (const char *const *)environment;
     options.stderr_fd = log;

@@ -10,6 +10,7 @@ typedef struct {
     const char *supervisor; /* the program qwd-session */
     const char *log_path;   /* for what it writes to standard error */
     const char *id;         /* of the session */
+    const char *overrides;  /* settings that it was created with: the value of $QWD_OVERRIDES */
 } EngineJob;
 
 typedef struct {

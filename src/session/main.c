@@ -2,10 +2,18 @@
  * qwd-session ID: runs one session from its start steps to its end. */
 #include <stdio.h>
 
+#include "app/queue.h"
 #include "base/account.h"
 #include "base/error.h"
 #include "core/arguments.h"
 #include "session/supervisor.h"
+
+/* The end of a session is the moment at which there is room for another. */
+static void supervise(const Settings *settings, const char *id, GError **error)
+{
+    if (supervisor_run(settings, id, error))
+        app_queue_advance(settings, error);
+}
 
 int main(int argc, char **argv)
 {
@@ -14,7 +22,7 @@ int main(int argc, char **argv)
     if (arguments_read(&arguments, argc, argv, &error) && g_strv_length(arguments.rest) != 1)
         qwd_error_fail(&error, QWD_ERROR_USAGE, "Usage: qwd-session ID [--config=FILE] [--key=value ...]");
     if (!error && account_become(arguments.settings->service_user, &error))
-        supervisor_run(arguments.settings, arguments.rest[0], &error);
+        supervise(arguments.settings, arguments.rest[0], &error);
     if (!error)
         return 0;
     fprintf(stderr, "qwd-session: %s\n", error->message);

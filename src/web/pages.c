@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/units.h"
 #include "core/link.h"
+#include "core/queue.h"
 #include "core/store.h"
 #include "web/qr.h"
 #include "web/response.h"
@@ -214,7 +215,7 @@ static json_t *over_value(const SessionRecord *session)
 static json_t *session_value(const PageContext *context, const SessionRecord *session)
 {
     bool alive = session_state_is_alive(session->state) && session->state != SESSION_STOPPING;
-    bool running = session->state == SESSION_RUNNING;
+    bool running = session->state == SESSION_RUNNING, queued = session->state == SESSION_QUEUED;
     bool may_stop = alive && policy_allows(context->settings, context->who, ACTION_STOP, session, NULL);
     bool may_extend = running && policy_allows(context->settings, context->who, ACTION_EXTEND, session, NULL);
     json_t *value = json_object();
@@ -227,11 +228,23 @@ static json_t *session_value(const PageContext *context, const SessionRecord *se
     json_object_set_new(value, "gpu", json_null());
     json_object_set_new(value, "state", json_string(session_state_name(session->state)));
     json_object_set_new(value, "state_text", json_string(state_texts[session->state]));
-    json_object_set_new(value, "end", alive ? time_value(session->ends_at) : json_null());
+    json_object_set_new(value, "end", alive && !queued ? time_value(session->ends_at) : json_null());
+    json_object_set_new(value, "is_queued", json_boolean(queued));
     json_object_set_new(value, "may_stop", json_boolean(may_stop));
     json_object_set_new(value, "may_extend", json_boolean(may_extend));
     json_object_set_new(value, "extension", may_extend ? json_string("1 day") : json_null());
     return value;
+}
+
+/* Where in the queue it is, and when its turn comes at the latest. */
+static json_t *queue_value(const PageContext *context, const SessionRecord *session)
+{
+    g_autoptr(GPtrArray) sessions = session->state == SESSION_QUEUED ? store_list(context->settings, NULL) : NULL;
+    guint position = sessions ? queue_position(sessions, session->id) : 0;
+    if (position == 0)
+        return json_null();
+    return json_pack("{s:i, s:b, s:o}", "position", (int)position, "is_next", (int)(position == 1), "expected",
+                     time_value(queue_expected_at(sessions, position)));
 }
 
 json_t *page_session(const PageContext *context, const SessionRecord *session)
@@ -242,6 +255,7 @@ json_t *page_session(const PageContext *context, const SessionRecord *session)
     json_object_set_new(value, "created", time_value(session->created_at));
     json_object_set_new(value, "steps", steps_value(session));
     json_object_set_new(value, "is_waiting", json_boolean(waiting));
+    json_object_set_new(value, "queue", queue_value(context, session));
     json_object_set_new(value, "is_stopping", json_boolean(session->state == SESSION_STOPPING));
     json_object_set_new(value, "ready", ready_value(context, session));
     json_object_set_new(value, "over", over_value(session));
@@ -249,7 +263,7 @@ json_t *page_session(const PageContext *context, const SessionRecord *session)
     json_t *values = page_common_values(context, title_of(session));
     json_object_set_new(values, "session", value);
     if (waiting || session->state == SESSION_STOPPING)
-        json_object_set_new(values, "refresh", json_integer(1));
+        json_object_set_new(values, "refresh", json_integer(session->state == SESSION_QUEUED ? 5 : 1));
     return values;
 }
 
@@ -265,16 +279,29 @@ static json_t *row_value(const PageContext *context, const SessionRecord *sessio
     return value;
 }
 
-json_t *page_sessions(const PageContext *context, const GPtrArray *sessions)
+static json_t *row_values(const PageContext *context, const GPtrArray *sessions)
 {
     json_t *list = json_array();
     for (guint i = 0; i < sessions->len; i++)
         json_array_append_new(list, row_value(context, sessions->pdata[i]));
+    return list;
+}
+
+json_t *page_error_sessions(const PageContext *context, const GPtrArray *sessions)
+{
+    json_t *values = page_common_values(context, "");
+    json_object_del(values, "title"); /* the error's */
+    json_object_set_new(values, "sessions", row_values(context, sessions));
+    return values;
+}
+
+json_t *page_sessions(const PageContext *context, const GPtrArray *sessions)
+{
     json_t *values = page_common_values(context, context->who->is_admin ? "Sessions" : "Your sessions");
     json_object_set_new(values, "notice", json_null());
     json_object_set_new(values, "all", json_boolean(context->who->is_admin));
     json_object_set_new(values, "may_purge", json_boolean(context->who->is_admin));
-    json_object_set_new(values, "sessions", list);
+    json_object_set_new(values, "sessions", row_values(context, sessions));
     return values;
 }
 

@@ -25,6 +25,9 @@ json_t *page_common_values(const PageContext *context, const char *title);
 /* session.html, and the JSON state of a session. New reference. */
 json_t *page_session(const PageContext *context, const SessionRecord *session);
 
+/* What error.html shows beside the error: the sessions that the asker could stop to make room. */
+json_t *page_error_sessions(const PageContext *context, const GPtrArray *sessions);
+
 /* sessions.html; `notice` may be NULL. */
 json_t *page_sessions(const PageContext *context, const GPtrArray *sessions);
 

@@ -3,7 +3,7 @@
  *
  * Two steps, so that a request that is refused can still be answered in the form it asks for:
  *   Request *request = request_new(NULL);
- *   if (!request_load(request, settings, &error)) answer = response_error(request, settings, error); */
+ *   if (!request_load(request, settings, &error)) answer = response_error(request, settings, error, NULL); */
 #pragma once
 
 #include <glib.h>

@@ -37,8 +37,8 @@ Response *response_redirect(const char *path, GError **error);
 /* The answer that tells of an error; status from qwd_error_traits. JSON {"error": {"kind", "status", "message",
  * "advice"}} when the request wants that, else error.html, else (that template is broken) plain text. 405 says Allow;
  * 429 and 503 say Retry-After. The message of an internal or config error is for the log alone: visitors read a general
- * sentence. Never NULL. */
-Response *response_error(const Request *request, const Settings *settings, const GError *error);
+ * sentence. `more` (NULL: none) has further values for the page, such as "sessions": see error.html. Never NULL. */
+Response *response_error(const Request *request, const Settings *settings, const GError *error, const json_t *more);
 
 /* Adds a header. False with QWD_ERROR_INTERNAL when the name is not a token (RFC 9110, section 5.6.2) or the value has
  * control characters. */

@@ -62,16 +62,19 @@ json_t *response_page_values(const Request *request, const Settings *settings, c
                      request_variable(request, REQUEST_SCRIPT_NAME), "user", "csrf", "refresh");
 }
 
-static Response *error_json(const GError *error)
+static Response *error_json(const GError *error, const json_t *more)
 {
     const QwdErrorTraits *traits = qwd_error_traits(error);
     g_autofree char *message = g_utf8_make_valid(message_of(error), -1);
     g_autoptr(JsonValue) object = json_pack("{s:{s:s, s:i, s:s, s:s}}", "error", "kind", traits->name, "status",
                                             traits->http_status, "message", message, "advice", words_of(error)->advice);
+    json_t *sessions = json_object_get(more, "sessions");
+    if (sessions)
+        json_object_set(object, "sessions", sessions);
     return response_json(traits->http_status, object);
 }
 
-static Response *error_page(const Request *request, const Settings *settings, const GError *error)
+static Response *error_page(const Request *request, const Settings *settings, const GError *error, const json_t *more)
 {
     const ErrorWords *words = words_of(error);
     g_autofree char *message = g_utf8_make_valid(message_of(error), -1);
@@ -79,6 +82,9 @@ static Response *error_page(const Request *request, const Settings *settings, co
     json_object_set_new(values, "status", json_integer(qwd_error_traits(error)->http_status));
     json_object_set_new(values, "message", json_string(message));
     json_object_set_new(values, "advice", json_string(words->advice));
+    json_object_set_new(values, "sessions", json_array());
+    if (more)
+        json_object_update(values, (json_t *)more);
     return response_page(settings, "error.html", values, NULL);
 }
 
@@ -102,9 +108,10 @@ static void add_status_headers(Response *response, const Request *request)
         response_add_header(response, "Retry-After", RETRY_AFTER_S, NULL);
 }
 
-Response *response_error(const Request *request, const Settings *settings, const GError *error)
+Response *response_error(const Request *request, const Settings *settings, const GError *error, const json_t *more)
 {
-    Response *response = request_wants_json(request) ? error_json(error) : error_page(request, settings, error);
+    Response *response =
+        request_wants_json(request) ? error_json(error, more) : error_page(request, settings, error, more);
     if (!response)
         response = error_text(error);
     response->status = qwd_error_traits(error)->http_status;

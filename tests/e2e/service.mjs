@@ -140,6 +140,12 @@ export class Service {
             session_stop_grace: '2s',
             network: 'restricted',
             snapshot_alloc_mem: '512M',
+            // The machine that runs the tests may be small and busy: the limits have tests of their own.
+            service_max_session_nb: 0,
+            service_max_session_nb_per_user: 0,
+            service_max_cpu_fraction_nb_per_user: 0,
+            service_max_mem_fraction_nb_per_user: 0,
+            service_max_load: 0,
             form_cpu: '1,2',
             form_memory: '128M,256M,512M',
             form_lifetime: '2h,8h,1d',

@@ -76,7 +76,7 @@ static bool read_forms(const Request *request, GError **error)
 
 static void check_answer(const Request *request, const GError *error)
 {
-    g_autoptr(Response) response = response_error(request, &fuzz_settings, error);
+    g_autoptr(Response) response = response_error(request, &fuzz_settings, error, NULL);
     response_make_conditional(response, request);
     g_assert_true(g_utf8_validate_len(response->body->str, response->body->len, NULL));
     for (unsigned i = 0; i < response->headers->len; i++)

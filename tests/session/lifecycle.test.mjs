@@ -108,9 +108,9 @@ test('a session that is stopped before its supervisor runs never starts a machin
     fs.writeFileSync(service.path('lib/qwd-session'), `#!/bin/sh\nread -r _ < ${pipe}\nexec ${service.lib}/qwd-session "$@"\n`,
                      { mode: 0o755 });
     const id = await service.create({}, { dir_lib: service.path('lib') });
-    assert.equal(service.record(id).state, 'queued');
+    assert.equal(service.record(id).state, 'starting');
     const page = await service.get({ session: id });
-    assert.match(page.text, /Queued/);
+    assert.match(page.text, /Preparing the disk/);
     const answer = await service.stop(id);
     assert.equal(answer.status, 200);
     fs.writeFileSync(pipe, 'go\n');

@@ -160,6 +160,12 @@ export class Service {
             machine: 'grub.iso',
             snapshot_alloc_mem: '64M',
             session_stop_grace: '0s',
+            // The machine that runs the tests may be small and busy: the limits have tests of their own.
+            service_max_session_nb: 0,
+            service_max_session_nb_per_user: 0,
+            service_max_cpu_fraction_nb_per_user: 0,
+            service_max_mem_fraction_nb_per_user: 0,
+            service_max_load: 0,
             ...settings,
         };
         this.settings = all;

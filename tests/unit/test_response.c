@@ -214,7 +214,7 @@ static void test_errors_have_no_tag(void)
     g_autoptr(Request) request = request_that_wants("application/json", "GET");
     g_autoptr(Settings) settings = settings_with_pages();
     g_autoptr(GError) error = g_error_new_literal(QWD_ERROR, QWD_ERROR_NOT_FOUND, "There is no such session.");
-    g_autoptr(Response) response = response_error(request, settings, error);
+    g_autoptr(Response) response = response_error(request, settings, error, NULL);
     response_make_conditional(response, request);
     g_assert_cmpint(response->status, ==, 404);
     g_assert_null(response_header(response, "ETag"));
@@ -232,8 +232,8 @@ static void test_error_kinds(void)
         bool is_secret = kind == QWD_ERROR_INTERNAL || kind == QWD_ERROR_CONFIG;
         g_autoptr(GError) error = g_error_new(QWD_ERROR, kind, "Trouble with <%d>.", kind);
         g_autofree char *escaped = g_strdup_printf("Trouble with &lt;%d&gt;.", kind);
-        g_autoptr(Response) page = response_error(page_wanted, settings, error);
-        g_autoptr(Response) json = response_error(json_wanted, settings, error);
+        g_autoptr(Response) page = response_error(page_wanted, settings, error, NULL);
+        g_autoptr(Response) json = response_error(json_wanted, settings, error, NULL);
         g_autoptr(JsonValue) object = json_object_parse(json->body->str, json->body->len, NULL);
         const json_t *inner = json_object_get(object, "error");
         g_assert_cmpint(page->status, ==, qwd_error_traits(error)->http_status);
@@ -254,13 +254,13 @@ static void test_foreign_error(void)
     g_autoptr(Settings) settings = settings_with_pages();
     g_autoptr(Request) request = request_that_wants("application/json", "GET");
     g_autoptr(GError) error = g_error_new_literal(G_FILE_ERROR, G_FILE_ERROR_IO, "secret path /etc/x");
-    g_autoptr(Response) response = response_error(request, settings, error);
+    g_autoptr(Response) response = response_error(request, settings, error, NULL);
     g_assert_cmpint(response->status, ==, 500);
     g_assert_null(strstr(response->body->str, "secret"));
     g_autoptr(GError) broken = g_error_new_literal(QWD_ERROR, QWD_ERROR_USAGE,
                                                    "a\xff"
                                                    "b");
-    g_autoptr(Response) answer = response_error(request, settings, broken);
+    g_autoptr(Response) answer = response_error(request, settings, broken, NULL);
     g_assert_cmpint(answer->status, ==, 400);
     g_assert_true(g_utf8_validate(answer->body->str, -1, NULL));
 }
@@ -272,7 +272,7 @@ static void test_without_templates(void)
     settings->dir_html = g_strdup("/nonexistent");
     g_autoptr(Request) request = request_that_wants("text/html", "GET");
     g_autoptr(GError) error = g_error_new_literal(QWD_ERROR, QWD_ERROR_DENIED, "Not <yours>.");
-    g_autoptr(Response) response = response_error(request, settings, error);
+    g_autoptr(Response) response = response_error(request, settings, error, NULL);
     g_assert_cmpint(response->status, ==, 403);
     g_assert_cmpstr(response_header(response, "Content-Type"), ==, "text/plain; charset=utf-8");
     g_assert_nonnull(strstr(response->body->str, "Not <yours>."));
@@ -298,7 +298,7 @@ static void test_status_headers(void)
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(Request) request = request_that_wants("text/html", cases[i].method);
         g_autoptr(GError) error = g_error_new_literal(QWD_ERROR, cases[i].kind, "x");
-        g_autoptr(Response) response = response_error(request, settings, error);
+        g_autoptr(Response) response = response_error(request, settings, error, NULL);
         g_assert_cmpstr(response_header(response, "Allow"), ==, cases[i].allow);
         g_assert_cmpstr(response_header(response, "Retry-After"), ==, cases[i].retry);
     }

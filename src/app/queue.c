@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "app/queue.h"
+
+#include "app/journal.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "core/limits.h"
+#include "core/queue.h"
+#include "core/store.h"
+#include "engine/engine.h"
+
+/* --- starting --- */
+
+static bool start(const Settings *settings, const SessionRecord *session, GError **error)
+{
+    g_autofree char *supervisor = g_build_filename(settings->dir_lib, "qwd-session", NULL);
+    g_autofree char *folder = store_folder(settings, session->id);
+    g_autofree char *log = g_build_filename(folder, "supervisor.log", NULL);
+    EngineJob job = {.supervisor = supervisor, .log_path = log, .id = session->id, .overrides = session->overrides};
+    return engine_find("direct")->start(&job, error);
+}
+
+/* --- admission --- */
+
+/* What decisions are taken from; read under the lock of the store. */
+typedef struct {
+    const Settings *settings;
+    GPtrArray *sessions; /* SessionRecord * */
+    HostUse use;
+} Situation;
+
+static void situation_clear(Situation *situation)
+{
+    g_clear_pointer(&situation->sessions, g_ptr_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Situation, situation_clear)
+
+static bool read_situation(const Settings *settings, Situation *situation, GError **error)
+{
+    situation->settings = settings;
+    situation->sessions = store_list(settings, error);
+    host_use_read(&situation->use, settings->dir_snapshots);
+    return situation->sessions != NULL;
+}
+
+static bool blocks_image(const SessionRecord *other, const SessionRecord *wanted)
+{
+    return session_state_is_alive(other->state) && other->state != SESSION_QUEUED &&
+           !g_str_equal(other->id, wanted->id) && g_str_equal(other->plan->image, wanted->plan->image) &&
+           (wanted->plan->use_master || other->plan->use_master);
+}
+
+/* A master that a session writes to belongs to that session alone: it must not be the base of another one either. */
+static bool image_is_free(const Situation *situation, const SessionRecord *wanted)
+{
+    for (guint i = 0; i < situation->sessions->len; i++) {
+        if (blocks_image(situation->sessions->pdata[i], wanted))
+            return false;
+    }
+    return true;
+}
+
+static bool check_master(const Situation *situation, const SessionRecord *wanted, GError **error)
+{
+    return image_is_free(situation, wanted) ||
+           qwd_error_fail(error, QWD_ERROR_CONFLICT,
+                          "The image of %s is in use by a session that works on the image itself or is based on it. "
+                          "Stop that session first.",
+                          wanted->plan->machine);
+}
+
+static guint count_waiting(const Situation *situation)
+{
+    g_autoptr(GPtrArray) order = queue_order(situation->sessions);
+    return order->len;
+}
+
+static bool check_queue_length(const Settings *settings, guint waiting, GError **error)
+{
+    return waiting < settings->service_queue_max ||
+           qwd_error_fail(error, QWD_ERROR_LIMIT,
+                          "There is no room, and the queue is full: %u waiting. Try again later.", waiting);
+}
+
+/* Decides on a new session: it starts, waits, or is refused. Who waits already goes first. */
+static bool decide(const Situation *situation, SessionRecord *wanted, bool may_wait, GError **error)
+{
+    const Settings *settings = situation->settings;
+    guint waiting = may_wait ? count_waiting(situation) : 0;
+    bool has_room = !limits_broken(settings, &situation->use, situation->sessions, wanted);
+    wanted->state = SESSION_STARTING;
+    if (!check_master(situation, wanted, error))
+        return false;
+    if (has_room && (waiting == 0 || wanted->plan->by_admin))
+        return true;
+    if (!may_wait || !limits_can_wait(settings, &situation->use, wanted))
+        return limits_allow(settings, &situation->use, situation->sessions, wanted, error);
+    wanted->state = SESSION_QUEUED;
+    return check_queue_length(settings, waiting, error);
+}
+
+/* Checks and record are one step for others: nobody else reserves meanwhile. */
+static bool reserve(const Settings *settings, SessionRecord *session, bool may_wait, GError **error)
+{
+    autofd int lock = store_lock(settings, error);
+    g_auto(Situation) situation = {0};
+    return lock >= 0 && read_situation(settings, &situation, error) &&
+           decide(&situation, session, may_wait && settings->service_queue, error) &&
+           store_create(settings, session, error);
+}
+
+bool app_queue_enter(const Settings *settings, SessionRecord *session, bool may_wait, GError **error)
+{
+    if (!reserve(settings, session, may_wait, error))
+        return false;
+    if (session->state == SESSION_QUEUED)
+        return app_queue_advance(settings, error);
+    if (start(settings, session, error))
+        return true;
+    store_remove(settings, session->id, NULL);
+    return false;
+}
+
+/* --- the queue moves on --- */
+
+/* Its life begins now. */
+static bool take_out(SessionRecord *session, void *data, GError **error)
+{
+    (void)data;
+    session->state = SESSION_STARTING;
+    session->ends_at = session_now() + session->plan->lifetime_s;
+    return session->stop_requested_at == 0 || qwd_error_fail(error, QWD_ERROR_CANCELLED, "It has left the queue.");
+}
+
+/* Whether the queue goes on behind this one: who is held up by sessions of the same user holds up nobody else. */
+static bool take_next(const Situation *situation, SessionRecord *next, GPtrArray *taken)
+{
+    const LimitRule *broken = limits_broken(situation->settings, &situation->use, situation->sessions, next);
+    if (broken)
+        return limit_rule_is_own(broken);
+    if (!image_is_free(situation, next))
+        return true;
+    SessionRecord *changed = store_change(situation->settings, next->id, take_out, NULL, NULL);
+    if (changed) {
+        next->state = changed->state; /* for those behind it */
+        g_ptr_array_add(taken, changed);
+    }
+    return true;
+}
+
+/* Takes those out of the queue for whom there is room. Returns their records. */
+static GPtrArray *take_heads(const Settings *settings, GError **error)
+{
+    autofd int lock = store_lock(settings, error);
+    g_auto(Situation) situation = {0};
+    if (lock < 0 || !read_situation(settings, &situation, error))
+        return NULL;
+    GPtrArray *taken = g_ptr_array_new_with_free_func((GDestroyNotify)session_free);
+    g_autoptr(GPtrArray) order = queue_order(situation.sessions);
+    for (guint i = 0; i < order->len; i++) {
+        if (!take_next(&situation, order->pdata[i], taken))
+            break;
+    }
+    return taken;
+}
+
+static void end(const Settings *settings, SessionRecord *session, SessionState state, const char *reason)
+{
+    g_autoptr(GError) error = NULL;
+    session->state = state;
+    session->ended_at = session_now();
+    session_set_text(&session->reason, reason);
+    journal_session(settings, state == SESSION_FAILED ? "ERROR" : "STOP", session, reason);
+    if (!store_remember(settings, session, &error) || !store_remove(settings, session->id, &error))
+        journal_session(settings, "ERROR", session, error->message);
+}
+
+bool app_queue_advance(const Settings *settings, GError **error)
+{
+    g_autoptr(GPtrArray) taken = take_heads(settings, error);
+    for (guint i = 0; taken && i < taken->len; i++) {
+        g_autoptr(GError) cause = NULL;
+        if (!start(settings, taken->pdata[i], &cause))
+            end(settings, taken->pdata[i], SESSION_FAILED, cause->message);
+    }
+    return taken != NULL;
+}
+
+static bool give_up(SessionRecord *session, void *data, GError **error)
+{
+    (void)data;
+    if (session->state != SESSION_QUEUED)
+        return qwd_error_fail(error, QWD_ERROR_CONFLICT, "It has left the queue.");
+    session->stop_requested_at = session_now();
+    session->state = SESSION_STOPPING;
+    return true;
+}
+
+bool app_queue_leave(const Settings *settings, const char *id, const char *reason, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(SessionRecord) session = store_change(settings, id, give_up, NULL, &cause);
+    if (session)
+        end(settings, session, SESSION_ENDED, reason);
+    else if (!g_error_matches(cause, QWD_ERROR, QWD_ERROR_CONFLICT))
+        g_propagate_error(error, g_steal_pointer(&cause));
+    return session != NULL;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * Who may start now, and who waits for room. A waiting session is a record in the state SESSION_QUEUED without a
+ * supervisor; it is started by whoever sees that there is room: a session at its end, the page of one that waits, and
+ * qwdctl clean. */
+#pragma once
+
+#include "core/session.h"
+#include "core/settings.h"
+
+/* Admits a new session under the lock of the store and starts its supervisor; where there is no room and service_queue
+ * is on, it waits if `may_wait`. QWD_ERROR_LIMIT, QWD_ERROR_CONFLICT (its image is taken); nothing is left then. */
+bool app_queue_enter(const Settings *settings, SessionRecord *session, bool may_wait, GError **error);
+
+/* Starts those at the head of the queue for whom there is room. One that cannot be started has failed; its user is
+ * told.
+ */
+bool app_queue_advance(const Settings *settings, GError **error);
+
+/* Ends a waiting session. False without an error: it waits no longer, so its supervisor must be asked. */
+bool app_queue_leave(const Settings *settings, const char *id, const char *reason, GError **error);

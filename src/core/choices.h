@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * What a user may choose for a machine: from the lists of the form (settings), of the user's groups (groups.conf) and
+ * of the machine. The largest entry of a list is the most that may be asked for; a smaller value between is fine. The
+ * groups' lists stand in place of the form's, the most generous group counting; the machine's hold as well. */
+#pragma once
+
+#include "core/machine.h"
+#include "core/settings.h"
+
+typedef struct {
+    gint64 cpus_max, memory_max_mib, lifetime_max_s; /* G_MAXINT64: only the host is the limit */
+    gint64 sessions_max;                             /* of one user, from the groups; 0: as the setting says */
+} Choices;
+
+/* groups: names of the user's groups, NULL-terminated, may be NULL. Administrators are held by the machine's lists
+ * alone. Errors: QWD_ERROR_NOT_FOUND for a machine of other groups, in the words of one that does not exist;
+ * QWD_ERROR_CONFIG names file and entry. */
+bool choices_read(const Settings *settings, const Machine *machine, const char *const *groups, bool is_admin,
+                  Choices *choices, GError **error);
+
+/* Whether anything depends on membership in this group. */
+bool choices_depend_on_group(const Settings *settings, const char *group);

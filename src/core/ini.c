@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/ini.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+
+#define FILE_MAX_BYTES (1024 * 1024)
+
+/* The original marks comments with ';', which GKeyFile does not know. */
+static void convert_comments(char *text)
+{
+    bool at_line_start = true;
+    for (char *c = text; *c; c++) {
+        if (at_line_start && *c == ';')
+            *c = '#';
+        at_line_start = *c == '\n' || (at_line_start && (*c == ' ' || *c == '\t'));
+    }
+}
+
+GKeyFile *ini_read(const char *path, GError **error)
+{
+    size_t length;
+    g_autofree char *text = file_read(path, FILE_MAX_BYTES, &length, error);
+    if (!text)
+        return NULL;
+    if (!g_utf8_validate_len(text, length, NULL)) {
+        qwd_error_fail(error, QWD_ERROR_CONFIG, "%s is not UTF-8 text.", path);
+        return NULL;
+    }
+    convert_comments(text);
+    g_autoptr(GKeyFile) file = g_key_file_new();
+    g_autoptr(GError) cause = NULL;
+    if (*text && !g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, &cause)) {
+        qwd_error_fail(error, QWD_ERROR_CONFIG, "%s: %s", path, cause->message);
+        return NULL;
+    }
+    return g_steal_pointer(&file);
+}

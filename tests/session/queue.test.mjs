@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Limits, decided at the moment of reservation, and the queue for who finds no room.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { test } from 'node:test';
+import { bootDisk, useService } from './service.mjs';
+
+const places = 2;
+const service = useService({
+    settings: { service_max_session_nb: places },
+    machines: { 'boot.raw': '', 'small.raw': 'cpu = 1\nmemory = 64M\nlifetime = 1h\n', 'theirs.raw': 'groups = physics\n' },
+}, () => {
+    for (const name of ['boot.raw', 'small.raw', 'theirs.raw'])
+        fs.writeFileSync(service.path('service/machines', name), bootDisk());
+});
+const queue = { service_queue: 'yes' };
+const boot = (user, more = {}) => ({ user, machine: 'boot.raw', memory: '32M', ...more });
+
+async function stopAll(...ids) {
+    await Promise.all(ids.map((id) => service.stop(id)));
+    await Promise.all(ids.map((id) => service.ended(id)));
+}
+
+async function fill() {
+    const sessions = await Promise.all(Array.from({ length: places }, () => service.createRunning(boot('early'))));
+    return sessions.map(({ id }) => id);
+}
+
+test('without a queue, one too many is refused: the limit, the figures, when there is room, what one could stop', async () => {
+    const [first, second] = await fill();
+    const refused = await service.json('POST', { create: 'Create', ...boot('early') });
+    assert.equal(refused.status, 429);
+    assert.match(refused.error.message, new RegExp(`^Sessions on this service: ${places} at once; ${places} run\\. `
+        + 'The next one is due to end at .*, in .*\\. Stopping a session of yours makes room\\.$'));
+    assert.deepEqual(refused.sessions.map(({ id }) => id).sort(), [first, second].sort());
+    const page = await service.post({ create: 'Create', ...boot('early') });
+    assert.equal(page.status, 429);
+    assert.match(page.text, new RegExp(`name="session_stop" value="${first}"`));
+    const other = await service.json('POST', { create: 'Create', ...boot('late') });
+    assert.equal(other.status, 429);
+    assert.deepEqual(other.sessions, [], 'nobody else\'s sessions are shown');
+    assert.equal(service.sessions().length, places);
+    await stopAll(first, second);
+    await service.assertAllGone();
+});
+
+test('30 at once against a limit: exactly that many run, the others get the answer that is true', async () => {
+    const answers = await Promise.all(Array.from({ length: 30 }, (_, i) =>
+        service.json('POST', { create: 'Create', ...boot(`user${i}`) })));
+    const created = answers.filter(({ status }) => status === 200).map(({ session }) => session.id);
+    assert.equal(created.length, places);
+    assert.equal(answers.filter(({ status }) => status === 429).length, 30 - places);
+    await Promise.all(created.map((id) => service.state(id, 'running')));
+    await stopAll(...created);
+    await service.assertAllGone();
+});
+
+test('with a queue, they wait in fair order, see their place, and start by themselves', async () => {
+    const running = await fill();
+    const [greedy1, greedy2] = [await service.create(boot('greedy'), queue), await service.create(boot('greedy'), queue)];
+    const modest = await service.create(boot('modest'), queue);
+    const place = async (id) => (await service.json('GET', { session: id }, queue)).session.queue;
+    assert.deepEqual(await Promise.all([greedy1, modest, greedy2].map(async (id) => (await place(id)).position)), [1, 2, 3]);
+    assert.ok((await place(greedy1)).is_next);
+    assert.ok((await place(greedy1)).expected.iso);
+    const page = await service.get({ session: modest }, { QWD_OVERRIDES: 'service_queue=yes\n' });
+    assert.match(page.text, /Waiting for room/);
+    assert.match(page.text, /<strong>number 2<\/strong>/);
+    assert.match(page.text, /Leave the queue<\/button>/);
+    for (const id of [greedy1, greedy2, modest])
+        assert.equal(service.record(id).state, 'queued');
+
+    await stopAll(running[0]);
+    const begun = await service.state(greedy1, 'running');
+    assert.ok(begun.ends_at >= begun.started_at + begun.plan.lifetime_s - 1, 'its life begins when it starts');
+    assert.equal(service.record(modest).state, 'queued');
+    await stopAll(running[1]);
+    await service.state(modest, 'running');
+    assert.equal((await place(greedy2)).position, 1);
+
+    assert.equal((await service.stop(greedy2)).session.state, 'ended');
+    assert.deepEqual(await service.ended(greedy2).then(({ reason, state }) => [state, reason]), ['ended', 'Taken out of the queue.']);
+    await stopAll(greedy1, modest);
+    await service.assertAllGone();
+});
+
+test('a cleaner moves the queue on when the supervisor of the one before was killed', async () => {
+    const running = await fill();
+    const waiting = await service.create(boot('late'), queue);
+    process.kill(service.process(service.record(running[0]), 'supervisor'), 'SIGKILL');
+    await service.supervisorsGone(running[0]);
+    const cleaned = await service.run([`${service.bin}/qwdctl`, 'clean']);
+    assert.equal(cleaned.code, 0, cleaned.err);
+    await service.state(waiting, 'running');
+    await stopAll(running[1], waiting);
+    await service.assertAllGone();
+});
+
+test('the queue has an end, and who can never start is refused at once', async () => {
+    const running = await fill();
+    const waiting = await service.create(boot('late'), queue);
+    const full = await service.json('POST', { create: 'Create', ...boot('later') }, { ...queue, service_queue_max: 1 });
+    assert.equal(full.status, 429);
+    assert.match(full.error.message, /^There is no room, and the queue is full: 1 waiting\./);
+    const never = await service.json('POST', { create: 'Create', ...boot('later', { memory: '128M' }) },
+                                     { ...queue, service_max_mem_fraction_nb_per_user: 0.000001 });
+    assert.equal(never.status, 429);
+    assert.match(never.error.message, /^Memory for one user: 64 MB at once; you use 0 MB and ask for 128 MB\./);
+    await stopAll(waiting, ...running);
+    await service.assertAllGone();
+});
+
+test('the server checks what the form could not have offered', async () => {
+    const ask = async (fields, settings) => {
+        const answer = await service.json('POST', { create: 'Create', user: 'marie', ...fields }, settings);
+        return `${answer.status} ${answer.error?.message}`;
+    };
+    assert.match(await ask({ machine: 'small.raw', cpu: 2 }), /^400 cpu: you may choose at most 1\. /);
+    assert.match(await ask({ machine: 'small.raw', memory: '65M' }), /^400 memory: you may choose at most 64 MB\. /);
+    assert.match(await ask({ machine: 'small.raw', snapshot_lifetime: '2h' }), /^400 snapshot_lifetime: .* to 1 h\./);
+    assert.match(await ask({ machine: 'boot.raw', memory: '2G' }, { form_memory: '512M,1' }), /^400 memory: you may choose at most 1 GB\./);
+    assert.match(await ask({ machine: 'theirs.raw' }), /^404 There is no machine "theirs\.raw" here\./);
+    assert.match(await ask({ machine: 'boot.raw' }, { file_groups: '/dev/null' }), /^200 /);
+    await stopAll(...service.sessions());
+    await service.assertAllGone();
+});
