@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 # make            build            make run      serve a small real machine
 # make check      all tests        make bench    figures
-# make install    DESTDIR= PREFIX= make lint, make docs, make bless
+# make install    DESTDIR= PREFIX= make lint, make docs, make bless, make fuzz
 PREFIX     ?= /usr
 SYSCONFDIR ?= /etc/qemu-web-desktop
 LIBDIR     := $(PREFIX)/lib/qemu-web-desktop
@@ -98,6 +98,21 @@ $(B)/tests/vnc-probe: $(PROBE_SRC) $(wildcard tests/*.h) $(B)/libqwd.a
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Itests $$(pkg-config --cflags libvncclient libpng) $(LDFLAGS) -o $@ $(PROBE_SRC) \
 		$(B)/libqwd.a $(LIBS) $$(pkg-config --libs libvncclient libpng)
 
+# Fuzzers (libFuzzer): make fuzz FUZZ_S=60. New inputs that reach new code stay in build/fuzz; what breaks a target is
+# written there and belongs into tests/fuzz/corpus, which the unit tests replay.
+FUZZ_S   ?= 60
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZERS  := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=fuzz-%)
+$(B)/fuzz-%: tests/fuzz/fuzz_%.c $(B)/libqwd.a
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS) $(LIBS_test)
+.PRECIOUS: $(B)/fuzz-%
+fuzz:
+	$(MAKE) VARIANT=asan B=build/fuzz CC="clang -fsanitize=fuzzer-no-link" $(FUZZERS)
+fuzz-%: $(B)/fuzz-%
+	@mkdir -p build/fuzz/corpus-$*
+	$< -max_total_time=$(FUZZ_S) -timeout=10 -print_final_stats=1 -artifact_prefix=build/fuzz/$*- \
+		build/fuzz/corpus-$* tests/fuzz/corpus/$*
+
 # --- using it ---
 
 run:
@@ -154,5 +169,5 @@ bench: all $(B)/tests/vnc-probe
 clean:
 	rm -rf build
 
-.PHONY: all clean unit machine-desktop run install check bless docs lint bench
+.PHONY: all clean unit machine-desktop run install check bless docs lint bench fuzz
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
