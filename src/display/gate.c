@@ -51,7 +51,8 @@ struct Gate {
     GHashTable *tokens; /* name to Token */
     GPtrArray *viewers; /* by serial number */
     guint64 last_serial;
-    guint changed_source, rest_source;
+    guint changed_source, heard_source, rest_source;
+    GateChanged heard; /* NULL: nobody awaits input */
     gint64 last_input_s, last_input_monotonic_us;
 };
 
@@ -192,11 +193,23 @@ static void on_greeted(void *data)
     connect_waiting(viewer->gate);
 }
 
+static gboolean tell_heard(gpointer data)
+{
+    Gate *gate = data;
+    GateChanged heard = gate->heard;
+    gate->heard_source = 0;
+    gate->heard = NULL;
+    heard(gate, gate->data);
+    return G_SOURCE_REMOVE;
+}
+
 static void on_input(void *data)
 {
     Gate *gate = ((Viewer *)data)->gate;
     gate->last_input_s = now_s();
     gate->last_input_monotonic_us = g_get_monotonic_time();
+    if (gate->heard && !gate->heard_source)
+        gate->heard_source = g_idle_add_full(G_PRIORITY_DEFAULT, tell_heard, gate, NULL);
 }
 
 static void on_ended(void *data)
@@ -370,6 +383,7 @@ void gate_free(Gate *gate)
     if (!gate)
         return;
     gate->changed = NULL;
+    gate_await_input(gate, NULL);
     while (gate->viewers->len)
         viewer_remove(gate->viewers->pdata[0]);
     g_ptr_array_unref(gate->viewers);
@@ -417,4 +431,11 @@ gint64 gate_last_input_s(const Gate *gate)
 gint64 gate_last_input_monotonic_us(const Gate *gate)
 {
     return gate->last_input_monotonic_us;
+}
+
+void gate_await_input(Gate *gate, GateChanged heard)
+{
+    gate->heard = heard;
+    if (!heard)
+        g_clear_handle_id(&gate->heard_source, g_source_remove);
 }

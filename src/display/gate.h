@@ -65,3 +65,6 @@ bool gate_disconnect(Gate *gate, guint64 serial);
  * microseconds; 0 before the first time. */
 gint64 gate_last_input_s(const Gate *gate);
 gint64 gate_last_input_monotonic_us(const Gate *gate);
+
+/* Calls `heard` once at the next input of that kind, from the main loop; NULL takes that back. */
+void gate_await_input(Gate *gate, GateChanged heard);

@@ -24,7 +24,7 @@ typedef struct {
     char *folder, *vnc_path;
     int vnc_fd; /* listens */
     Gate *gate;
-    int changes;
+    int changes, heard;
 } Fixture;
 
 static void on_changed(Gate *gate, void *data)
@@ -211,6 +211,45 @@ static void test_roles(Fixture *f, gconstpointer unused)
     g_assert_cmpint(ABS(g_get_real_time() / G_USEC_PER_SEC - gate_last_input_s(f->gate)), <=, 5);
     say(control.server, BYTES("picture"));
     expect(control.client, BYTES("picture"));
+    pair_close(&view);
+    pair_close(&control);
+    expect_viewers(f, 0);
+}
+
+static void note_heard(Gate *gate, void *data)
+{
+    (void)gate;
+    ((Fixture *)data)->heard++;
+}
+
+static bool has_been_told(void *data)
+{
+    return ((const Fixture *)data)->heard > 0;
+}
+
+/* Input is told of once, as soon as it comes; that of those who only watch never is. */
+static void test_await_input(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    open_token(f, "control", RFB_ROLE_CONTROL);
+    open_token(f, "view", RFB_ROLE_VIEW);
+    Pair control = join_and_accept(f, "control"), view = join_and_accept(f, "view");
+    gate_await_input(f->gate, note_heard);
+    say(view.client, BYTES(KEY REQUEST));
+    expect(view.server, BYTES(REQUEST));
+    say(control.client, BYTES(REQUEST));
+    expect(control.server, BYTES(REQUEST));
+    g_assert_cmpint(f->heard, ==, 0);
+    say(control.client, BYTES(KEY));
+    g_assert_true(wait_until(has_been_told, f, DEADLINE_MS, NULL));
+    say(control.client, BYTES(KEY REQUEST));
+    expect(control.server, BYTES(KEY KEY REQUEST));
+    g_assert_cmpint(f->heard, ==, 1);
+    gate_await_input(f->gate, note_heard);
+    gate_await_input(f->gate, NULL);
+    say(control.client, BYTES(KEY REQUEST));
+    expect(control.server, BYTES(KEY REQUEST));
+    g_assert_cmpint(f->heard, ==, 1);
     pair_close(&view);
     pair_close(&control);
     expect_viewers(f, 0);
@@ -631,6 +670,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     add("/gate/roles", 0, test_roles);
+    add("/gate/await-input", 0, test_await_input);
     add("/gate/broken", 0, test_broken);
     add("/gate/list", 0, test_list);
     add("/gate/open-errors", 0, test_open_errors);
