@@ -25,6 +25,7 @@ static const char *const accepted_formats[] = {"qcow2", "raw", "vdi", "vmdk", "v
 void image_info_clear(ImageInfo *info)
 {
     g_clear_pointer(&info->format, g_free);
+    g_clear_pointer(&info->version, g_free);
 }
 
 static bool has_iso_identifier(const char *path)
@@ -143,6 +144,8 @@ bool image_inspect(const char *path, const char *allowed_folder, ImageInfo *info
     if (!described || !check_chain(path, described, allowed_folder, error))
         return false;
     info->format = g_strdup(json_get_text(described, "format", ""));
+    info->version = g_strdup_printf("%" G_GINT64_FORMAT "-%" G_GINT64_FORMAT ".%09ld", (gint64)st.st_size,
+                                    (gint64)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
     info->size_bytes = json_get_integer(described, "virtual-size", 0);
     info->is_iso = g_str_equal(info->format, "raw") && has_iso_identifier(path);
     return true;
@@ -160,6 +163,19 @@ bool image_create_overlay(const char *master, const char *format, const char *ov
         return qwd_error_fail(error, QWD_ERROR_CONFLICT, "%s exists already.", overlay);
     const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-b", master, "-F", format, overlay, NULL};
     return run_create(argv, error);
+}
+
+bool image_check_overlay(const char *overlay, const char *master, GError **error)
+{
+    g_autoptr(JsonValue) described = ask_qemu_img(overlay, error);
+    if (!described)
+        return false;
+    const json_t *data = json_object_get(json_object_get(described, "format-specific"), "data");
+    bool plain = g_str_equal(json_get_text(described, "format", ""), "qcow2") && !json_object_get(data, "data-file");
+    const char *backing = json_get_text(described, "backing-filename", NULL);
+    return (plain && g_strcmp0(backing, master) == 0) ||
+           qwd_error_fail(error, QWD_ERROR_DENIED, "The disk %s is not what this service has made, so it is not used.",
+                          overlay);
 }
 
 bool image_create_empty(const char *path, gint64 size_mib, GError **error)

@@ -9,6 +9,7 @@ typedef struct {
     char *format;      /* QEMU block driver: "qcow2", "raw", "vdi", "vmdk", "vpc", "vhdx", "qed" */
     bool is_iso;       /* a raw image with an ISO 9660 file system: started from a CD drive */
     gint64 size_bytes; /* as the guest sees it */
+    char *version;     /* another text when the file has been replaced or changed */
 } ImageInfo;
 
 void image_info_clear(ImageInfo *info);
@@ -20,6 +21,10 @@ bool image_inspect(const char *path, const char *allowed_folder, ImageInfo *info
 
 /* A throw-away qcow2 over a master, which stays untouched. Fails when `overlay` exists. */
 bool image_create_overlay(const char *master, const char *format, const char *overlay, GError **error);
+
+/* Checks that a file is such an overlay of `master`, which has been looked at, and refers to nothing else; with NULL,
+ * that it is a qcow2 which refers to nothing. QWD_ERROR_DENIED otherwise. */
+bool image_check_overlay(const char *overlay, const char *master, GError **error);
 
 /* An empty qcow2; it takes room only as it fills. */
 bool image_create_empty(const char *path, gint64 size_mib, GError **error);

@@ -4,6 +4,7 @@
 #include <glib/gstdio.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -303,6 +304,50 @@ static void test_overlay(Fixture *f, gconstpointer unused)
     assert_error(error, QWD_ERROR_INTERNAL, "qemu-img failed");
 }
 
+/* What was kept is used again only when it is what this service has made over this very master. */
+static void test_check_overlay(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *master = g_build_filename(f->folder, "master.qcow2", NULL);
+    g_autofree char *overlay = g_build_filename(f->top, "disk.qcow2", NULL);
+    qemu_img(f, "create", "-q", "-f", "qcow2", master, "10M", NULL);
+    g_assert_false(image_check_overlay(overlay, master, &error)); /* it is not there */
+    g_clear_error(&error);
+    g_assert_true(image_create_overlay(master, "qcow2", overlay, &error));
+    g_assert_true(image_check_overlay(overlay, master, &error));
+    g_assert_no_error(error);
+    g_assert_false(image_check_overlay(overlay, f->outside, &error));
+    assert_error(error, QWD_ERROR_DENIED, "not what this service has made");
+    g_assert_false(image_check_overlay(overlay, NULL, &error));
+    assert_error(error, QWD_ERROR_DENIED, "not what this service has made");
+    g_assert_cmpint(unlink(overlay), ==, 0);
+    g_assert_true(image_create_empty(overlay, 10, &error));
+    g_assert_true(image_check_overlay(overlay, NULL, &error));
+    g_assert_false(image_check_overlay(overlay, master, &error));
+    assert_error(error, QWD_ERROR_DENIED, "not what this service has made");
+    qemu_img(f, "create", "-q", "-f", "qcow2", "-o", "data_file=other.raw", overlay, "10M", NULL);
+    g_assert_false(image_check_overlay(overlay, NULL, &error));
+    assert_error(error, QWD_ERROR_DENIED, "not what this service has made");
+    qemu_img(f, "create", "-q", "-f", "raw", overlay, "10M", NULL);
+    g_assert_false(image_check_overlay(overlay, NULL, &error));
+    assert_error(error, QWD_ERROR_DENIED, "not what this service has made");
+}
+
+/* Another text for another file, or another content. */
+static void test_version(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_auto(ImageInfo) first = {0}, second = {0}, third = {0};
+    g_autofree char *path = g_build_filename(f->folder, "disk.raw", NULL);
+    qemu_img(f, "create", "-q", "-f", "raw", "disk.raw", "1M", NULL);
+    g_assert_true(inspect(f, "disk.raw", &first, NULL) && inspect(f, "disk.raw", &second, NULL));
+    g_assert_cmpstr(first.version, ==, second.version);
+    g_assert_cmpint(utimes(path, (struct timeval[2]){{1, 0}, {1, 0}}), ==, 0);
+    g_assert_true(inspect(f, "disk.raw", &third, NULL));
+    g_assert_cmpstr(first.version, !=, third.version);
+}
+
 static void test_empty(Fixture *f, gconstpointer unused)
 {
     (void)unused;
@@ -338,6 +383,8 @@ int main(int argc, char **argv)
         {"/image/data-file", test_data_file},
         {"/image/vmdk-extents", test_vmdk_extents},
         {"/image/overlay", test_overlay},
+        {"/image/check-overlay", test_check_overlay},
+        {"/image/version", test_version},
         {"/image/empty", test_empty},
     };
     g_test_init(&argc, &argv, NULL);
