@@ -22,6 +22,7 @@ static const Field plan_fields[] = {
     {"memory_mib", FIELD_INTEGER, offsetof(Plan, memory_mib)},
     {"disk_mib", FIELD_INTEGER, offsetof(Plan, disk_mib)},
     {"lifetime_s", FIELD_INTEGER, offsetof(Plan, lifetime_s)},
+    {"lifetime_max_s", FIELD_INTEGER, offsetof(Plan, lifetime_max_s)},
     {"sessions_max", FIELD_INTEGER, offsetof(Plan, sessions_max)},
     {"by_admin", FIELD_BOOL, offsetof(Plan, by_admin)},
     {"oneshot", FIELD_BOOL, offsetof(Plan, oneshot)},
@@ -99,6 +100,7 @@ Plan *plan_make(const Settings *settings, const Machine *machine, const PlanRequ
         asked_or_default(request->memory_mib, settings->snapshot_alloc_mem, host->memory_mib, choices->memory_max_mib);
     plan->lifetime_s =
         asked_or_default(request->lifetime_s, settings->snapshot_lifetime, G_MAXINT64, choices->lifetime_max_s);
+    plan->lifetime_max_s = choices->lifetime_max_s;
     plan->sessions_max = choices->sessions_max;
     plan->by_admin = request->by_admin;
     plan->disk_mib = settings->snapshot_alloc_disk;

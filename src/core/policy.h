@@ -11,8 +11,9 @@ typedef enum {
     ACTION_LIST,
     ACTION_SEE,
     ACTION_STOP,
-    ACTION_EXTEND,
-    ACTION_SHARE, /* make and revoke links, disconnect viewers */
+    ACTION_EXTEND, /* and say that it is still in use */
+    ACTION_RESUME, /* an ended session whose disk is kept; and give that disk up */
+    ACTION_SHARE,  /* make and revoke links, disconnect viewers */
     ACTION_PURGE,
     ACTION_COUNT
 } Action;
@@ -25,6 +26,7 @@ typedef struct {
     bool is_admin;             /* proven as well */
     bool is_local;             /* the request comes from this machine */
     bool is_guest_by_mail;     /* known by a mail address alone: sessions are one-shot */
+    const char *email;         /* where mail reaches them; NULL or "" unknown */
 } Identity;
 
 /* Whether any way to log in is on. */

@@ -52,6 +52,8 @@ static const char *const role_names[ROLE_COUNT] = {[ROLE_CONTROL] = "control", [
 static const Field session_fields[] = {
     TEXT_FIELD(id),
     TEXT_FIELD(owner),
+    TEXT_FIELD(email),
+    TEXT_FIELD(base),
     TEXT_FIELD(remote_host),
     TEXT_FIELD(step),
     TEXT_FIELD(reason),
@@ -66,6 +68,13 @@ static const Field session_fields[] = {
     INTEGER_FIELD(ended_at),
     INTEGER_FIELD(stop_requested_at),
     INTEGER_FIELD(last_input_at),
+    INTEGER_FIELD(touched_at),
+    INTEGER_FIELD(extensions),
+    INTEGER_FIELD(idle_stop_at),
+    INTEGER_FIELD(unused_stop_at),
+    INTEGER_FIELD(kept_until),
+    INTEGER_FIELD(resumed_at),
+    TEXT_FIELD(image_version),
     INTEGER_FIELD(disconnect_serial),
     {0},
 };
@@ -78,6 +87,11 @@ const char *session_state_name(SessionState state)
 bool session_state_is_alive(SessionState state)
 {
     return state <= SESSION_STOPPING;
+}
+
+bool session_is_kept(const SessionRecord *session, gint64 now)
+{
+    return !session_state_is_alive(session->state) && session->kept_until > now;
 }
 
 const char *session_role_name(SessionRole role)

@@ -63,6 +63,8 @@ typedef struct {
 typedef struct {
     char *id;          /* token_new() */
     char *owner;       /* the user's name */
+    char *email;       /* the user's mail address; "" unknown */
+    char *base;        /* "scheme://host[:port]" where the user's browser found the service; "" unknown */
     char *remote_host; /* address the request came from */
     SessionState state;
     char *step;        /* the start step it is at */
@@ -73,6 +75,13 @@ typedef struct {
     char *overrides;   /* settings it was created with, as in $QWD_OVERRIDES */
     gint64 created_at, started_at, ready_at, ends_at, ended_at; /* UTC seconds, 0 not yet */
     gint64 stop_requested_at, last_input_at;
+    gint64 touched_at;     /* when somebody last said by a form that it is in use */
+    gint64 extensions;     /* by its users, in this life */
+    gint64 idle_stop_at;   /* UTC: nobody uses it, so it ends then; 0 it is in use */
+    gint64 unused_stop_at; /* UTC: it ends then unless somebody connects; 0 it does not */
+    gint64 kept_until;     /* UTC: it has ended, and its disk is kept until then; 0 it is not */
+    gint64 resumed_at;     /* UTC: when its present life began, with a kept disk; 0 it is the first */
+    char *image_version;   /* what the master was like when the disk was made (vm/image.h) */
     Plan *plan;
     GPtrArray *links;         /* SessionLink * */
     GPtrArray *viewers;       /* SessionViewer *, as the gate saw them last */
@@ -100,6 +109,9 @@ ProcessId session_process(const SessionRecord *session, const char *name);
 
 /* Replaces a text field. */
 void session_set_text(char **field, const char *text);
+
+/* Whether it has ended, and its disk is kept for another life (core/kept.h). */
+bool session_is_kept(const SessionRecord *session, gint64 now);
 
 json_t *session_to_json(const SessionRecord *session);
 

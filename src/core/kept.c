@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/kept.h"
+
+gint64 kept_until(const Settings *settings, const SessionRecord *session, gint64 now)
+{
+    bool has_disk = !session->plan->use_master && (session->ready_at || session->resumed_at);
+    bool was_stopped = session->stop_requested_at && session->ready_at; /* before, somebody only gave up waiting */
+    bool wanted = has_disk && !session->plan->oneshot && !was_stopped;
+    return wanted && settings->snapshot_keep ? now + settings->snapshot_keep : 0;
+}
+
+/* --- what has to go --- */
+
+static int compare_oldest_first(gconstpointer a, gconstpointer b)
+{
+    const SessionRecord *first = *(SessionRecord *const *)a, *second = *(SessionRecord *const *)b;
+    return first->ended_at < second->ended_at ? -1 : first->ended_at > second->ended_at;
+}
+
+static bool is_over(const SessionRecord *session, gint64 now)
+{
+    return !session_state_is_alive(session->state) && session->kept_until && session->kept_until <= now;
+}
+
+static void add_oldest(const Settings *settings, GPtrArray *kept, GPtrArray *surplus)
+{
+    g_ptr_array_sort(kept, compare_oldest_first);
+    for (guint i = 0; settings->snapshot_keep_max && i + settings->snapshot_keep_max <= kept->len; i++)
+        g_ptr_array_add(surplus, kept->pdata[i]);
+}
+
+GPtrArray *kept_surplus(const Settings *settings, const GPtrArray *sessions, const char *owner, gint64 now)
+{
+    GPtrArray *surplus = g_ptr_array_new();
+    g_autoptr(GPtrArray) kept = g_ptr_array_new();
+    for (guint i = 0; i < sessions->len; i++) {
+        SessionRecord *session = sessions->pdata[i];
+        if (is_over(session, now))
+            g_ptr_array_add(surplus, session);
+        else if (owner && session_is_kept(session, now) && g_str_equal(session->owner, owner))
+            g_ptr_array_add(kept, session);
+    }
+    add_oldest(settings, kept, surplus);
+    return surplus;
+}
+
+/* --- another life --- */
+
+void kept_revive(SessionRecord *session, gint64 now)
+{
+    char **texts[] = {&session->step, &session->reason, &session->note, &session->accelerator, &session->stop_by};
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
+        session_set_text(texts[i], "");
+    gint64 *moments[] = {&session->started_at,        &session->ready_at,         &session->ended_at,
+                         &session->stop_requested_at, &session->last_input_at,    &session->touched_at,
+                         &session->extensions,        &session->idle_stop_at,     &session->unused_stop_at,
+                         &session->kept_until,        &session->disconnect_serial};
+    for (size_t i = 0; i < G_N_ELEMENTS(moments); i++)
+        *moments[i] = 0;
+    GPtrArray *lists[] = {session->links, session->viewers, session->processes, session->steps};
+    for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)
+        g_ptr_array_set_size(lists[i], 0);
+    session->state = SESSION_STARTING;
+    session->resumed_at = now;
+    session->ends_at = now + session->plan->lifetime_s;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * Ended sessions whose disk is kept for a while: which, for how long, and their records' next life. Pure functions;
+ * app/keep.h does it. A kept session is a folder like that of a running one, whose record says ended or failed and
+ * kept_until. */
+#pragma once
+
+#include "core/session.h"
+#include "core/settings.h"
+
+/* Until when the disk of this session, which has just ended, is to be kept: UTC seconds, 0 when it is not. Not after
+ * somebody stopped it while it ran, and not when it has no disk of its own, or one that was never used. */
+gint64 kept_until(const Settings *settings, const SessionRecord *session, gint64 now);
+
+/* Those of `sessions` that have to go (SessionRecord *, borrowed; free the list): all whose time is over, and the
+ * owner's oldest ones until there is room for one more. `owner` NULL: only those whose time is over. */
+GPtrArray *kept_surplus(const Settings *settings, const GPtrArray *sessions, const char *owner, gint64 now);
+
+/* Makes the record of an ended session that of one that is about to start again, with the life-time it had at first. */
+void kept_revive(SessionRecord *session, gint64 now);
