@@ -22,7 +22,9 @@
     /* --- times, in the visitor's zone --- */
 
     function elapsed(seconds) {
-        const minutes = Math.floor(seconds / 60);
+        const minutes = Math.floor(seconds / 60), hours = Math.floor(minutes / 60);
+        if (hours > 0)
+            return `${hours} h ${minutes % 60} min`;
         return minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
     }
 
@@ -32,7 +34,10 @@
             const moment = new Date(time.dateTime);
             if (Number.isNaN(moment.getTime()))
                 continue;
-            if ("since" in time.dataset) {
+            if ("until" in time.dataset) {
+                time.title = time.title || time.textContent;
+                time.textContent = `in ${elapsed(Math.max(0, Math.round((moment - now) / 1000)))}`;
+            } else if ("since" in time.dataset) {
                 time.textContent = elapsed(Math.max(0, Math.round((now - moment) / 1000)));
             } else {
                 time.title = time.title || time.textContent;
@@ -111,7 +116,10 @@
             replaceContent(page);
     }
 
+    /* What screen readers say. */
     function words(session) {
+        if (session.ending)
+            return `${session.ending.what} ${session.ending.help}`;
         const step = session.steps.find((one) => one.is_now);
         return session.is_waiting && step ? step.text : session.state_text;
     }

@@ -11,6 +11,7 @@ typedef struct {
     const char *machine; /* name from the list, or the path of an image (commands only); "" the setting's */
     bool may_be_path;
     const char *remote_host; /* where the request came from */
+    const char *base;        /* where its browser found the service, as PageContext has it; NULL: no browser */
     PlanRequest plan;
 } CreateRequest;
 
@@ -26,8 +27,20 @@ GPtrArray *app_list(const Settings *settings, const Identity *who, GError **erro
 /* Asks a session's supervisor to end it; returns its record. A session that has ended already is fine. */
 SessionRecord *app_stop(const Settings *settings, const Identity *who, const char *id, GError **error);
 
-/* Adds a day, up to the longest life-time counted from now. QWD_ERROR_CONFLICT when that is no gain. */
-SessionRecord *app_extend(const Settings *settings, const Identity *who, const char *id, GError **error);
+/* Moves the end of a session by `seconds` (0: as much as the settings say), for users within limits: see life_extend in
+ * core/life.h for the errors. */
+SessionRecord *app_extend(const Settings *settings, const Identity *who, const char *id, gint64 seconds,
+                          GError **error);
+
+/* Says that a session is in use although nobody touches it: it is not idle from now on. */
+SessionRecord *app_stay(const Settings *settings, const Identity *who, const char *id, GError **error);
+
+/* Starts an ended session again with the disk that was kept of it, under the same limits as a new one; answers without
+ * waiting for the machine. QWD_ERROR_CONFLICT when there is no disk (any more). One that runs already is fine. */
+SessionRecord *app_resume(const Settings *settings, const Identity *who, const char *id, GError **error);
+
+/* Gives the kept disk of an ended session up; returns what is remembered of it. QWD_ERROR_CONFLICT as above. */
+SessionRecord *app_discard(const Settings *settings, const Identity *who, const char *id, GError **error);
 
 typedef struct {
     const char *session_id;
@@ -53,7 +66,7 @@ bool app_purge(const Settings *settings, const Identity *who, int *count, GError
 /* How long a session may take to end once it was asked to: its guest's grace, and some for what follows. */
 int app_end_deadline_ms(const Settings *settings);
 
-/* Waits until a session has ended (its folder is gone). QWD_ERROR_TIMEOUT after deadline_ms. */
+/* Waits until a session has ended (its folder is gone, or its disk kept). QWD_ERROR_TIMEOUT after deadline_ms. */
 bool app_wait_ended(const Settings *settings, const char *id, int deadline_ms, GError **error);
 
 /* Waits until a session is usable, has failed or has ended; its record then. */

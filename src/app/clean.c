@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include "app/journal.h"
+#include "app/keep.h"
 #include "app/queue.h"
 #include "base/file.h"
 #include "base/token.h"
+#include "core/life.h"
 #include "core/store.h"
 #include "display/websockify.h"
 
@@ -39,10 +41,10 @@ static bool is_settled(const char *path)
 static bool is_abandoned(const SessionRecord *session)
 {
     ProcessId supervisor = session_process(session, "supervisor");
-    if (session->state == SESSION_QUEUED)
+    if (!session_state_is_alive(session->state) || session->state == SESSION_QUEUED) /* kept; waiting */
         return false;
     if (!supervisor.pid)
-        return session->created_at + SETTLED_AFTER_S < session_now();
+        return life_begun_at(session) + SETTLED_AFTER_S < session_now();
     return !process_is_alive(supervisor);
 }
 
@@ -66,7 +68,7 @@ static void remove_tokens(const Settings *settings, const SessionRecord *session
     }
 }
 
-static void remember(const Settings *settings, SessionRecord *session)
+static void note_end(const Settings *settings, SessionRecord *session)
 {
     session->state = SESSION_FAILED;
     session->ended_at = session_now();
@@ -75,7 +77,6 @@ static void remember(const Settings *settings, SessionRecord *session)
     g_ptr_array_set_size(session->links, 0);
     g_ptr_array_set_size(session->viewers, 0);
     g_ptr_array_set_size(session->processes, 0);
-    store_remember(settings, session, NULL);
     journal_session(settings, "ERROR", session, session->reason);
 }
 
@@ -86,8 +87,8 @@ static void end_session(const Settings *settings, SessionRecord *session, GPtrAr
     end_processes(session);
     remove_tokens(settings, session);
     folder_remove(run_folder, NULL);
-    remember(settings, session);
-    if (store_remove(settings, session->id, &error))
+    note_end(settings, session);
+    if (keep_or_remove(settings, session, &error))
         tell(report, "Ended %s of %s: its supervisor was gone.", session->id, session->owner);
     else
         tell(report, "%s of %s cannot be removed: %s", session->id, session->owner, error->message);
@@ -195,6 +196,7 @@ bool app_clean(const Settings *settings, GPtrArray *report, GError **error)
     g_autofree char *display_folder = store_display_folder(settings);
     g_autofree char *viewers_folder = g_build_filename(settings->dir_cfg, "viewers", NULL);
     end_abandoned(settings, sessions, report);
+    keep_remove_expired(settings, report);
     for_each_entry(settings, settings->dir_snapshots, put_broken_aside, report);
     for_each_entry(settings, settings->dir_cfg, remove_stale_run_folder, report);
     remove_stale_tokens(settings, display_folder, report);

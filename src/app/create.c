@@ -71,6 +71,8 @@ char *app_create(const Settings *settings, const Identity *who, const CreateRequ
     if (!plan)
         return NULL;
     g_autoptr(SessionRecord) session = session_new(who->user, request->remote_host, plan);
+    session_set_text(&session->email, who->email);
+    session_set_text(&session->base, request->base);
     const char *overrides = g_getenv("QWD_OVERRIDES");
     session_set_text(&session->overrides, overrides ? overrides : "");
     bool may_wait = !request->may_be_path; /* who starts one by hand watches it start */

@@ -6,9 +6,8 @@
 #include "base/error.h"
 #include "base/event.h"
 #include "base/wait.h"
+#include "core/life.h"
 #include "core/store.h"
-
-#define EXTENSION_S 86400
 
 /* A session whose end has been asked for is stopping, though its supervisor may not have noticed yet: a page that shows
  * it as running would not look again. */
@@ -36,7 +35,8 @@ GPtrArray *app_list(const Settings *settings, const Identity *who, GError **erro
     GPtrArray *sessions = store_list(settings, error);
     for (guint i = sessions ? sessions->len : 0; i-- > 0;) {
         SessionRecord *session = sessions->pdata[i];
-        if (!who->is_admin && !g_str_equal(session->owner, who->user))
+        bool is_over = !session_state_is_alive(session->state) && !session_is_kept(session, session_now());
+        if (is_over || (!who->is_admin && !g_str_equal(session->owner, who->user)))
             g_ptr_array_remove_index(sessions, i);
         else
             note_stop_request(session);
@@ -76,29 +76,45 @@ SessionRecord *app_stop(const Settings *settings, const Identity *who, const cha
     return NULL;
 }
 
-static bool extend(SessionRecord *session, void *data, GError **error)
-{
-    const Settings *settings = data;
-    gint64 latest = session_now() + settings->snapshot_lifetime;
-    gint64 wanted = MIN(session->ends_at + EXTENSION_S, latest);
-    if (wanted < session->ends_at + 60)
-        return qwd_error_fail(error, QWD_ERROR_CONFLICT,
-                              "This session has the longest life-time there is already. It can be extended later.");
-    session->ends_at = wanted;
-    return true;
-}
-
-SessionRecord *app_extend(const Settings *settings, const Identity *who, const char *id, GError **error)
+/* A living session of an owner who may extend it. */
+static bool check_extendable(const Settings *settings, const Identity *who, const char *id, GError **error)
 {
     g_autoptr(SessionRecord) session = app_see(settings, who, id, error);
     if (!session || !policy_allows(settings, who, ACTION_EXTEND, session, error))
-        return NULL;
-    if (!session_state_is_alive(session->state)) {
-        qwd_error_fail(error, QWD_ERROR_CONFLICT,
-                       "This session has ended, so it cannot be extended. Create a new one.");
-        return NULL;
-    }
-    return store_change(settings, id, extend, (void *)settings, error);
+        return false;
+    return session_state_is_alive(session->state) ||
+           qwd_error_fail(error, QWD_ERROR_CONFLICT,
+                          "This session has ended, so it cannot be extended. Create a new one.");
+}
+
+typedef struct {
+    const Settings *settings;
+    LifeExtension wanted;
+} Extension;
+
+static bool extend(SessionRecord *session, void *data, GError **error)
+{
+    const Extension *extension = data;
+    return life_extend(extension->settings, session, &extension->wanted, error);
+}
+
+SessionRecord *app_extend(const Settings *settings, const Identity *who, const char *id, gint64 seconds, GError **error)
+{
+    Extension extension = {settings, {.seconds = seconds, .by_admin = who->is_admin, .now = session_now()}};
+    return check_extendable(settings, who, id, error) ? store_change(settings, id, extend, &extension, error) : NULL;
+}
+
+static bool touch(SessionRecord *session, void *data, GError **error)
+{
+    (void)data;
+    (void)error;
+    session->touched_at = MAX(session->touched_at + 1, session_now()); /* another value each time */
+    return true;
+}
+
+SessionRecord *app_stay(const Settings *settings, const Identity *who, const char *id, GError **error)
+{
+    return check_extendable(settings, who, id, error) ? store_change(settings, id, touch, NULL, error) : NULL;
 }
 
 bool app_purge(const Settings *settings, const Identity *who, int *count, GError **error)
@@ -111,6 +127,8 @@ bool app_purge(const Settings *settings, const Identity *who, int *count, GError
     *count = 0;
     for (guint i = 0; i < sessions->len; i++) {
         const SessionRecord *session = sessions->pdata[i];
+        if (!session_state_is_alive(session->state))
+            continue;
         g_autoptr(SessionRecord) stopped = app_stop(settings, who, session->id, NULL);
         *count += stopped != NULL;
     }
@@ -134,13 +152,14 @@ static void look(void *data)
 
 static bool is_ended(void *data)
 {
-    return ((const Awaited *)data)->session == NULL;
+    const Awaited *awaited = data;
+    return !awaited->session || !session_state_is_alive(awaited->session->state);
 }
 
 static bool is_settled(void *data)
 {
     const Awaited *awaited = data;
-    return !awaited->session || awaited->session->state == SESSION_RUNNING;
+    return is_ended(data) || awaited->session->state == SESSION_RUNNING;
 }
 
 /* Looks whenever something in the session's folder changes, the folder's end included. */

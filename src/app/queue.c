@@ -2,6 +2,7 @@
 #include "app/queue.h"
 
 #include "app/journal.h"
+#include "app/keep.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/file.h"
@@ -44,14 +45,22 @@ static bool read_situation(const Settings *settings, Situation *situation, GErro
     return situation->sessions != NULL;
 }
 
+/* Whether it works on its image or has a disk based on it: running, or kept, or waiting to be resumed. */
+static bool holds_image(const SessionRecord *session)
+{
+    bool is_up = session_state_is_alive(session->state) && session->state != SESSION_QUEUED;
+    return is_up || session->resumed_at || session_is_kept(session, session_now());
+}
+
 static bool blocks_image(const SessionRecord *other, const SessionRecord *wanted)
 {
-    return session_state_is_alive(other->state) && other->state != SESSION_QUEUED &&
-           !g_str_equal(other->id, wanted->id) && g_str_equal(other->plan->image, wanted->plan->image) &&
+    return holds_image(other) && !g_str_equal(other->id, wanted->id) &&
+           g_str_equal(other->plan->image, wanted->plan->image) &&
            (wanted->plan->use_master || other->plan->use_master);
 }
 
-/* A master that a session writes to belongs to that session alone: it must not be the base of another one either. */
+/* A master that a session writes to belongs to that session alone: it must not be the base of another one either, nor
+ * of a disk that is kept. */
 static bool image_is_free(const Situation *situation, const SessionRecord *wanted)
 {
     for (guint i = 0; i < situation->sessions->len; i++) {
@@ -65,8 +74,8 @@ static bool check_master(const Situation *situation, const SessionRecord *wanted
 {
     return image_is_free(situation, wanted) ||
            qwd_error_fail(error, QWD_ERROR_CONFLICT,
-                          "The image of %s is in use by a session that works on the image itself or is based on it. "
-                          "Stop that session first.",
+                          "The image of %s is in use by a session that works on the image itself or is based on it, "
+                          "or the disk of such a one is kept. Stop or discard that session first.",
                           wanted->plan->machine);
 }
 
@@ -101,18 +110,17 @@ static bool decide(const Situation *situation, SessionRecord *wanted, bool may_w
 }
 
 /* Checks and record are one step for others: nobody else reserves meanwhile. */
-static bool reserve(const Settings *settings, SessionRecord *session, bool may_wait, GError **error)
+static bool reserve(const Settings *settings, SessionRecord *session, bool may_wait, QueueCommit commit, GError **error)
 {
     autofd int lock = store_lock(settings, error);
     g_auto(Situation) situation = {0};
     return lock >= 0 && read_situation(settings, &situation, error) &&
-           decide(&situation, session, may_wait && settings->service_queue, error) &&
-           store_create(settings, session, error);
+           decide(&situation, session, may_wait && settings->service_queue, error) && commit(settings, session, error);
 }
 
 bool app_queue_enter(const Settings *settings, SessionRecord *session, bool may_wait, GError **error)
 {
-    if (!reserve(settings, session, may_wait, error))
+    if (!reserve(settings, session, may_wait, store_create, error))
         return false;
     if (session->state == SESSION_QUEUED)
         return app_queue_advance(settings, error);
@@ -120,6 +128,13 @@ bool app_queue_enter(const Settings *settings, SessionRecord *session, bool may_
         return true;
     store_remove(settings, session->id, NULL);
     return false;
+}
+
+bool app_queue_reenter(const Settings *settings, SessionRecord *session, QueueCommit commit, GError **error)
+{
+    if (!reserve(settings, session, true, commit, error))
+        return false;
+    return session->state == SESSION_QUEUED ? app_queue_advance(settings, error) : start(settings, session, error);
 }
 
 /* --- the queue moves on --- */
@@ -172,7 +187,7 @@ static void end(const Settings *settings, SessionRecord *session, SessionState s
     session->ended_at = session_now();
     session_set_text(&session->reason, reason);
     journal_session(settings, state == SESSION_FAILED ? "ERROR" : "STOP", session, reason);
-    if (!store_remember(settings, session, &error) || !store_remove(settings, session->id, &error))
+    if (!keep_or_remove(settings, session, &error))
         journal_session(settings, "ERROR", session, error->message);
 }
 

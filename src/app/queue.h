@@ -11,6 +11,12 @@
  * is on, it waits if `may_wait`. QWD_ERROR_LIMIT, QWD_ERROR_CONFLICT (its image is taken); nothing is left then. */
 bool app_queue_enter(const Settings *settings, SessionRecord *session, bool may_wait, GError **error);
 
+/* What makes an admission hold: writes the record. Called under the lock of the store. */
+typedef bool (*QueueCommit)(const Settings *settings, const SessionRecord *session, GError **error);
+
+/* The same for a session that is known already and starts once more; what `commit` has written stays on error. */
+bool app_queue_reenter(const Settings *settings, SessionRecord *session, QueueCommit commit, GError **error);
+
 /* Starts those at the head of the queue for whom there is room. One that cannot be started has failed; its user is
  * told.
  */

@@ -73,7 +73,8 @@ static Response *show_sessions(Call *call, GError **error)
         return NULL;
     g_autoptr(JsonValue) values = page_sessions(&call->page, sessions);
     if (request_wants_json(call->page.request)) {
-        g_autoptr(JsonValue) object = json_pack("{s:O}", "sessions", json_object_get(values, "sessions"));
+        g_autoptr(JsonValue) object = json_pack("{s:O, s:O}", "sessions", json_object_get(values, "sessions"), "kept",
+                                                json_object_get(values, "kept"));
         return response_json(200, object);
     }
     return response_page(call->page.settings, "sessions.html", values, error);
@@ -99,6 +100,7 @@ static Response *create(Call *call, GError **error)
         return NULL;
     CreateRequest request = {.machine = form.machine,
                              .remote_host = request_variable(call->page.request, REQUEST_REMOTE_ADDR),
+                             .base = call->page.base,
                              .plan = {.cpus = form.cpus,
                                       .memory_mib = form.memory_mib,
                                       .lifetime_s = form.lifetime_s,
@@ -121,7 +123,25 @@ static Response *stop(Call *call, GError **error)
 
 static Response *extend(Call *call, GError **error)
 {
-    return after_change(call, app_extend(call->page.settings, &call->who, call->form.session, error), error);
+    gint64 seconds;
+    if (!form_read_extension(call->page.request, &seconds, error))
+        return NULL;
+    return after_change(call, app_extend(call->page.settings, &call->who, call->form.session, seconds, error), error);
+}
+
+static Response *stay(Call *call, GError **error)
+{
+    return after_change(call, app_stay(call->page.settings, &call->who, call->form.session, error), error);
+}
+
+static Response *resume_session(Call *call, GError **error)
+{
+    return after_change(call, app_resume(call->page.settings, &call->who, call->form.session, error), error);
+}
+
+static Response *discard(Call *call, GError **error)
+{
+    return after_change(call, app_discard(call->page.settings, &call->who, call->form.session, error), error);
 }
 
 static Response *share_link(Call *call, GError **error)
@@ -181,6 +201,9 @@ static const Route routes[] = {
     {FORM_CREATE, true, "CREATE", create},
     {FORM_STOP, true, "END", stop},
     {FORM_EXTEND, true, "EXTEND", extend},
+    {FORM_STAY, true, "STAY", stay},
+    {FORM_AGAIN, true, "RESUME", resume_session},
+    {FORM_DISCARD, true, "DISCARD", discard},
     {FORM_PURGE, true, "PURGE", purge},
     {FORM_SHARE, true, "SHARE", share_link},
     {FORM_REVOKE, true, "REVOKE", revoke_link},

@@ -53,6 +53,7 @@ static bool take_login(Call *call, GError **error)
     call->has_login = true;
     call->who.user = call->login.identity.user;
     call->who.groups = (const char *const *)call->login.identity.groups;
+    call->who.email = call->login.identity.email;
     call->who.is_authenticated = true;
     call->who.is_admin = call->login.is_admin;
     call->who.is_guest_by_mail = call->login.is_by_mail;

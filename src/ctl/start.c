@@ -47,12 +47,13 @@ static bool names_session(const Settings *settings, const SessionRecord *session
     return false;
 }
 
-/* Those that `word` names, or all when it is NULL. */
+/* Those that run and that `word` names, or all when it is NULL. */
 static GPtrArray *find_sessions(const Settings *settings, const char *word, GError **error)
 {
     GPtrArray *sessions = store_list(settings, error);
-    for (guint i = sessions && word ? sessions->len : 0; i-- > 0;) {
-        if (!names_session(settings, sessions->pdata[i], word))
+    for (guint i = sessions ? sessions->len : 0; i-- > 0;) {
+        const SessionRecord *session = sessions->pdata[i];
+        if (!session_state_is_alive(session->state) || (word && !names_session(settings, session, word)))
             g_ptr_array_remove_index(sessions, i);
     }
     return sessions;

@@ -31,11 +31,12 @@ static void print_row(const SessionRecord *session)
 {
     ProcessId qemu = session_process(session, "qemu");
     double load = process_cpu_load(qemu) * 100;
-    gint64 left = session->ends_at - session_now();
+    bool is_kept = session_is_kept(session, session_now());
+    gint64 left = (is_kept ? session->kept_until : session->ends_at) - session_now();
     g_autofree char *time_left = units_format_duration(MAX(left, 0));
     printf("%-8d | %5.1f | %-15s | %4d | %6.1f | %-8s | %-9s | %s %s\n", (int)qemu.pid, load, session->owner,
-           (int)session->plan->cpus, (double)session->plan->memory_mib / 1024, session_state_name(session->state),
-           time_left, session->id, session->plan->machine);
+           (int)session->plan->cpus, (double)session->plan->memory_mib / 1024,
+           is_kept ? "kept" : session_state_name(session->state), time_left, session->id, session->plan->machine);
 }
 
 static void print_table(const GPtrArray *sessions, const Accelerator *accelerator)

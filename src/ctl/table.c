@@ -8,6 +8,10 @@ const Command commands[] = {
      1, 1, command_start},
     {"stop", "[ID|PID|TOKEN]", "End a session, or all of them, and wait until nothing of them is left.", 0, 1,
      command_stop},
+    {"extend", "ID [DURATION]",
+     "Move the end of a session by a time such as 8h or 4d, beyond the limits that hold for its user. Without one: by "
+     "session_extension.",
+     1, 2, command_extend},
     {"status", "[--json]", "List the sessions, and what they run with.", 0, 0, command_status},
     {"clean", "",
      "Sweep up what a killed supervisor, a reboot or a full disk has left. Says what it did; silent when there was "

@@ -76,10 +76,36 @@ static bool use_master(Supervisor *supervisor, GError **error)
     return true;
 }
 
+static void note_image_version(SessionRecord *session, const void *data)
+{
+    session_set_text(&session->image_version, data);
+}
+
+/* A resumed session goes on with the disk that was kept, as long as the master is still what that is based on. */
+static bool take_kept_disk(Supervisor *supervisor, GError **error)
+{
+    const Plan *plan = supervisor->session->plan;
+    bool is_iso = supervisor->image.is_iso;
+    if (!is_iso && !g_str_equal(supervisor->session->image_version, supervisor->image.version))
+        return qwd_error_fail(
+            error, QWD_ERROR_CONFLICT,
+            "The image of %s has been changed since, so the disk that was kept does not fit it any more. "
+            "Tell the administrator if it holds what you need; else discard it.",
+            plan->machine);
+    return image_check_overlay(supervisor->disk_path, is_iso ? NULL : plan->image, error);
+}
+
 static bool make_disk(Supervisor *supervisor, GError **error)
 {
     const Plan *plan = supervisor->session->plan;
     supervisor->disk_path = g_build_filename(supervisor->folder, "disk.qcow2", NULL);
+    bool is_kept = supervisor->session->resumed_at && g_file_test(supervisor->disk_path, G_FILE_TEST_EXISTS);
+    if (is_kept) {
+        supervisor->cdrom_path = supervisor->image.is_iso ? g_strdup(plan->image) : NULL;
+        return take_kept_disk(supervisor, error);
+    }
+    if (!supervisor_change(supervisor, note_image_version, supervisor->image.version, error))
+        return false;
     if (!supervisor->image.is_iso)
         return image_create_overlay(plan->image, supervisor->image.format, supervisor->disk_path, error);
     supervisor->cdrom_path = g_strdup(plan->image);
@@ -96,8 +122,10 @@ static bool copy_firmware(Supervisor *supervisor, GError **error)
         return true;
     if (!qemu_find_uefi(plan->arch, &supervisor->firmware_code, &vars, error))
         return false;
-    g_autofree char *content = file_read(vars, FLASH_MAX_BYTES, &length, error);
     supervisor->firmware_vars = g_build_filename(supervisor->folder, "firmware-vars.fd", NULL);
+    if (supervisor->session->resumed_at && g_file_test(supervisor->firmware_vars, G_FILE_TEST_EXISTS))
+        return true;
+    g_autofree char *content = file_read(vars, FLASH_MAX_BYTES, &length, error);
     return content && file_write_atomic(supervisor->firmware_vars, content, length, 0600, FILE_WRITE_FAST, error);
 }
 

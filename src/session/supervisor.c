@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/journal.h"
+#include "app/keep.h"
 #include "base/error.h"
 #include "base/event.h"
 #include "base/wait.h"
@@ -56,22 +57,6 @@ bool supervisor_change(Supervisor *supervisor, SupervisorChange change, const vo
     return true;
 }
 
-static void on_lifetime_over(void *data)
-{
-    Supervisor *supervisor = data;
-    supervisor->alarm = 0;
-    supervisor_end(supervisor, SESSION_ENDED, "Its life-time was over.");
-}
-
-static void follow_end_time(Supervisor *supervisor)
-{
-    if (supervisor->alarm_at == supervisor->session->ends_at)
-        return;
-    g_clear_handle_id(&supervisor->alarm, g_source_remove);
-    supervisor->alarm_at = supervisor->session->ends_at;
-    supervisor->alarm = alarm_at(supervisor->alarm_at, on_lifetime_over, supervisor, NULL);
-}
-
 /* Follows changes that others make to the record: stop requests, another end time. */
 static void follow_record(void *data)
 {
@@ -83,7 +68,7 @@ static void follow_record(void *data)
         return;
     }
     take_record(supervisor, session);
-    follow_end_time(supervisor);
+    times_follow(supervisor);
     display_follow_record(supervisor);
     if (supervisor->session->stop_requested_at) {
         g_autofree char *reason = g_strdup_printf("Stopped by %s.", supervisor->session->stop_by);
@@ -167,18 +152,15 @@ static void remember(Supervisor *supervisor)
     session_set_text(&session->reason, supervisor->end_reason);
     g_ptr_array_set_size(session->links, 0);
     g_ptr_array_set_size(session->processes, 0);
-    g_autoptr(GError) error = NULL;
-    if (!store_remember(supervisor->settings, session, &error))
-        journal_session(supervisor->settings, "ERROR", session, error->message);
     bool failed = session->state == SESSION_FAILED;
     journal_session(supervisor->settings, failed ? "ERROR" : "STOP", session, session->reason);
 }
 
-/* The folder goes last: its end tells those who wait that nothing of the session is left. */
-static void remove_traces(Supervisor *supervisor)
+/* The folder goes last, or is kept: that tells those who wait that nothing of the session runs any more. */
+static void put_away(Supervisor *supervisor)
 {
     g_autoptr(GError) error = NULL;
-    if (!store_remove(supervisor->settings, supervisor->id, &error))
+    if (!keep_or_remove(supervisor->settings, supervisor->session, &error))
         journal_session(supervisor->settings, "ERROR", supervisor->session, error->message);
 }
 
@@ -216,13 +198,13 @@ static void live(Supervisor *supervisor)
     supervisor_change(supervisor, note_stopping, supervisor, NULL);
     undo_steps(supervisor, count);
     remember(supervisor);
-    remove_traces(supervisor);
+    put_away(supervisor);
 }
 
 static void clear(Supervisor *supervisor)
 {
     g_clear_handle_id(&supervisor->record_watch, g_source_remove);
-    g_clear_handle_id(&supervisor->alarm, g_source_remove);
+    times_stop(supervisor);
     session_free(supervisor->session);
     g_free(supervisor->id);
     g_free(supervisor->folder);

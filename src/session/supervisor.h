@@ -6,6 +6,7 @@
 #include "core/session.h"
 #include "core/settings.h"
 #include "display/gate.h"
+#include "session/times.h"
 #include "vm/accelerator.h"
 #include "vm/image.h"
 #include "vm/network.h"
@@ -19,7 +20,7 @@ typedef struct {
     int status; /* waitpid(2), once it is not running any more */
 } Child;
 
-typedef struct {
+typedef struct Supervisor {
     const Settings *settings;
     char *id;
     SessionRecord *session; /* as last read or written */
@@ -42,8 +43,8 @@ typedef struct {
     bool guest_powered_off;
     Gate *gate;
     GPtrArray *tokens; /* char *, those of the gate */
-    guint websockify_watch, record_watch, alarm;
-    gint64 alarm_at;
+    guint websockify_watch, record_watch;
+    Times times;
 } Supervisor;
 
 /* Decides that the session ends: the first caller's word holds. Takes nothing. */

@@ -120,6 +120,9 @@ typedef enum {
     FORM_FIELD_ONESHOT,
     FORM_FIELD_STOP,
     FORM_FIELD_EXTEND,
+    FORM_FIELD_STAY,
+    FORM_FIELD_AGAIN,
+    FORM_FIELD_DISCARD,
     FORM_FIELD_PURGE,
     FORM_FIELD_FALLBACK,
     FORM_FIELD_SESSION,
@@ -161,6 +164,9 @@ static const FormRow rows[FORM_FIELD_COUNT] = {
     [FORM_FIELD_ONESHOT] = {"oneshot", NULL, NULL},
     [FORM_FIELD_STOP] = {"session_stop", check_token, session_id},
     [FORM_FIELD_EXTEND] = {"session_extend", check_token, session_id},
+    [FORM_FIELD_STAY] = {"session_stay", check_token, session_id},
+    [FORM_FIELD_AGAIN] = {"session_resume", check_token, session_id},
+    [FORM_FIELD_DISCARD] = {"session_discard", check_token, session_id},
     [FORM_FIELD_PURGE] = {"service_purge", check_name, some_name},
     [FORM_FIELD_FALLBACK] = {"fallback_servers", check_name, some_name},
     [FORM_FIELD_SESSION] = {"session", check_token, session_id},
@@ -227,6 +233,7 @@ bool form_read_action(const Request *request, FormAction *action, GError **error
         {FORM_FIELD_CREATE, FORM_CREATE}, {FORM_FIELD_MANAGE, FORM_MANAGE}, {FORM_FIELD_STOP, FORM_STOP},
         {FORM_FIELD_EXTEND, FORM_EXTEND}, {FORM_FIELD_PURGE, FORM_PURGE},   {FORM_FIELD_SHARE, FORM_SHARE},
         {FORM_FIELD_REVOKE, FORM_REVOKE}, {FORM_FIELD_LOGOUT, FORM_LOGOUT}, {FORM_FIELD_DISCONNECT, FORM_DISCONNECT},
+        {FORM_FIELD_STAY, FORM_STAY},     {FORM_FIELD_AGAIN, FORM_AGAIN},   {FORM_FIELD_DISCARD, FORM_DISCARD},
     };
     const char *first = NULL;
     if (is_present(request, FORM_FIELD_PENDING)) { /* what it goes on with stands beside it */
@@ -267,7 +274,8 @@ bool form_read_create(const Request *request, CreateForm *form, GError **error)
 
 bool form_read_session(const Request *request, SessionForm *form, GError **error)
 {
-    static const FormField askers[] = {FORM_FIELD_STOP, FORM_FIELD_EXTEND, FORM_FIELD_SHARE, FORM_FIELD_SESSION};
+    static const FormField askers[] = {FORM_FIELD_STOP,  FORM_FIELD_EXTEND,  FORM_FIELD_SHARE,  FORM_FIELD_STAY,
+                                       FORM_FIELD_AGAIN, FORM_FIELD_DISCARD, FORM_FIELD_SESSION};
     *form = (SessionForm){.session = "", .confirm = is_present(request, FORM_FIELD_CONFIRM)};
     for (size_t i = 0; i < G_N_ELEMENTS(askers) && !*form->session; i++) {
         if (!read_text(request, askers[i], &form->session, error))
@@ -275,6 +283,11 @@ bool form_read_session(const Request *request, SessionForm *form, GError **error
     }
     return read_text(request, FORM_FIELD_PURGE, &form->purge, error) &&
            read_text(request, FORM_FIELD_CSRF, &form->csrf, error);
+}
+
+bool form_read_extension(const Request *request, gint64 *seconds, GError **error)
+{
+    return read_number(request, FORM_FIELD_LIFETIME, seconds, error);
 }
 
 bool form_read_resume(const Request *request, ResumeForm *form, GError **error)

@@ -19,6 +19,9 @@ typedef enum {
     FORM_MANAGE,
     FORM_STOP,
     FORM_EXTEND,
+    FORM_STAY,    /* it is in use, although nobody touches it */
+    FORM_AGAIN,   /* resume an ended session */
+    FORM_DISCARD, /* give its disk up */
     FORM_PURGE,
     FORM_SHARE,
     FORM_REVOKE,
@@ -71,10 +74,14 @@ json_t *form_carry(const Request *request);
 bool form_read_create(const Request *request, CreateForm *form, GError **error);
 
 typedef struct {
-    const char *session; /* token of session_stop, session_extend, share or session, in this order; "" when absent */
+    const char *session; /* token of session_stop, session_extend, share, session_stay, session_resume, session_discard
+                          * or session, in this order; "" when absent */
     const char *csrf;    /* "" when absent */
     const char *purge;   /* value of service_purge; "" when absent */
     bool confirm;
 } SessionForm;
+
+/* By how much to extend a session (snapshot_lifetime): 0 when absent. */
+bool form_read_extension(const Request *request, gint64 *seconds, GError **error);
 
 bool form_read_session(const Request *request, SessionForm *form, GError **error);

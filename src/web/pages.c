@@ -9,6 +9,7 @@
 #include "core/link.h"
 #include "core/queue.h"
 #include "core/store.h"
+#include "web/page_life.h"
 #include "web/qr.h"
 #include "web/response.h"
 
@@ -30,8 +31,7 @@ static json_t *format_time(gint64 unix_s, const char *text_format)
     return json_pack("{s:s, s:s}", "iso", iso, "text", text);
 }
 
-/* A time as the templates take it; null for 0. */
-static json_t *time_value(gint64 unix_s)
+json_t *time_value(gint64 unix_s)
 {
     return unix_s ? format_time(unix_s, "%e %b %Y %H:%M %Z") : json_null();
 }
@@ -199,7 +199,7 @@ static json_t *ready_value(const PageContext *context, const SessionRecord *sess
                      qr_values(json_string_value(url), NULL), "is_oneshot", (int)oneshot);
 }
 
-static json_t *over_value(const SessionRecord *session)
+static json_t *over_value(const PageContext *context, const SessionRecord *session)
 {
     if (session_state_is_alive(session->state))
         return json_null();
@@ -207,8 +207,9 @@ static json_t *over_value(const SessionRecord *session)
     const char *advice = failed ? "Start another session. If that fails as well, tell the administrator, with the name "
                                   "of the machine and the time below."
                                 : NULL;
-    return json_pack("{s:b, s:s, s:o, s:o}", "is_failed", (int)failed, "reason", session->reason, "advice",
-                     text_or_null(advice), "time", time_value(session->ended_at));
+    return json_pack("{s:b, s:s, s:o, s:o, s:o}", "is_failed", (int)failed, "reason", session->reason, "advice",
+                     text_or_null(advice), "time", time_value(session->ended_at), "kept",
+                     kept_value(context->settings, context->who, session));
 }
 
 /* What session.html and sessions.html have in common. */
@@ -217,7 +218,7 @@ static json_t *session_value(const PageContext *context, const SessionRecord *se
     bool alive = session_state_is_alive(session->state) && session->state != SESSION_STOPPING;
     bool running = session->state == SESSION_RUNNING, queued = session->state == SESSION_QUEUED;
     bool may_stop = alive && policy_allows(context->settings, context->who, ACTION_STOP, session, NULL);
-    bool may_extend = running && policy_allows(context->settings, context->who, ACTION_EXTEND, session, NULL);
+    bool may_extend = running && may_press_extend(context->settings, context->who, session);
     json_t *value = json_object();
     json_object_set_new(value, "id", json_string(session->id));
     json_object_set_new(value, "page", take_text(page_session_path(context, session->id)));
@@ -232,7 +233,7 @@ static json_t *session_value(const PageContext *context, const SessionRecord *se
     json_object_set_new(value, "is_queued", json_boolean(queued));
     json_object_set_new(value, "may_stop", json_boolean(may_stop));
     json_object_set_new(value, "may_extend", json_boolean(may_extend));
-    json_object_set_new(value, "extension", may_extend ? json_string("1 day") : json_null());
+    json_object_set_new(value, "extension", may_extend ? extension_text(context->settings) : json_null());
     return value;
 }
 
@@ -257,8 +258,9 @@ json_t *page_session(const PageContext *context, const SessionRecord *session)
     json_object_set_new(value, "is_waiting", json_boolean(waiting));
     json_object_set_new(value, "queue", queue_value(context, session));
     json_object_set_new(value, "is_stopping", json_boolean(session->state == SESSION_STOPPING));
+    json_object_set_new(value, "ending", ending_value(context->settings, context->who, session));
     json_object_set_new(value, "ready", ready_value(context, session));
-    json_object_set_new(value, "over", over_value(session));
+    json_object_set_new(value, "over", over_value(context, session));
     json_object_set_new(value, "sharing", sharing_value(context, session));
     json_t *values = page_common_values(context, title_of(session));
     json_object_set_new(values, "session", value);
@@ -279,11 +281,34 @@ static json_t *row_value(const PageContext *context, const SessionRecord *sessio
     return value;
 }
 
+/* An ended session whose disk is kept. */
+static json_t *kept_row(const PageContext *context, const SessionRecord *session)
+{
+    json_t *value = session_value(context, session);
+    json_object_set_new(value, "reason", json_string(session->reason));
+    json_object_set_new(value, "kept", kept_value(context->settings, context->who, session));
+    return value;
+}
+
 static json_t *row_values(const PageContext *context, const GPtrArray *sessions)
 {
     json_t *list = json_array();
-    for (guint i = 0; i < sessions->len; i++)
-        json_array_append_new(list, row_value(context, sessions->pdata[i]));
+    for (guint i = 0; i < sessions->len; i++) {
+        const SessionRecord *session = sessions->pdata[i];
+        if (session_state_is_alive(session->state))
+            json_array_append_new(list, row_value(context, session));
+    }
+    return list;
+}
+
+static json_t *kept_rows(const PageContext *context, const GPtrArray *sessions)
+{
+    json_t *list = json_array();
+    for (guint i = 0; i < sessions->len; i++) {
+        const SessionRecord *session = sessions->pdata[i];
+        if (!session_state_is_alive(session->state))
+            json_array_append_new(list, kept_row(context, session));
+    }
     return list;
 }
 
@@ -297,11 +322,14 @@ json_t *page_error_sessions(const PageContext *context, const GPtrArray *session
 
 json_t *page_sessions(const PageContext *context, const GPtrArray *sessions)
 {
+    json_t *kept = kept_rows(context, sessions);
     json_t *values = page_common_values(context, context->who->is_admin ? "Sessions" : "Your sessions");
     json_object_set_new(values, "notice", json_null());
     json_object_set_new(values, "all", json_boolean(context->who->is_admin));
     json_object_set_new(values, "may_purge", json_boolean(context->who->is_admin));
     json_object_set_new(values, "sessions", row_values(context, sessions));
+    json_object_set_new(values, "has_kept", json_boolean(json_array_size(kept) > 0));
+    json_object_set_new(values, "kept", kept);
     return values;
 }
 
@@ -329,12 +357,16 @@ static json_t *monitor_row(const SessionRecord *session)
 static json_t *totals_value(const GPtrArray *sessions)
 {
     gint64 cpus = 0, memory_mib = 0;
+    int count = 0;
     for (guint i = 0; i < sessions->len; i++) {
         const SessionRecord *session = sessions->pdata[i];
+        if (!session_state_is_alive(session->state))
+            continue;
+        count++;
         cpus += session->plan->cpus;
         memory_mib += session->plan->memory_mib;
     }
-    return json_pack("{s:i, s:I, s:o}", "sessions", (int)sessions->len, "cpus", (json_int_t)cpus, "memory",
+    return json_pack("{s:i, s:I, s:o}", "sessions", count, "cpus", (json_int_t)cpus, "memory",
                      take_text(units_format_size(memory_mib)));
 }
 
@@ -351,8 +383,11 @@ json_t *page_monitor(const PageContext *context, const GPtrArray *sessions)
 {
     (void)context;
     json_t *list = json_array();
-    for (guint i = 0; i < sessions->len; i++)
-        json_array_append_new(list, monitor_row(sessions->pdata[i]));
+    for (guint i = 0; i < sessions->len; i++) {
+        const SessionRecord *session = sessions->pdata[i];
+        if (session_state_is_alive(session->state))
+            json_array_append_new(list, monitor_row(session));
+    }
     json_t *values = json_object();
     json_object_set_new(values, "title", json_string("Sessions"));
     json_object_set_new(values, "standalone", json_true());

@@ -48,8 +48,9 @@ static void assert_refused(const char *name, const char *value)
 static void test_hostile(void)
 {
     static const char *const fields[] = {
-        "user",         "machine",        "cpu",     "memory",        "snapshot_lifetime",
-        "session_stop", "session_extend", "session", "service_purge", "fallback_servers"};
+        "user",           "machine", "cpu",           "memory",           "snapshot_lifetime", "session_stop",
+        "session_extend", "session", "service_purge", "fallback_servers", "session_stay",      "session_resume",
+        "session_discard"};
     static const char *const values[] = {
         "-enable-kvm",
         "-",
@@ -229,9 +230,15 @@ static void test_session(void)
         const char *body, *session, *purge;
         bool confirm;
     } cases[] = {
-        {"session_stop=" TOKEN, TOKEN, "", false},   {"session_extend=" TOKEN "&confirm=yes", TOKEN, "", true},
-        {"session=" TOKEN, TOKEN, "", false},        {"session=" OTHER "&session_stop=" TOKEN, TOKEN, "", false},
-        {"service_purge=1&confirm=", "", "1", true}, {"", "", "", false},
+        {"session_stop=" TOKEN, TOKEN, "", false},
+        {"session_extend=" TOKEN "&confirm=yes", TOKEN, "", true},
+        {"session=" TOKEN, TOKEN, "", false},
+        {"session=" OTHER "&session_stop=" TOKEN, TOKEN, "", false},
+        {"session_stay=" TOKEN, TOKEN, "", false},
+        {"session_resume=" TOKEN, TOKEN, "", false},
+        {"session_discard=" TOKEN, TOKEN, "", false},
+        {"service_purge=1&confirm=", "", "1", true},
+        {"", "", "", false},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(GError) error = NULL;
@@ -277,6 +284,10 @@ static void test_action(void)
         {"GET", "session_stop=" TOKEN, FORM_STOP},
         {"POST", "session_stop=" TOKEN, FORM_STOP},
         {"POST", "session_extend=" TOKEN, FORM_EXTEND},
+        {"POST", "session_stay=" TOKEN, FORM_STAY},
+        {"POST", "session_resume=" TOKEN, FORM_AGAIN},
+        {"POST", "session_discard=" TOKEN, FORM_DISCARD},
+        {"POST", "session_resume=" TOKEN "&session_discard=" TOKEN, -1},
         {"POST", "service_purge=1", FORM_PURGE},
         {"POST", "", FORM_NOTHING},
         {"POST", "create=1&manage=1", -1},

@@ -220,12 +220,13 @@ static void test_login_lines(void)
 
 /* --- templates --- */
 
-static const char *const templates[] = {"session-ready", "login-link", "session-ending"};
+static const char *const templates[] = {"session-ready", "login-link", "session-ending", "session-idle"};
 
 static json_t *values_of(const char *machine, const char *link, bool extend)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "service", "desk.example.org", "user", "zo\xc3\xa9 & co",
-                     "machine", machine, "link", link, "end", "21 Nov 2026 22:00 CET", "extend", extend);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:s?}", "service", "desk.example.org", "user", "zo\xc3\xa9 & co",
+                     "machine", machine, "link", link, "end", "21 Nov 2026 22:00 CET", "extend", extend, "kept",
+                     extend ? "1 d" : NULL);
 }
 
 static char *render(const char *name, const char *suffix, const json_t *values)

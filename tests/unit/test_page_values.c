@@ -213,7 +213,102 @@ static void test_sessions(Fixture *f, gconstpointer unused)
     g_autoptr(JsonValue) values = page_sessions(&f->context, sessions);
     g_free(render("sessions.html", values));
     g_assert_true(is_true(values, "may_purge"));
-    g_assert_cmpint(json_array_size(json_object_get(values, "sessions")), ==, SESSION_STATES);
+    g_assert_cmpint(json_array_size(json_object_get(values, "sessions")), ==, SESSION_ENDED);
+    g_assert_cmpint(json_array_size(json_object_get(values, "kept")), ==, SESSION_STATES - SESSION_ENDED);
+}
+
+/* --- the times of a session --- */
+
+static const json_t *ending_of(Fixture *f, JsonValue **values)
+{
+    json_t *session;
+    json_decref(*values);
+    *values = session_values(f, &session);
+    return json_object_get(session, "ending");
+}
+
+/* Which end is near, and what one can do about it. */
+static void test_ending(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(JsonValue) values = NULL;
+    gint64 now = session_now();
+    f->session->state = SESSION_RUNNING;
+    g_assert_true(json_is_null(ending_of(f, &values)));
+    f->session->unused_stop_at = now + 100;
+    g_assert_cmpstr(json_get_text(ending_of(f, &values), "kind", ""), ==, "unused");
+    f->session->created_at = now - 86400;
+    f->session->ends_at = now + 600; /* within the default warning of 15 minutes */
+    const json_t *ending = ending_of(f, &values);
+    g_assert_cmpstr(json_get_text(ending, "kind", ""), ==, "time");
+    g_assert_true(is_true(ending, "offers_extension") && !is_true(ending, "may_stay"));
+    g_assert_nonnull(json_get_text(json_object_get(ending, "time"), "iso", NULL));
+    f->session->idle_stop_at = now + 60;
+    ending = ending_of(f, &values);
+    g_assert_cmpstr(json_get_text(ending, "kind", ""), ==, "idle");
+    g_assert_true(is_true(ending, "may_stay") && !is_true(ending, "offers_extension"));
+    f->session->state = SESSION_STOPPING;
+    g_assert_true(json_is_null(ending_of(f, &values)));
+}
+
+/* Where sessions cannot be extended, nobody is told to. */
+static void test_ending_without_extension(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(JsonValue) values = NULL;
+    settings_free(f->settings);
+    f->context.settings = f->settings = temp_settings(f->folder, "session_extension=0", NULL);
+    f->session->state = SESSION_RUNNING;
+    f->session->created_at = session_now() - 86400;
+    f->session->ends_at = session_now() + 600;
+    const json_t *ending = ending_of(f, &values);
+    g_assert_false(is_true(ending, "offers_extension"));
+    g_assert_nonnull(strstr(json_get_text(ending, "help", ""), "Save what you need"));
+    g_assert_false(is_true(json_object_get(values, "session"), "may_extend"));
+    f->who.is_admin = true;
+    ending = ending_of(f, &values);
+    g_assert_true(is_true(ending, "offers_extension"));
+    g_assert_cmpstr(json_get_text(json_object_get(values, "session"), "extension", ""), ==, "1 day");
+}
+
+static void test_extension_text(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const char *const cases[][2] = {{"session_extension=1d", "1 day"},  {"session_extension=12h", "12 hours"},
+                                           {"session_extension=1h", "1 hour"}, {"session_extension=30m", "30 minutes"},
+                                           {"session_extension=4d", "4 days"}, {"session_extension=90m", "90 minutes"}};
+    f->session->state = SESSION_RUNNING;
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        json_t *session;
+        g_autoptr(Settings) settings = temp_settings(f->folder, cases[i][0], NULL);
+        f->context.settings = settings;
+        g_autoptr(JsonValue) values = session_values(f, &session);
+        g_assert_cmpstr(json_get_text(session, "extension", ""), ==, cases[i][1]);
+    }
+}
+
+static bool offers_resume(Fixture *f)
+{
+    json_t *session;
+    g_autoptr(JsonValue) values = session_values(f, &session);
+    g_autofree char *page = render("session.html", values);
+    bool offered = json_is_object(json_object_get(json_object_get(session, "over"), "kept"));
+    g_assert_true(offered == (strstr(page, "session_resume") != NULL));
+    return offered;
+}
+
+static void test_kept(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    f->session->state = SESSION_ENDED;
+    f->session->ended_at = session_now() - 10;
+    g_assert_false(offers_resume(f));
+    f->session->kept_until = session_now() + 100;
+    g_assert_true(offers_resume(f));
+    f->session->state = SESSION_FAILED;
+    g_assert_true(offers_resume(f));
+    f->session->kept_until = session_now();
+    g_assert_false(offers_resume(f));
 }
 
 static void test_monitor(Fixture *f, gconstpointer unused)
@@ -290,10 +385,17 @@ int main(int argc, char **argv)
         const char *name;
         void (*test)(Fixture *, gconstpointer);
     } tests[] = {
-        {"/page-values/states", test_states},     {"/page-values/ready", test_ready},
-        {"/page-values/steps", test_steps},       {"/page-values/odd-record", test_odd_record},
-        {"/page-values/sessions", test_sessions}, {"/page-values/monitor", test_monitor},
+        {"/page-values/states", test_states},
+        {"/page-values/ready", test_ready},
+        {"/page-values/steps", test_steps},
+        {"/page-values/odd-record", test_odd_record},
+        {"/page-values/sessions", test_sessions},
+        {"/page-values/monitor", test_monitor},
         {"/page-values/landing", test_landing},
+        {"/page-values/ending", test_ending},
+        {"/page-values/ending-without-extension", test_ending_without_extension},
+        {"/page-values/extension-text", test_extension_text},
+        {"/page-values/kept", test_kept},
     };
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * What becomes of a session that has ended: it is remembered, and its folder removed, or kept for a while
+ * (core/kept.h). */
+#pragma once
+
+#include "core/session.h"
+#include "core/settings.h"
+
+/* Puts an ended session away: `ended` is its record as it is to be remembered, with state, reason and ended_at. Called
+ * when nothing of it runs any more; the folder's end, or the record's, tells those who wait. */
+bool keep_or_remove(const Settings *settings, const SessionRecord *ended, GError **error);
+
+/* Removes the kept disks whose time is over; `report` gets a line (char *) for each. */
+void keep_remove_expired(const Settings *settings, GPtrArray *report);

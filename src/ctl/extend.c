@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * qwdctl extend: moves the end of a session, beyond what its user may. */
+#include <stdio.h>
+
+#include "app/app.h"
+#include "app/local.h"
+#include "base/account.h"
+#include "base/error.h"
+#include "base/units.h"
+#include "ctl/commands.h"
+
+#define EXTENSION_MIN_S 60
+#define EXTENSION_MAX_S (365 * 86400)
+
+static bool read_duration(const char *word, gint64 *seconds, GError **error)
+{
+    *seconds = 0;
+    if (!word || (units_parse_duration(word, seconds) && *seconds >= EXTENSION_MIN_S && *seconds <= EXTENSION_MAX_S))
+        return true;
+    return qwd_error_fail(error, QWD_ERROR_USAGE, "DURATION: write one from 1 min to 365 d, such as 8h or 4d.");
+}
+
+bool command_extend(Arguments *arguments, GError **error)
+{
+    const Settings *settings = arguments->settings;
+    g_auto(GStrv) words = command_words(arguments);
+    gint64 seconds;
+    if (!read_duration(words[1], &seconds, error) || !account_become(settings->service_user, error))
+        return false;
+    Identity who = local_identity();
+    g_autoptr(SessionRecord) session = app_extend(settings, &who, words[0], seconds, error);
+    if (!session)
+        return false;
+    g_autoptr(GDateTime) end = g_date_time_new_from_unix_local(session->ends_at);
+    g_autofree char *text = g_date_time_format(end, "%e %b %Y %H:%M %Z");
+    g_autofree char *left = units_format_duration(session->ends_at - session_now());
+    printf("%s of %s ends on %s, in %s.\n", session->id, session->owner, g_strchug(text), left);
+    return true;
+}

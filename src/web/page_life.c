@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "web/page_life.h"
+
+#include "base/units.h"
+#include "core/life.h"
+
+/* --- extending --- */
+
+bool may_press_extend(const Settings *settings, const Identity *who, const SessionRecord *session)
+{
+    return policy_allows(settings, who, ACTION_EXTEND, session, NULL) &&
+           (who->is_admin || life_may_extend(settings, session, NULL));
+}
+
+/* "1 day", "12 hours": whole numbers in words, others as elsewhere. */
+static char *long_duration(gint64 seconds)
+{
+    static const struct {
+        gint64 seconds;
+        const char *word;
+    } units[] = {{86400, "day"}, {3600, "hour"}, {60, "minute"}};
+    for (size_t i = 0; i < G_N_ELEMENTS(units); i++) {
+        gint64 count = seconds / units[i].seconds;
+        if (count && seconds % units[i].seconds == 0)
+            return g_strdup_printf("%" G_GINT64_FORMAT " %s%s", count, units[i].word, count == 1 ? "" : "s");
+    }
+    return units_format_duration(seconds);
+}
+
+json_t *extension_text(const Settings *settings)
+{
+    g_autofree char *text = long_duration(life_extension_s(settings));
+    return json_string(text);
+}
+
+/* --- ends that are near --- */
+
+typedef struct {
+    const char *kind, *text, *before; /* a sentence; how the time is introduced, "It ends" */
+    const char *help;                 /* what one can do, or "" */
+    gint64 end;
+    bool is_calm, may_stay; /* there is time; a press on a button keeps it running */
+} Ending;
+
+static const char lost[] = "Save what you need: its disk goes with it.";
+
+static Ending end_of_life(const Settings *settings, const SessionRecord *session, bool may_extend)
+{
+    bool kept = settings->snapshot_keep && !session->plan->oneshot && !session->plan->use_master;
+    return (Ending){.kind = "time",
+                    .text = "The time of this session is nearly over.",
+                    .before = "It ends",
+                    .help = may_extend ? "Extend it to go on."
+                            : kept     ? "Save your work. The disk is kept for a while, so that you can resume it."
+                                       : lost,
+                    .end = session->ends_at};
+}
+
+static Ending end_of_idle(const SessionRecord *session)
+{
+    return (Ending){.kind = "idle",
+                    .text = "Nobody has used this session for a while, so it is going to be stopped.",
+                    .before = "That happens",
+                    .help =
+                        "Any key or a movement of the mouse in its window keeps it running, and so does this button.",
+                    .end = session->idle_stop_at,
+                    .may_stay = true};
+}
+
+static Ending end_of_unused(const SessionRecord *session)
+{
+    return (Ending){.kind = "unused",
+                    .text = "Nobody has connected yet.",
+                    .before = "Unless somebody does, the session ends",
+                    .help = "",
+                    .end = session->unused_stop_at,
+                    .is_calm = true};
+}
+
+/* The end of an idle session comes first where both are near: it is the one that a press on a button takes away. */
+static Ending nearest(const Settings *settings, const SessionRecord *session, bool may_extend)
+{
+    gint64 warns_at = life_warns_at(settings, session);
+    if (session->idle_stop_at)
+        return end_of_idle(session);
+    if (warns_at && warns_at <= session_now())
+        return end_of_life(settings, session, may_extend);
+    return session->unused_stop_at ? end_of_unused(session) : (Ending){0};
+}
+
+json_t *ending_value(const Settings *settings, const Identity *who, const SessionRecord *session)
+{
+    bool may_extend = may_press_extend(settings, who, session);
+    Ending ending = session->state == SESSION_RUNNING ? nearest(settings, session, may_extend) : (Ending){0};
+    if (!ending.kind)
+        return json_null();
+    bool offers_extension = may_extend && g_str_equal(ending.kind, "time");
+    bool may_stay = ending.may_stay && policy_allows(settings, who, ACTION_EXTEND, session, NULL);
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b}", "kind", ending.kind, "what", ending.text, "before",
+                     ending.before, "help", ending.help, "time", time_value(ending.end), "is_calm", (int)ending.is_calm,
+                     "offers_extension", (int)offers_extension, "may_stay", (int)may_stay);
+}
+
+/* --- kept disks --- */
+
+json_t *kept_value(const Settings *settings, const Identity *who, const SessionRecord *session)
+{
+    bool may = session_is_kept(session, session_now()) && policy_allows(settings, who, ACTION_RESUME, session, NULL);
+    return may ? json_pack("{s:o}", "until", time_value(session->kept_until)) : json_null();
+}
