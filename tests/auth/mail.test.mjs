@@ -16,7 +16,7 @@ const deadline_ms = 20000;
 
 const link = 'https://desk.example.org/cgi-bin/qemu-web-desktop.cgi?session=0123456789abcdef&key=seCretKey';
 const values = { service: 'desk.example.org', user: 'zoé', machine: 'Debian 12 <XFCE>', link,
-                 end: '21 Nov 2026 22:00 CET', extend: true };
+                 end: '21 Nov 2026 22:00 CET', extend: true, kept: '1 d' };
 const templated = (more) => ({ to: 'zoe@example.org', template: 'session-ready', values, ...more });
 const plain = (more) => ({ to: 'zoe@example.org', subject: 'Hello', text: 'Good morning', ...more });
 
@@ -122,7 +122,7 @@ function messageSuite() {
         const server = await mailServer(t, 587);
         const files = fs.readdirSync(path.join(top, 'html/mail')).filter((name) => name.endsWith('.subject'));
         const templates = files.map((name) => name.slice(0, -'.subject'.length));
-        assert.ok(['session-ready', 'login-link', 'session-ending'].every((name) => templates.includes(name)));
+        assert.ok(['session-ready', 'login-link', 'session-ending', 'session-idle'].every((name) => templates.includes(name)));
         for (const template of templates) {
             assertSent(await send(templated({ template })));
             const { subject, text, html } = read(server.messages.at(-1));

@@ -27,6 +27,9 @@ const walk = [
     { action: 'FORM_MANAGE', name: 'sessions as JSON', method: 'GET', accept: json, fields: { manage: '1' }, expect: [401, 200, 200, 200] },
     { action: 'FORM_CREATE', name: 'create', fields: { create: '1', machine: 'grub.iso' }, expect: [401, 303, 303, 303] },
     { action: 'FORM_EXTEND', name: 'extend', fields: { session_extend: 'ID' }, expect: [401, 404, 303, 303] },
+    { action: 'FORM_STAY', name: 'it is in use', fields: { session_stay: 'ID' }, expect: [401, 404, 303, 303] },
+    { action: 'FORM_AGAIN', name: 'resume, while it runs', fields: { session_resume: 'ID' }, expect: [401, 404, 303, 303] },
+    { action: 'FORM_DISCARD', name: 'discard, while it runs', fields: { session_discard: 'ID' }, expect: [401, 404, 409, 409] },
     { action: 'FORM_SHARE', name: 'share', fields: { share: 'ID', role: 'view', label: 'x' }, expect: [401, 404, 303, 303] },
     { action: 'FORM_REVOKE', name: 'revoke', fields: { session: 'ID' }, prepare: aLink, expect: [401, 404, 303, 303] },
     { action: 'FORM_DISCONNECT', name: 'disconnect', fields: { session: 'ID' }, prepare: aViewer, expect: [401, 404, 303, 303] },
@@ -111,7 +114,8 @@ test('every route, as nobody, another user, the owner and an administrator', asy
         const record = service.record(context.id);
         const tries = [
             ['GET', { session: 'ID' }], ['POST', { session: 'ID' }], ['POST', { session_stop: 'ID' }],
-            ['POST', { session_extend: 'ID' }], ['POST', { share: 'ID', role: 'view' }],
+            ['POST', { session_extend: 'ID' }], ['POST', { session_stay: 'ID' }], ['POST', { session_resume: 'ID' }],
+            ['POST', { session_discard: 'ID' }], ['POST', { share: 'ID', role: 'view' }],
             ['POST', { session: 'ID', link_revoke: record.links[0].id }], ['POST', { session: 'ID', viewer_disconnect: '1' }],
         ];
         for (const who of [people.another, people.nobody]) {
