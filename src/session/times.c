@@ -7,6 +7,7 @@
 #include "session/warning.h"
 
 #define TIMER_MAX_MS (24 * 3600 * 1000) /* GLib counts in unsigned int; who wakes too early looks again */
+#define LOOK_AGAIN_MS 60000             /* where no alarm can be had, for want of descriptors: a session must end */
 #define DRIFT_MAX_S 2                   /* between the two clocks, before a time of day on the page is mended */
 
 /* --- what is known --- */
@@ -162,14 +163,21 @@ void times_stop(Supervisor *supervisor)
     g_clear_handle_id(&supervisor->times.monotonic_timer, g_source_remove);
 }
 
+static gint64 wait_until_next_ms(const LifeNext *next, LifeMoment now, bool has_alarm)
+{
+    gint64 wait_ms = next->monotonic_ms ? CLAMP(next->monotonic_ms - now.monotonic_ms + 1, 1, TIMER_MAX_MS) : 0;
+    if (has_alarm)
+        return wait_ms;
+    return wait_ms ? MIN(wait_ms, LOOK_AGAIN_MS) : LOOK_AGAIN_MS;
+}
+
 static void set_timers(Supervisor *supervisor, const LifeNext *next, LifeMoment now)
 {
     Times *times = &supervisor->times;
     times->wall_alarm = alarm_at(next->wall_s, on_alarm, supervisor, NULL);
-    if (next->monotonic_ms) {
-        gint64 wait_ms = CLAMP(next->monotonic_ms - now.monotonic_ms + 1, 1, TIMER_MAX_MS);
+    gint64 wait_ms = wait_until_next_ms(next, now, times->wall_alarm != 0);
+    if (wait_ms)
         times->monotonic_timer = g_timeout_add((guint)wait_ms, on_timer, supervisor);
-    }
 }
 
 static void do_what_is_due(Supervisor *supervisor, const LifeRules *rules, LifeMoment now, LifeNext *next)
