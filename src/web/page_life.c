@@ -58,13 +58,13 @@ static Ending end_of_life(const Settings *settings, const SessionRecord *session
 
 static Ending end_of_idle(const SessionRecord *session)
 {
-    return (Ending){.kind = "idle",
-                    .text = "Nobody has used this session for a while, so it is going to be stopped.",
-                    .before = "That happens",
-                    .help =
-                        "Any key or a movement of the mouse in its window keeps it running, and so does this button.",
-                    .end = session->idle_stop_at,
-                    .may_stay = true};
+    return (Ending){
+        .kind = "idle",
+        .text = "Nobody has used this session for a while, so it is going to be stopped.",
+        .before = "That happens",
+        .help = "Any key or a movement of the mouse in its window keeps it running, and so does the button here.",
+        .end = session->idle_stop_at,
+        .may_stay = true};
 }
 
 static Ending end_of_unused(const SessionRecord *session)
