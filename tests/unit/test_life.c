@@ -56,6 +56,17 @@ static const struct {
      LIFE_USED,
      0,
      0},
+    {"used as the grace began",
+     {.idle_stop_s = 600, .idle_grace_s = 60},
+     3600,
+     700,
+     700,
+     0,
+     true,
+     700,
+     LIFE_USED,
+     0,
+     0},
     {"a grace that began late",
      {.idle_stop_s = 600, .idle_grace_s = 60},
      3600,
@@ -355,6 +366,23 @@ static void test_extension(void)
         check_extension(&extension_rows[i]);
 }
 
+/* What a group may choose at most holds for extensions as well. */
+static void test_extension_of_group(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Settings) settings = temp_settings("/nonexistent", NULL);
+    g_autoptr(SessionRecord) session = test_session_new(settings, "alice");
+    session->ends_at = session->created_at + 7200;
+    session->plan->lifetime_max_s = 3 * 3600;
+    const LifeExtension wanted = {.now = session->created_at};
+    g_assert_true(life_extend(settings, session, &wanted, NULL));
+    g_assert_cmpint(session->ends_at, ==, session->created_at + 3 * 3600);
+    g_assert_false(life_extend(settings, session, &wanted, &error));
+    assert_error(error, QWD_ERROR_CONFLICT, "longest life-time");
+    session->plan->lifetime_max_s = 0; /* of a record of before */
+    g_assert_true(life_extend(settings, session, &wanted, NULL));
+}
+
 /* Two presses within a second are two signs of use. */
 static void test_touch(void)
 {
@@ -379,6 +407,7 @@ int main(int argc, char **argv)
     g_test_add_func("/life/rules", test_rules);
     g_test_add_func("/life/warning", test_warning);
     g_test_add_func("/life/extension", test_extension);
+    g_test_add_func("/life/extension-of-group", test_extension_of_group);
     g_test_add_func("/life/touch", test_touch);
     return g_test_run();
 }
