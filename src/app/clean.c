@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include "app/journal.h"
+#include "app/metrics.h"
 #include "app/queue.h"
 #include "base/file.h"
 #include "base/token.h"
+#include "core/session_logs.h"
 #include "core/store.h"
 #include "display/websockify.h"
 
@@ -76,6 +78,7 @@ static void remember(const Settings *settings, SessionRecord *session)
     g_ptr_array_set_size(session->viewers, 0);
     g_ptr_array_set_size(session->processes, 0);
     store_remember(settings, session, NULL);
+    metrics_count_end(settings, session);
     journal_session(settings, "ERROR", session, session->reason);
 }
 
@@ -87,6 +90,9 @@ static void end_session(const Settings *settings, SessionRecord *session, GPtrAr
     remove_tokens(settings, session);
     folder_remove(run_folder, NULL);
     remember(settings, session);
+    if (!session_logs_keep(settings, session->id, &error))
+        tell(report, "The logs of %s cannot be kept: %s", session->id, error->message);
+    g_clear_error(&error);
     if (store_remove(settings, session->id, &error))
         tell(report, "Ended %s of %s: its supervisor was gone.", session->id, session->owner);
     else
@@ -200,5 +206,6 @@ bool app_clean(const Settings *settings, GPtrArray *report, GError **error)
     remove_stale_tokens(settings, display_folder, report);
     for_each_entry(settings, viewers_folder, remove_stale_note, report);
     release_websockify(settings, display_folder);
+    session_logs_sweep(settings); /* not told: that they grow old is as it should be */
     return app_queue_advance(settings, error);
 }

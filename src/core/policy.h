@@ -14,6 +14,7 @@ typedef enum {
     ACTION_EXTEND,
     ACTION_SHARE, /* make and revoke links, disconnect viewers */
     ACTION_PURGE,
+    ACTION_METRICS, /* see figures of the whole service */
     ACTION_COUNT
 } Action;
 

@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include "app/journal.h"
+#include "app/metrics.h"
 #include "base/error.h"
 #include "base/event.h"
 #include "base/wait.h"
+#include "core/session_logs.h"
 #include "core/store.h"
 
 /* --- the record --- */
@@ -170,6 +172,7 @@ static void remember(Supervisor *supervisor)
     g_autoptr(GError) error = NULL;
     if (!store_remember(supervisor->settings, session, &error))
         journal_session(supervisor->settings, "ERROR", session, error->message);
+    metrics_count_end(supervisor->settings, session);
     bool failed = session->state == SESSION_FAILED;
     journal_session(supervisor->settings, failed ? "ERROR" : "STOP", session, session->reason);
 }
@@ -178,6 +181,9 @@ static void remember(Supervisor *supervisor)
 static void remove_traces(Supervisor *supervisor)
 {
     g_autoptr(GError) error = NULL;
+    if (!session_logs_keep(supervisor->settings, supervisor->id, &error))
+        journal_session(supervisor->settings, "ERROR", supervisor->session, error->message);
+    g_clear_error(&error);
     if (!store_remove(supervisor->settings, supervisor->id, &error))
         journal_session(supervisor->settings, "ERROR", supervisor->session, error->message);
 }
@@ -200,6 +206,12 @@ static bool watch_events(Supervisor *supervisor, GError **error)
     return supervisor->record_watch != 0;
 }
 
+static void tell_start(const Supervisor *supervisor)
+{
+    journal_session(supervisor->settings, "START", supervisor->session, NULL);
+    metrics_count_ready(supervisor->settings, supervisor->session);
+}
+
 static void live(Supervisor *supervisor)
 {
     g_autoptr(GError) error = NULL;
@@ -209,7 +221,7 @@ static void live(Supervisor *supervisor)
     if (error)
         supervisor_end(supervisor, SESSION_FAILED, error->message);
     else if (!supervisor->ending)
-        journal_session(supervisor->settings, "START", supervisor->session, NULL);
+        tell_start(supervisor);
     while (!supervisor->ending)
         g_main_context_iteration(NULL, TRUE);
     wait_cancel(false);
