@@ -11,6 +11,7 @@ MANDIR     := $(PREFIX)/share/man
 APACHEDIR  ?= /etc/apache2
 PAMDIR     ?= /etc/pam.d
 CRONDIR    ?= /etc/cron.d
+ROTATEDIR  ?= /etc/logrotate.d
 UNITDIR    ?= /lib/systemd/system
 
 # VARIANT=asan is the build with address and undefined-behaviour sanitizers that the tests use.
@@ -135,6 +136,7 @@ install: all
 	install -D -m 644 etc/pam.d/qemu-web-desktop $(DESTDIR)$(PAMDIR)/qemu-web-desktop
 	install -D -m 644 etc/apache2/qemu-web-desktop.conf $(DESTDIR)$(APACHEDIR)/conf-available/qemu-web-desktop.conf
 	install -D -m 644 etc/cron.d/qemu-web-desktop $(DESTDIR)$(CRONDIR)/qemu-web-desktop
+	install -D -m 644 etc/logrotate.d/qemu-web-desktop $(DESTDIR)$(ROTATEDIR)/qemu-web-desktop
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) etc/systemd/qemu-web-desktop-clean.service etc/systemd/qemu-web-desktop-clean.timer
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man1 etc/man/qwdctl.1 etc/man/qwd-server.1
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 etc/man/qemu-web-desktop.conf.5

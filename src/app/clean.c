@@ -9,10 +9,12 @@
 
 #include "app/journal.h"
 #include "app/keep.h"
+#include "app/metrics.h"
 #include "app/queue.h"
 #include "base/file.h"
 #include "base/token.h"
 #include "core/life.h"
+#include "core/session_logs.h"
 #include "core/store.h"
 #include "display/websockify.h"
 
@@ -77,6 +79,7 @@ static void note_end(const Settings *settings, SessionRecord *session)
     g_ptr_array_set_size(session->links, 0);
     g_ptr_array_set_size(session->viewers, 0);
     g_ptr_array_set_size(session->processes, 0);
+    metrics_count_end(settings, session);
     journal_session(settings, "ERROR", session, session->reason);
 }
 
@@ -88,6 +91,9 @@ static void end_session(const Settings *settings, SessionRecord *session, GPtrAr
     remove_tokens(settings, session);
     folder_remove(run_folder, NULL);
     note_end(settings, session);
+    if (!session_logs_keep(settings, session->id, &error))
+        tell(report, "The logs of %s cannot be kept: %s", session->id, error->message);
+    g_clear_error(&error);
     if (keep_or_remove(settings, session, &error))
         tell(report, "Ended %s of %s: its supervisor was gone.", session->id, session->owner);
     else
@@ -202,5 +208,6 @@ bool app_clean(const Settings *settings, GPtrArray *report, GError **error)
     remove_stale_tokens(settings, display_folder, report);
     for_each_entry(settings, viewers_folder, remove_stale_note, report);
     release_websockify(settings, display_folder);
+    session_logs_sweep(settings); /* not told: that they grow old is as it should be */
     return app_queue_advance(settings, error);
 }

@@ -2,9 +2,14 @@
 #include "app/journal.h"
 
 #include <stdio.h>
+#include <syslog.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/file.h"
+#include "base/text.h"
+
+#define SYSLOG_NAME "qemu-web-desktop"
 
 static char *timestamp(void)
 {
@@ -15,24 +20,49 @@ static char *timestamp(void)
     return g_strdup(text);
 }
 
-/* One event is one line, whatever the text holds. */
-static char *one_line(const char *text)
+/* log rotation (logrotate) renames the file before it makes the new one: in a folder that is not ours, what is
+ * written in between belongs to the file that has just got the other name. */
+static bool append(const char *path, const char *line)
 {
-    char *line = g_strdup(text);
-    for (char *c = line; *c; c++) {
-        if (g_ascii_iscntrl(*c))
-            *c = ' ';
-    }
-    return line;
+    g_autofree char *rotated = journal_rotated_path(path);
+    return file_append(path, line, 0640, NULL) ||
+           (access(rotated, W_OK) == 0 && file_append(rotated, line, 0640, NULL));
 }
 
-static void write_line(const Settings *settings, const char *text)
+static void write_to_file(const Settings *settings, const char *text)
 {
     g_autofree char *when = timestamp();
-    g_autofree char *body = one_line(text);
-    g_autofree char *line = g_strdup_printf("[%s] %s\n", when, body);
-    if (!file_append(settings->file_log, line, 0640, NULL))
+    g_autofree char *line = g_strdup_printf("[%s] %s\n", when, text);
+    if (!append(settings->file_log, line))
         fputs(line, stderr);
+}
+
+/* syslog(3) does not tell when nobody listens. */
+static void write_to_syslog(int level, const char *text)
+{
+    if (access("/dev/log", W_OK) < 0) {
+        fprintf(stderr, "%s\n", text);
+        return;
+    }
+    openlog(SYSLOG_NAME, LOG_PID, LOG_DAEMON);
+    syslog(level, "%s", text);
+    closelog();
+}
+
+/* One event is one line, whatever the text holds. */
+static void write_line(const Settings *settings, int level, const char *text)
+{
+    g_autofree char *line = g_strdup(text);
+    text_flatten(line);
+    if (g_str_equal(settings->log_to, "syslog"))
+        write_to_syslog(level, line);
+    else
+        write_to_file(settings, line);
+}
+
+char *journal_rotated_path(const char *path)
+{
+    return g_strconcat(path, ".1", NULL);
 }
 
 void journal_session(const Settings *settings, const char *event, const SessionRecord *session, const char *text)
@@ -40,12 +70,12 @@ void journal_session(const Settings *settings, const char *event, const SessionR
     g_autofree char *line = g_strdup_printf("%-5s CPU=%d MEM=%" G_GINT64_FORMAT " GPU= USER=%s VM=%s NAME=%s%s%s",
                                             event, (int)session->plan->cpus, session->plan->memory_mib, session->owner,
                                             session->plan->machine, session->id, text ? " " : "", text ? text : "");
-    write_line(settings, line);
+    write_line(settings, g_str_equal(event, "ERROR") ? LOG_ERR : LOG_INFO, line);
 }
 
 void journal_audit(const Settings *settings, const AuditLine *line)
 {
     g_autofree char *text = g_strdup_printf("%s USER=%s FROM=%s WHAT=%s%s%s", line->event, line->user, line->address,
                                             line->what, *line->why ? " " : "", line->why);
-    write_line(settings, text);
+    write_line(settings, g_str_equal(line->event, "REFUSED") ? LOG_NOTICE : LOG_INFO, text);
 }

@@ -58,8 +58,9 @@ static bool use_own_folders(Arguments *arguments, GError **error)
     g_autofree char *snapshots = g_strdup_printf("dir_snapshots=%s/qemu-web-desktop/snapshots", state);
     g_autofree char *cache = g_strdup_printf("dir_cache=%s/qemu-web-desktop/cache", state);
     g_autofree char *log = g_strdup_printf("file_log=%s/qemu-web-desktop/log", state);
+    g_autofree char *logs = g_strdup_printf("dir_logs=%s/qemu-web-desktop/logs", state);
     g_autofree char *sockets = g_strdup_printf("dir_cfg=%s", runtime);
-    const char *defaults[] = {snapshots, cache, log, sockets, NULL};
+    const char *defaults[] = {snapshots, cache, log, logs, sockets, NULL};
     return reread(arguments, defaults, error);
 }
 

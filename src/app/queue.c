@@ -3,11 +3,13 @@
 
 #include "app/journal.h"
 #include "app/keep.h"
+#include "app/metrics.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "core/limits.h"
 #include "core/queue.h"
+#include "core/session_logs.h"
 #include "core/store.h"
 #include "engine/engine.h"
 
@@ -17,7 +19,7 @@ static bool start(const Settings *settings, const SessionRecord *session, GError
 {
     g_autofree char *supervisor = g_build_filename(settings->dir_lib, "qwd-session", NULL);
     g_autofree char *folder = store_folder(settings, session->id);
-    g_autofree char *log = g_build_filename(folder, "supervisor.log", NULL);
+    g_autofree char *log = g_build_filename(folder, SESSION_LOG_SUPERVISOR, NULL);
     EngineJob job = {.supervisor = supervisor, .log_path = log, .id = session->id, .overrides = session->overrides};
     return engine_find("direct")->start(&job, error);
 }
@@ -87,9 +89,20 @@ static guint count_waiting(const Situation *situation)
 
 static bool check_queue_length(const Settings *settings, guint waiting, GError **error)
 {
-    return waiting < settings->service_queue_max ||
-           qwd_error_fail(error, QWD_ERROR_LIMIT,
+    if (waiting < settings->service_queue_max)
+        return true;
+    metrics_count_refusal(settings, "service_queue_max");
+    return qwd_error_fail(error, QWD_ERROR_LIMIT,
                           "There is no room, and the queue is full: %u waiting. Try again later.", waiting);
+}
+
+static bool check_limits(const Situation *situation, const SessionRecord *wanted, GError **error)
+{
+    const Settings *settings = situation->settings;
+    const LimitRule *broken = limits_broken(settings, &situation->use, situation->sessions, wanted);
+    if (broken)
+        metrics_count_refusal(settings, limit_rule_setting(broken));
+    return limits_allow(settings, &situation->use, situation->sessions, wanted, error);
 }
 
 /* Decides on a new session: it starts, waits, or is refused. Who waits already goes first. */
@@ -104,7 +117,7 @@ static bool decide(const Situation *situation, SessionRecord *wanted, bool may_w
     if (has_room && (waiting == 0 || wanted->plan->by_admin))
         return true;
     if (!may_wait || !limits_can_wait(settings, &situation->use, wanted))
-        return limits_allow(settings, &situation->use, situation->sessions, wanted, error);
+        return check_limits(situation, wanted, error);
     wanted->state = SESSION_QUEUED;
     return check_queue_length(settings, waiting, error);
 }
@@ -122,12 +135,12 @@ bool app_queue_enter(const Settings *settings, SessionRecord *session, bool may_
 {
     if (!reserve(settings, session, may_wait, store_create, error))
         return false;
-    if (session->state == SESSION_QUEUED)
-        return app_queue_advance(settings, error);
-    if (start(settings, session, error))
-        return true;
-    store_remove(settings, session->id, NULL);
-    return false;
+    if (session->state != SESSION_QUEUED && !start(settings, session, error)) {
+        store_remove(settings, session->id, NULL);
+        return false;
+    }
+    metrics_count_creation(settings);
+    return session->state != SESSION_QUEUED || app_queue_advance(settings, error);
 }
 
 bool app_queue_reenter(const Settings *settings, SessionRecord *session, QueueCommit commit, GError **error)
@@ -145,6 +158,7 @@ static bool take_out(SessionRecord *session, void *data, GError **error)
     (void)data;
     session->state = SESSION_STARTING;
     session->ends_at = session_now() + session->plan->lifetime_s;
+    session->admitted_ms = g_get_real_time() / 1000;
     return session->stop_requested_at == 0 || qwd_error_fail(error, QWD_ERROR_CANCELLED, "It has left the queue.");
 }
 
@@ -186,6 +200,7 @@ static void end(const Settings *settings, SessionRecord *session, SessionState s
     session->state = state;
     session->ended_at = session_now();
     session_set_text(&session->reason, reason);
+    metrics_count_end(settings, session);
     journal_session(settings, state == SESSION_FAILED ? "ERROR" : "STOP", session, reason);
     if (!keep_or_remove(settings, session, &error))
         journal_session(settings, "ERROR", session, error->message);

@@ -6,6 +6,7 @@
 #include <glib-unix.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -290,17 +291,32 @@ char *text_last_line(const char *text)
     return g_strdup(newline ? newline + 1 : copy);
 }
 
-double process_cpu_load(ProcessId id)
+/* Behind the name in field 2: state is field 3, utime 14, stime 15, starttime 22, rss 24 (proc(5)). */
+bool process_use_read(ProcessId id, ProcessUse *use)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)id.pid);
-    g_autofree char *text = NULL, *uptime = NULL;
-    if (!process_is_alive(id) || !g_file_get_contents(path, &text, NULL, NULL) ||
-        !g_file_get_contents("/proc/uptime", &uptime, NULL, NULL))
+    g_autofree char *text = NULL;
+    if (id.pid <= 0 || !g_file_get_contents(path, &text, NULL, NULL))
+        return false;
+    char state;
+    unsigned long long user_ticks, system_ticks, start_ticks, pages;
+    const char *after_name = strrchr(text, ')');
+    if (!after_name || sscanf(after_name + 1,
+                              " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu %*s %*s %*s %*s %*s %*s %llu %*s "
+                              "%llu",
+                              &state, &user_ticks, &system_ticks, &start_ticks, &pages) != 5)
+        return false;
+    use->cpu_s = (double)(user_ticks + system_ticks) / (double)sysconf(_SC_CLK_TCK);
+    use->memory_bytes = (gint64)pages * sysconf(_SC_PAGESIZE);
+    return start_ticks == id.start_ticks && state != 'Z' && state != 'X';
+}
+
+double process_cpu_load(ProcessId id)
+{
+    ProcessUse use;
+    g_autofree char *uptime = NULL;
+    if (!process_use_read(id, &use) || !g_file_get_contents("/proc/uptime", &uptime, NULL, NULL))
         return 0;
-    /* Behind the name: state is field 3, utime 14, stime 15 (proc(5)). */
-    g_auto(GStrv) fields = g_strsplit(strrchr(text, ')') + 2, " ", 14);
-    double ticks_per_s = (double)sysconf(_SC_CLK_TCK);
-    double used_s = (g_ascii_strtod(fields[11], NULL) + g_ascii_strtod(fields[12], NULL)) / ticks_per_s;
-    double age_s = g_ascii_strtod(uptime, NULL) - (double)id.start_ticks / ticks_per_s;
-    return age_s > 0 ? used_s / age_s : 0;
+    double age_s = g_ascii_strtod(uptime, NULL) - (double)id.start_ticks / (double)sysconf(_SC_CLK_TCK);
+    return age_s > 0 ? use.cpu_s / age_s : 0;
 }

@@ -69,6 +69,15 @@ bool process_run_checked(const char *const *argv, int deadline_ms, ProcessResult
 /* The last non-empty line of a text, for messages; "" when there is none. Free with g_free. */
 char *text_last_line(const char *text);
 
+/* What a process has used of the host. */
+typedef struct {
+    double cpu_s;
+    gint64 memory_bytes; /* resident */
+} ProcessUse;
+
+/* False when it is gone. */
+bool process_use_read(ProcessId id, ProcessUse *use);
+
 /* Processor time that a process has used, as a share of one processor since its start: 1.0 is one processor
  * kept busy. 0 when it is gone. */
 double process_cpu_load(ProcessId id);

@@ -17,3 +17,44 @@ void text_flatten(char *text)
             *text = ' ';
     }
 }
+
+static bool is_shown_as_it_is(gunichar character)
+{
+    return character == '\n' || character == '\t' || g_unichar_isprint(character);
+}
+
+static void append_bytes(GString *shown, const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        g_string_append_printf(shown, "\\x%02x", (unsigned char)text[i]);
+}
+
+/* Appends the character that begins a text, and returns its length. */
+static size_t append_character(GString *shown, const char *text, size_t length)
+{
+    gunichar character = g_utf8_get_char_validated(text, (gssize)length);
+    if (g_ascii_iscntrl(*text) && *text != '\n' && *text != '\t') {
+        g_string_append_printf(shown, "^%c", *text ^ 0x40);
+        return 1;
+    }
+    if (character >= 0x110000) { /* not UTF-8 */
+        append_bytes(shown, text, 1);
+        return 1;
+    }
+    size_t bytes = (size_t)g_unichar_to_utf8(character, NULL);
+    if (is_shown_as_it_is(character))
+        g_string_append_len(shown, text, (gssize)bytes);
+    else
+        append_bytes(shown, text, bytes);
+    return bytes;
+}
+
+char *text_for_terminal(const char *text, size_t length)
+{
+    GString *shown = g_string_sized_new(length);
+    for (size_t i = 0; i < length;) {
+        bool ends_line = text[i] == '\r' && i + 1 < length && text[i + 1] == '\n';
+        i += ends_line ? 1 : append_character(shown, text + i, length - i);
+    }
+    return g_string_free(shown, FALSE);
+}

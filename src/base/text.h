@@ -3,9 +3,14 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Whether a text has ASCII control characters: line ends, tabs, escapes. */
 bool text_has_controls(const char *text);
 
 /* Turns each of them into a space, so that the text stays one line wherever it is written. */
 void text_flatten(char *text);
+
+/* Text of anybody as a terminal can show it without obeying it: line ends and tabs stay, the end of a line may be CR
+ * LF; other control characters become ^X; what is not UTF-8, or not printable, becomes \\xNN. Free with g_free. */
+char *text_for_terminal(const char *text, size_t length);

@@ -2,8 +2,10 @@
  * What can be asked for: one table, and a function for each. */
 #include "app/app.h"
 #include "app/journal.h"
+#include "app/metrics.h"
 #include "app/queue.h"
 #include "base/error.h"
+#include "base/exposition.h"
 #include "base/json.h"
 #include "base/token.h"
 #include "cgi/call.h"
@@ -78,6 +80,12 @@ static Response *show_sessions(Call *call, GError **error)
         return response_json(200, object);
     }
     return response_page(call->page.settings, "sessions.html", values, error);
+}
+
+static Response *show_metrics(Call *call, GError **error)
+{
+    g_autofree char *text = app_metrics(call->page.settings, &call->who, error);
+    return text ? response_text(EXPOSITION_TYPE, text) : NULL;
 }
 
 /* After a change: to the session's page; a client that wants JSON gets the state at once. */
@@ -198,6 +206,7 @@ typedef struct {
 static const Route routes[] = {
     {FORM_NOTHING, false, NULL, show},
     {FORM_MANAGE, false, NULL, show_sessions},
+    {FORM_METRICS, false, NULL, show_metrics},
     {FORM_CREATE, true, "CREATE", create},
     {FORM_STOP, true, "END", stop},
     {FORM_EXTEND, true, "EXTEND", extend},

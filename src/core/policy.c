@@ -4,12 +4,13 @@
 #include "base/error.h"
 
 /* Whom an action is for; who may do more may do less. */
-typedef enum { FOR_EVERYBODY, FOR_USERS, FOR_OWNERS, FOR_ADMINISTRATORS } Circle;
+typedef enum { FOR_EVERYBODY, FOR_USERS, FOR_OWNERS, FOR_ADMINISTRATORS, FOR_THIS_HOST } Circle;
 
 static const Circle circles[ACTION_COUNT] = {
-    [ACTION_FORM] = FOR_EVERYBODY, [ACTION_CREATE] = FOR_USERS,  [ACTION_LIST] = FOR_USERS,
-    [ACTION_SEE] = FOR_OWNERS,     [ACTION_STOP] = FOR_OWNERS,   [ACTION_EXTEND] = FOR_OWNERS,
-    [ACTION_SHARE] = FOR_OWNERS,   [ACTION_RESUME] = FOR_OWNERS, [ACTION_PURGE] = FOR_ADMINISTRATORS,
+    [ACTION_FORM] = FOR_EVERYBODY,    [ACTION_CREATE] = FOR_USERS,  [ACTION_LIST] = FOR_USERS,
+    [ACTION_SEE] = FOR_OWNERS,        [ACTION_STOP] = FOR_OWNERS,   [ACTION_EXTEND] = FOR_OWNERS,
+    [ACTION_SHARE] = FOR_OWNERS,      [ACTION_RESUME] = FOR_OWNERS, [ACTION_PURGE] = FOR_ADMINISTRATORS,
+    [ACTION_METRICS] = FOR_THIS_HOST,
 };
 
 bool policy_login_is_configured(const Settings *settings)
@@ -47,6 +48,13 @@ static bool check_owner(const Settings *settings, const Identity *who, const Ses
     return may;
 }
 
+/* Programs of this host, such as those that monitor it, do not log in. */
+static bool check_host(const Identity *who, GError **error)
+{
+    return who->is_local ||
+           qwd_error_fail(error, QWD_ERROR_DENIED, "Only administrators, and programs on this server, may see this.");
+}
+
 bool policy_allows(const Settings *settings, const Identity *who, Action action, const SessionRecord *session,
                    GError **error)
 {
@@ -55,6 +63,8 @@ bool policy_allows(const Settings *settings, const Identity *who, Action action,
         return true;
     if (!check_place(settings, who, error))
         return false;
+    if (circle == FOR_THIS_HOST)
+        return check_host(who, error);
     if (circle >= FOR_USERS && !check_login(settings, who, error))
         return false;
     if (circle >= FOR_OWNERS && circle < FOR_ADMINISTRATORS)

@@ -15,6 +15,7 @@ typedef enum {
     ACTION_RESUME, /* an ended session whose disk is kept; and give that disk up */
     ACTION_SHARE,  /* make and revoke links, disconnect viewers */
     ACTION_PURGE,
+    ACTION_METRICS, /* see figures of the whole service */
     ACTION_COUNT
 } Action;
 

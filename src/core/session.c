@@ -62,6 +62,7 @@ static const Field session_fields[] = {
     TEXT_FIELD(stop_by),
     TEXT_FIELD(overrides),
     INTEGER_FIELD(created_at),
+    INTEGER_FIELD(admitted_ms),
     INTEGER_FIELD(started_at),
     INTEGER_FIELD(ready_at),
     INTEGER_FIELD(ends_at),
@@ -163,6 +164,7 @@ SessionRecord *session_new(const char *owner, const char *remote_host, Plan *pla
     session->remote_host = g_strdup(remote_host);
     session->plan = plan;
     session->created_at = session_now();
+    session->admitted_ms = g_get_real_time() / 1000;
     session->ends_at = session->created_at + plan->lifetime_s;
     session->overrides = g_strdup("");
     return session;

@@ -26,6 +26,8 @@ bool command_stop(Arguments *arguments, GError **error);
 bool command_extend(Arguments *arguments, GError **error);
 bool command_status(Arguments *arguments, GError **error);
 bool command_clean(Arguments *arguments, GError **error);
+bool command_log(Arguments *arguments, GError **error);
+bool command_metrics(Arguments *arguments, GError **error);
 bool command_backoff(Arguments *arguments, GError **error);
 bool command_totp(Arguments *arguments, GError **error);
 bool command_refresh(Arguments *arguments, GError **error);

@@ -17,6 +17,13 @@ const Command commands[] = {
      "Sweep up what a killed supervisor, a reboot or a full disk has left. Says what it did; silent when there was "
      "nothing.",
      0, 0, command_clean},
+    {"log", "[ID]",
+     "Show the end of the service's log; or all that is known of a session: its lines there, and the logs of its "
+     "supervisor, of QEMU, and of the guest's serial console. Also after its end, for as long as session_log_keep "
+     "says. "
+     "The first 8 digits of ID are enough.",
+     0, 1, command_log},
+    {"metrics", "", "Show figures of the service in Prometheus' text format.", 0, 0, command_metrics},
     {"backoff", "[clear [NAME]]", "Show who is slowed down after failed logins, or forget an address, a user, or all.",
      0, 2, command_backoff},
     {"totp", "reset USER", "Forget a user's authenticator app; the next login sets one up.", 2, 2, command_totp},

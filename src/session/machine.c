@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * The virtual machine of a session: starting QEMU, its events, powering it down. */
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -11,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/wait.h"
+#include "core/session_logs.h"
 #include "session/supervisor.h"
 #include "vm/qemu.h"
 
@@ -21,14 +20,11 @@
 
 /* --- QEMU's end --- */
 
-static char *log_path(const Supervisor *supervisor)
-{
-    return g_build_filename(supervisor->folder, "qemu.log", NULL);
-}
-
 static char *last_words(const Supervisor *supervisor)
 {
-    g_autofree char *path = log_path(supervisor);
+    g_autofree char *path = g_build_filename(supervisor->folder, SESSION_LOG_QEMU, NULL);
+    if (supervisor->qemu_log)
+        bounded_log_catch_up(supervisor->qemu_log);
     g_autofree char *text = file_read_end(path, LOG_MAX_BYTES, NULL);
     return qemu_explain(text ? text : "");
 }
@@ -93,21 +89,27 @@ static QemuSpec spec_of(const Supervisor *supervisor)
                       .run_folder = supervisor->run_folder};
 }
 
+static BoundedLog *open_log(const Supervisor *supervisor, const char *name, int *writer, GError **error)
+{
+    g_autofree char *path = g_build_filename(supervisor->folder, name, NULL);
+    return bounded_log_open(path, supervisor->settings->session_log_max * 1048576, writer, error);
+}
+
 static bool spawn_qemu(Supervisor *supervisor, int qmp_fd, GError **error)
 {
     QemuSpec spec = spec_of(supervisor);
     g_auto(GStrv) argv = qemu_argv(&spec);
-    g_autofree char *path = log_path(supervisor);
-    autofd int log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
-    if (log < 0)
-        return qwd_error_errno(error, errno, "Cannot open %s", path);
-    int pass[] = {qmp_fd, supervisor->network.qemu_fd};
-    int as[] = {QEMU_FD_QMP, QEMU_FD_NETWORK};
+    autofd int log = -1, serial = -1;
+    if (!(supervisor->qemu_log = open_log(supervisor, SESSION_LOG_QEMU, &log, error)) ||
+        !(supervisor->serial_log = open_log(supervisor, SESSION_LOG_SERIAL, &serial, error)))
+        return false;
+    int pass[] = {qmp_fd, serial, supervisor->network.qemu_fd};
+    int as[] = {QEMU_FD_QMP, QEMU_FD_SERIAL_LOG, QEMU_FD_NETWORK};
     SpawnOptions options = {.argv = (const char *const *)argv, SPAWN_OPTIONS_INIT, .die_with_parent = true};
     options.stdout_fd = options.stderr_fd = log;
     options.pass_fds = pass;
     options.as_fds = as;
-    options.pass_count = supervisor->network.qemu_fd >= 0 ? 2 : 1;
+    options.pass_count = supervisor->network.qemu_fd >= 0 ? 3 : 2;
     pid_t pid;
     if (!process_spawn(&options, &pid, error))
         return false;
@@ -190,4 +192,6 @@ void machine_stop(Supervisor *supervisor)
         power_down(supervisor);
     g_clear_handle_id(&supervisor->qemu.watch, g_source_remove);
     g_clear_pointer(&supervisor->qmp, qmp_free);
+    g_clear_pointer(&supervisor->qemu_log, bounded_log_close);
+    g_clear_pointer(&supervisor->serial_log, bounded_log_close);
 }

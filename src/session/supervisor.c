@@ -8,9 +8,11 @@
 
 #include "app/journal.h"
 #include "app/keep.h"
+#include "app/metrics.h"
 #include "base/error.h"
 #include "base/event.h"
 #include "base/wait.h"
+#include "core/session_logs.h"
 #include "core/store.h"
 
 /* --- the record --- */
@@ -152,6 +154,7 @@ static void remember(Supervisor *supervisor)
     session_set_text(&session->reason, supervisor->end_reason);
     g_ptr_array_set_size(session->links, 0);
     g_ptr_array_set_size(session->processes, 0);
+    metrics_count_end(supervisor->settings, session);
     bool failed = session->state == SESSION_FAILED;
     journal_session(supervisor->settings, failed ? "ERROR" : "STOP", session, session->reason);
 }
@@ -160,6 +163,9 @@ static void remember(Supervisor *supervisor)
 static void put_away(Supervisor *supervisor)
 {
     g_autoptr(GError) error = NULL;
+    if (!session_logs_keep(supervisor->settings, supervisor->id, &error))
+        journal_session(supervisor->settings, "ERROR", supervisor->session, error->message);
+    g_clear_error(&error);
     if (!keep_or_remove(supervisor->settings, supervisor->session, &error))
         journal_session(supervisor->settings, "ERROR", supervisor->session, error->message);
 }
@@ -182,6 +188,12 @@ static bool watch_events(Supervisor *supervisor, GError **error)
     return supervisor->record_watch != 0;
 }
 
+static void tell_start(const Supervisor *supervisor)
+{
+    journal_session(supervisor->settings, "START", supervisor->session, NULL);
+    metrics_count_ready(supervisor->settings, supervisor->session);
+}
+
 static void live(Supervisor *supervisor)
 {
     g_autoptr(GError) error = NULL;
@@ -191,7 +203,7 @@ static void live(Supervisor *supervisor)
     if (error)
         supervisor_end(supervisor, SESSION_FAILED, error->message);
     else if (!supervisor->ending)
-        journal_session(supervisor->settings, "START", supervisor->session, NULL);
+        tell_start(supervisor);
     while (!supervisor->ending)
         g_main_context_iteration(NULL, TRUE);
     wait_cancel(false);

@@ -3,6 +3,7 @@
  * It runs the start steps, then serves events until something ends the session, then undoes the steps. */
 #pragma once
 
+#include "base/bounded_log.h"
 #include "core/session.h"
 #include "core/settings.h"
 #include "display/gate.h"
@@ -38,6 +39,7 @@ typedef struct Supervisor {
     Accelerator accelerator;
     Network network;
     Child qemu;
+    BoundedLog *qemu_log, *serial_log;
     Qmp *qmp;
     bool machine_is_up; /* from now on its end is the session's */
     bool guest_powered_off;

@@ -256,7 +256,9 @@ static void add_channels(Argv *argv, const QemuSpec *spec)
         add(argv, "-chardev", "qemu-vdagent,id=clipboard,name=vdagent,clipboard=on,mouse=off");
         add_port(argv, "clipboard", "com.redhat.spice.0");
     }
-    add_format(argv, "-chardev", "socket,id=serial,path=%s/serial,server=on,wait=off", folder);
+    add_format(argv, "-add-fd", "fd=%d,set=1", QEMU_FD_SERIAL_LOG);
+    add_format(argv, "-chardev", "socket,id=serial,path=%s/serial,server=on,wait=off,logfile=/dev/fdset/1,logappend=on",
+               folder);
     add(argv, "-serial", "chardev:serial");
     add_format(argv, "-chardev", "socket,id=monitor,fd=%d", QEMU_FD_QMP);
     add(argv, "-mon", "chardev=monitor,mode=control");

@@ -27,7 +27,7 @@ typedef struct {
 } QemuSpec;
 
 /* Numbers of the descriptors QEMU inherits. */
-enum { QEMU_FD_QMP = 3, QEMU_FD_NETWORK = 4 };
+enum { QEMU_FD_QMP = 3, QEMU_FD_NETWORK = 4, QEMU_FD_SERIAL_LOG = 5 };
 
 /* NULL-terminated; free with g_strfreev. */
 char **qemu_argv(const QemuSpec *spec);

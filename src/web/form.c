@@ -112,6 +112,7 @@ typedef enum {
     FORM_FIELD_PASSWORD,
     FORM_FIELD_CREATE,
     FORM_FIELD_MANAGE,
+    FORM_FIELD_METRICS,
     FORM_FIELD_MACHINE,
     FORM_FIELD_CPU,
     FORM_FIELD_MEMORY,
@@ -155,6 +156,7 @@ static const FormRow rows[FORM_FIELD_COUNT] = {
     [FORM_FIELD_PASSWORD] = {"password", check_password, "at most 1024 bytes"},
     [FORM_FIELD_CREATE] = {"create", NULL, NULL},
     [FORM_FIELD_MANAGE] = {"manage", NULL, NULL},
+    [FORM_FIELD_METRICS] = {"metrics", NULL, NULL},
     [FORM_FIELD_MACHINE] = {"machine", check_file_name, "the file name of one of the machines on offer"},
     [FORM_FIELD_CPU] = {"cpu", check_cpus, "a whole number from 1 to 256"},
     [FORM_FIELD_MEMORY] = {"memory", check_memory, "a size from 32M to 4T, such as 4 or 4G (GB) or 512M (MB)"},
@@ -230,10 +232,11 @@ bool form_read_action(const Request *request, FormAction *action, GError **error
         FormField field;
         FormAction action;
     } askers[] = {
-        {FORM_FIELD_CREATE, FORM_CREATE}, {FORM_FIELD_MANAGE, FORM_MANAGE}, {FORM_FIELD_STOP, FORM_STOP},
-        {FORM_FIELD_EXTEND, FORM_EXTEND}, {FORM_FIELD_PURGE, FORM_PURGE},   {FORM_FIELD_SHARE, FORM_SHARE},
-        {FORM_FIELD_REVOKE, FORM_REVOKE}, {FORM_FIELD_LOGOUT, FORM_LOGOUT}, {FORM_FIELD_DISCONNECT, FORM_DISCONNECT},
-        {FORM_FIELD_STAY, FORM_STAY},     {FORM_FIELD_AGAIN, FORM_AGAIN},   {FORM_FIELD_DISCARD, FORM_DISCARD},
+        {FORM_FIELD_CREATE, FORM_CREATE},   {FORM_FIELD_MANAGE, FORM_MANAGE}, {FORM_FIELD_STOP, FORM_STOP},
+        {FORM_FIELD_EXTEND, FORM_EXTEND},   {FORM_FIELD_PURGE, FORM_PURGE},   {FORM_FIELD_SHARE, FORM_SHARE},
+        {FORM_FIELD_REVOKE, FORM_REVOKE},   {FORM_FIELD_LOGOUT, FORM_LOGOUT}, {FORM_FIELD_DISCONNECT, FORM_DISCONNECT},
+        {FORM_FIELD_STAY, FORM_STAY},       {FORM_FIELD_AGAIN, FORM_AGAIN},   {FORM_FIELD_DISCARD, FORM_DISCARD},
+        {FORM_FIELD_METRICS, FORM_METRICS},
     };
     const char *first = NULL;
     if (is_present(request, FORM_FIELD_PENDING)) { /* what it goes on with stands beside it */

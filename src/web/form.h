@@ -17,6 +17,7 @@ typedef enum {
     FORM_NOTHING, /* none of the fields below: show the page that the URL names */
     FORM_CREATE,  /* create; or a POST with a machine and none of the others, for scripts */
     FORM_MANAGE,
+    FORM_METRICS,
     FORM_STOP,
     FORM_EXTEND,
     FORM_STAY,    /* it is in use, although nobody touches it */

@@ -279,6 +279,7 @@ static void test_action(void)
         {"POST", "machine=x&manage=Manage+sessions", FORM_MANAGE},
         {"GET", "manage=1", FORM_MANAGE},
         {"GET", "manage", FORM_MANAGE},
+        {"GET", "metrics=1", FORM_METRICS},
         {"GET", "machine=x", FORM_NOTHING},
         {"GET", "session=" TOKEN, FORM_NOTHING},
         {"GET", "session_stop=" TOKEN, FORM_STOP},
@@ -291,6 +292,7 @@ static void test_action(void)
         {"POST", "service_purge=1", FORM_PURGE},
         {"POST", "", FORM_NOTHING},
         {"POST", "create=1&manage=1", -1},
+        {"GET", "manage=1&metrics=1", -1},
         {"POST", "session_stop=" TOKEN "&session_extend=" TOKEN, -1},
         {"POST", "create=1&service_purge=1", -1},
     };

@@ -50,12 +50,28 @@ static void test_matrix(void)
         g_autoptr(SessionRecord) own = test_session_new(settings, "alice");
         g_autoptr(SessionRecord) foreign = test_session_new(settings, "alice2");
         for (int action = 0; action < ACTION_COUNT; action++) {
+            if (action == ACTION_METRICS) /* has a rule of its own */
+                continue;
             bool of_session = action >= ACTION_SEE && action <= ACTION_SHARE;
             int expected = action == ACTION_FORM ? rows[i].form : action == ACTION_PURGE ? rows[i].purge : rows[i].own;
             check(settings, &rows[i].who, (Action)action, of_session ? own : NULL, expected);
             if (of_session)
                 check(settings, &rows[i].who, (Action)action, foreign, rows[i].foreign);
         }
+    }
+}
+
+/* For administrators from anywhere, and for programs of this host without a login. */
+static void test_metrics(void)
+{
+    static const Identity far = {.user = "alice", .is_authenticated = true}, near = {.user = "", .is_local = true},
+                          admin = {.user = "root", .is_authenticated = true, .is_admin = true};
+    static const char *const settings_of[] = {NO_LOGIN, OPEN, LOGIN};
+    for (size_t i = 0; i < G_N_ELEMENTS(settings_of); i++) {
+        g_autoptr(Settings) settings = temp_settings("/nonexistent", settings_of[i], NULL);
+        check(settings, &far, ACTION_METRICS, NULL, QWD_ERROR_DENIED);
+        check(settings, &near, ACTION_METRICS, NULL, ALLOWED);
+        check(settings, &admin, ACTION_METRICS, NULL, ALLOWED);
     }
 }
 
@@ -127,6 +143,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/policy/matrix", test_matrix);
+    g_test_add_func("/policy/metrics", test_metrics);
     g_test_add_func("/policy/foreign-words", test_foreign_words);
     g_test_add_func("/policy/words", test_words);
     g_test_add_func("/link/proxied", test_links);

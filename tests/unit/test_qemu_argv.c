@@ -160,19 +160,22 @@ static void start_and_quit(const QemuSpec *spec)
         g_ptr_array_add(words, *word);
     g_ptr_array_add(words, (char *)"-S");
     g_ptr_array_add(words, NULL);
-    int qmp_ours, network_ours, theirs[2];
+    int qmp_ours, network_ours, serial[2], theirs[3];
     g_assert_true(unix_pair(&qmp_ours, &theirs[0], NULL) && unix_pair(&network_ours, &theirs[1], NULL));
+    g_assert_cmpint(pipe2(serial, O_CLOEXEC), ==, 0);
+    theirs[2] = serial[1];
     SpawnOptions options = {.argv = (const char *const *)words->pdata, SPAWN_OPTIONS_INIT, .die_with_parent = true};
     autofd int words_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3); /* its last words are the test's */
     options.stderr_fd = words_fd;
     options.pass_fds = theirs;
-    options.as_fds = (const int[]){QEMU_FD_QMP, QEMU_FD_NETWORK};
-    options.pass_count = 2;
+    options.as_fds = (const int[]){QEMU_FD_QMP, QEMU_FD_NETWORK, QEMU_FD_SERIAL_LOG};
+    options.pass_count = G_N_ELEMENTS(theirs);
     pid_t pid;
     int status;
     g_assert_true(process_spawn(&options, &pid, &error));
     close(theirs[0]);
     close(theirs[1]);
+    close(theirs[2]);
     g_autoptr(Qmp) qmp = qmp_new(qmp_ours, NULL, NULL);
     bool up = qmp_negotiate(qmp, DEADLINE_MS, &error);
     g_assert_no_error(error);
@@ -182,6 +185,7 @@ static void start_and_quit(const QemuSpec *spec)
     g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
     g_assert_cmpint(status, ==, 0);
     close(network_ours);
+    close(serial[0]);
 }
 
 /* QEMU takes every option of every case: devices, buses, sandbox and all. */

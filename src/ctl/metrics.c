@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * qwdctl metrics: figures for monitoring, as the web shows them with ?metrics=1. */
+#include <stdio.h>
+
+#include "app/local.h"
+#include "app/metrics.h"
+#include "base/account.h"
+#include "ctl/commands.h"
+
+bool command_metrics(Arguments *arguments, GError **error)
+{
+    Identity who = local_identity();
+    if (!account_become(arguments->settings->service_user, error))
+        return false;
+    g_autofree char *text = app_metrics(arguments->settings, &who, error);
+    if (text)
+        fputs(text, stdout);
+    return text != NULL;
+}
