@@ -21,7 +21,8 @@ async function severalAtOnce(items, width, body) {
     }));
 }
 
-test('100 people ask at once, and 7 sessions may run: 7 run, 93 are told so, and nothing is left', async () => {
+test('100 people ask at once, and 7 sessions may run: 7 run, 93 are told so, and nothing is left', async (t) => {
+    t.after(() => stopAll(service));
     const people = Array.from({ length: 100 }, (_, i) => `user${i}`);
     const ask = (user) => service.json('POST', { create: 'Create', machine: 'boot.raw', memory: '32M', user }, { service_max_session_nb: '7' });
     const answers = await Promise.all(people.map(ask));
@@ -30,7 +31,7 @@ test('100 people ask at once, and 7 sessions may run: 7 run, 93 are told so, and
     for (const { status, error } of answers.filter((answer) => answer.status !== 200)) {
         assert.equal(status, 429);
         assert.equal(error.kind, 'limit');
-        assert.match(error.message, /^This service runs 7 sessions at once, and 7 run\./);
+        assert.match(error.message, /^Sessions on this service: 7 at once; 7 run\. The next one is due to end at .*\. Try again later\.$/);
         assert.match(error.advice, /try again later/);
     }
     const ids = good.map(({ session }) => session.id).sort();
