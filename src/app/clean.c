@@ -11,6 +11,7 @@
 #include "app/keep.h"
 #include "app/metrics.h"
 #include "app/queue.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "base/token.h"
 #include "core/life.h"
@@ -40,14 +41,14 @@ static bool is_settled(const char *path)
 
 /* --- sessions without a supervisor --- */
 
-static bool is_abandoned(const SessionRecord *session)
+/* One that has just left the queue is old, and its record is not. */
+static bool is_abandoned(const Settings *settings, const SessionRecord *session)
 {
     ProcessId supervisor = session_process(session, "supervisor");
+    g_autofree char *record = g_build_filename(settings->dir_snapshots, session->id, "session.json", NULL);
     if (!session_state_is_alive(session->state) || session->state == SESSION_QUEUED) /* kept; waiting */
         return false;
-    if (!supervisor.pid)
-        return life_begun_at(session) + SETTLED_AFTER_S < session_now();
-    return !process_is_alive(supervisor);
+    return supervisor.pid ? !process_is_alive(supervisor) : is_settled(record);
 }
 
 static void end_processes(const SessionRecord *session)
@@ -70,15 +71,27 @@ static void remove_tokens(const Settings *settings, const SessionRecord *session
     }
 }
 
-static void note_end(const Settings *settings, SessionRecord *session)
+/* How its supervisor has told its end, if it was killed only while it cleared up. A session that was resumed has older
+ * lines of history. */
+static SessionRecord *told_end(const Settings *settings, const SessionRecord *session)
 {
-    session->state = SESSION_FAILED;
-    session->ended_at = session_now();
+    g_autoptr(SessionRecord) told = store_recall(settings, session->id, NULL);
+    return told && told->ended_at >= life_begun_at(session) ? g_steal_pointer(&told) : NULL;
+}
+
+static void describe_end(const Settings *settings, SessionRecord *session)
+{
+    g_autoptr(SessionRecord) told = told_end(settings, session);
+    session->state = told ? told->state : SESSION_FAILED;
+    session->ended_at = told ? told->ended_at : session_now();
     session_set_text(&session->reason,
-                     "It was cut off: the server was restarted, or a part of the service was killed.");
+                     told ? told->reason
+                          : "It was cut off: the server was restarted, or a part of the service was killed.");
     g_ptr_array_set_size(session->links, 0);
     g_ptr_array_set_size(session->viewers, 0);
     g_ptr_array_set_size(session->processes, 0);
+    if (told)
+        return;
     metrics_count_end(settings, session);
     journal_session(settings, "ERROR", session, session->reason);
 }
@@ -90,7 +103,7 @@ static void end_session(const Settings *settings, SessionRecord *session, GPtrAr
     end_processes(session);
     remove_tokens(settings, session);
     folder_remove(run_folder, NULL);
-    note_end(settings, session);
+    describe_end(settings, session);
     if (!session_logs_keep(settings, session->id, &error))
         tell(report, "The logs of %s cannot be kept: %s", session->id, error->message);
     g_clear_error(&error);
@@ -103,7 +116,7 @@ static void end_session(const Settings *settings, SessionRecord *session, GPtrAr
 static void end_abandoned(const Settings *settings, const GPtrArray *sessions, GPtrArray *report)
 {
     for (guint i = 0; i < sessions->len; i++) {
-        if (is_abandoned(sessions->pdata[i]))
+        if (is_abandoned(settings, sessions->pdata[i]))
             end_session(settings, sessions->pdata[i], report);
     }
 }
@@ -121,6 +134,13 @@ static void for_each_entry(const Settings *settings, const char *folder, Sweep s
     }
 }
 
+/* Somebody was killed before the record or after it: with no disk there is nothing to keep. */
+static bool is_empty_shell(const char *path, const GError *cause)
+{
+    g_autofree char *disk = g_build_filename(path, "disk.qcow2", NULL);
+    return g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND) && !g_file_test(disk, G_FILE_TEST_EXISTS);
+}
+
 /* A folder in dir_snapshots whose record cannot be read is kept under a name that nothing else looks at. */
 static void put_broken_aside(const Settings *settings, const char *path, const char *name, GPtrArray *report)
 {
@@ -130,6 +150,10 @@ static void put_broken_aside(const Settings *settings, const char *path, const c
     g_autoptr(SessionRecord) session = store_load(settings, name, &error);
     if (session)
         return;
+    if (is_empty_shell(path, error) && folder_remove(path, NULL)) {
+        tell(report, "Removed %s: it was no session yet, or none any more.", path);
+        return;
+    }
     g_autofree char *aside = g_strdup_printf("%s/broken-%s", settings->dir_snapshots, name);
     if (rename(path, aside) == 0)
         tell(report, "Put aside as %s: %s", aside, error->message);

@@ -50,14 +50,14 @@ static bool keep(const Settings *settings, const SessionRecord *ended)
     return kept != NULL;
 }
 
+/* On a full disk there is room for the line of history once the session's folder is gone. */
 bool keep_or_remove(const Settings *settings, const SessionRecord *ended, GError **error)
 {
-    bool remembered = store_remember(settings, ended, error);
+    bool remembered = store_remember(settings, ended, NULL);
     SessionRecord kept = *ended; /* texts and lists stay the other's */
     kept.kept_until = kept_until(settings, ended, ended->ended_at);
-    if (kept.kept_until && keep(settings, &kept))
-        return remembered;
-    return store_remove(settings, ended->id, remembered ? error : NULL) && remembered;
+    bool is_away = (kept.kept_until && keep(settings, &kept)) || store_remove(settings, ended->id, error);
+    return (remembered || store_remember(settings, ended, is_away ? error : NULL)) && is_away;
 }
 
 void keep_remove_expired(const Settings *settings, GPtrArray *report)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 
 G_DEFINE_QUARK(qwd_error, qwd_error)
@@ -40,11 +41,18 @@ static bool fail_valist(GError **error, QwdErrorKind kind, const char *suffix, c
     return false;
 }
 
+/* A disk that takes nothing is no mistake of the service: whoever is told can do something about it. */
+static QwdErrorKind kind_of_errno(int saved_errno)
+{
+    bool no_room = saved_errno == ENOSPC || saved_errno == EDQUOT || saved_errno == EROFS;
+    return no_room ? QWD_ERROR_UNAVAILABLE : QWD_ERROR_INTERNAL;
+}
+
 bool qwd_error_errno(GError **error, int saved_errno, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    bool result = fail_valist(error, QWD_ERROR_INTERNAL, g_strerror(saved_errno), format, args);
+    bool result = fail_valist(error, kind_of_errno(saved_errno), g_strerror(saved_errno), format, args);
     va_end(args);
     return result;
 }

@@ -40,7 +40,8 @@ GQuark qwd_error_quark(void);
  * QWD_ERROR_INTERNAL). Never NULL; static storage. */
 const QwdErrorTraits *qwd_error_traits(const GError *error);
 
-/* Sets *error to `kind` with the text of a failed system call: "CONTEXT: strerror(errno)".
+/* Sets *error to the text of a failed system call: "CONTEXT: strerror(errno)". It is QWD_ERROR_UNAVAILABLE for a
+ * full or read-only disk, QWD_ERROR_INTERNAL for all else.
  * Returns false, so that callers can `return qwd_error_errno(...)`. */
 bool qwd_error_errno(GError **error, int saved_errno, const char *format, ...) G_GNUC_PRINTF(3, 4);
 

@@ -42,10 +42,11 @@ static gboolean on_inotify(int fd, GIOCondition condition, gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
+/* The end of a folder is told only when nobody has a file of it open any more: so that of each file counts. */
 guint watch_folder(const char *folder, EventCallback callback, void *data, GError **error)
 {
     autofd int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (fd < 0 || inotify_add_watch(fd, folder, IN_MOVED_TO | IN_DELETE_SELF) < 0) {
+    if (fd < 0 || inotify_add_watch(fd, folder, IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF) < 0) {
         qwd_error_errno(error, errno, "Cannot watch %s", folder);
         return 0;
     }

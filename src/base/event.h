@@ -6,7 +6,7 @@
 
 typedef void (*EventCallback)(void *data);
 
-/* Calls back from the main context whenever a file in `folder` was renamed into place or the folder goes.
+/* Calls back from the main context whenever a file in `folder` was renamed into place or removed, or the folder goes.
  * Returns the id for g_source_remove, 0 on error. */
 guint watch_folder(const char *folder, EventCallback callback, void *data, GError **error);
 

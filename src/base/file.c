@@ -82,18 +82,32 @@ char *file_read_end(const char *path, size_t max_bytes, GError **error)
     return read_text(fd, path, MIN(size, max_bytes), NULL, error);
 }
 
+/* GLib tells of a failure in a code of its own and in a text that names its temporary file. */
+static int errno_of(const GError *cause)
+{
+    static const int known[] = {ENOSPC, EDQUOT, EROFS, EACCES, EPERM, ENOENT, ENOTDIR, EISDIR, EMFILE, ENFILE};
+    for (size_t i = 0; i < G_N_ELEMENTS(known); i++) {
+        if (strstr(cause->message, g_strerror(known[i])))
+            return known[i];
+    }
+    return EIO;
+}
+
 bool file_write_atomic(const char *path, const char *data, size_t length, mode_t mode, FileDurability durability,
                        GError **error)
 {
     GFileSetContentsFlags flags = G_FILE_SET_CONTENTS_CONSISTENT;
     if (durability == FILE_WRITE_DURABLE)
         flags |= G_FILE_SET_CONTENTS_DURABLE;
-    return g_file_set_contents_full(path, data, (gssize)length, flags, (int)mode, error);
+    g_autoptr(GError) cause = NULL;
+    if (g_file_set_contents_full(path, data, (gssize)length, flags, (int)mode, &cause))
+        return true;
+    return qwd_error_errno(error, errno_of(cause), "Cannot write %s", path);
 }
 
 bool file_append(const char *path, const char *text, mode_t mode, GError **error)
 {
-    autofd int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
+    autofd int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode);
     if (fd < 0)
         return qwd_error_errno(error, errno, "Cannot open %s", path);
     ssize_t length = (ssize_t)strlen(text);
@@ -106,11 +120,12 @@ bool file_append(const char *path, const char *text, mode_t mode, GError **error
 static int lock_open(const char *path, int operation, GError **error)
 {
     autofd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        qwd_error_fail(error, errno == ENOENT ? QWD_ERROR_NOT_FOUND : QWD_ERROR_INTERNAL, "Cannot open %s: %s", path,
-                       g_strerror(errno));
+    if (fd < 0 && errno == ENOENT)
+        qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "Cannot open %s: %s", path, g_strerror(errno));
+    else if (fd < 0)
+        qwd_error_errno(error, errno, "Cannot open %s", path);
+    if (fd < 0)
         return -1;
-    }
     while (flock(fd, operation) < 0) {
         if (errno == EINTR)
             continue;

@@ -23,7 +23,8 @@ typedef enum {
 bool file_write_atomic(const char *path, const char *data, size_t length, mode_t mode, FileDurability durability,
                        GError **error);
 
-/* Adds `text` at the end of `path` in one write, making the file (mode) when absent. */
+/* Adds `text` at the end of `path` in one write, making the file (mode) when absent. Never waits for somebody to read
+ * from it. On a full disk a part may have been written. */
 bool file_append(const char *path, const char *text, mode_t mode, GError **error);
 
 /* Waits for the exclusive flock(2) on `path` (made when absent, 0600). The lock is held by the

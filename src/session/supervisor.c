@@ -66,7 +66,8 @@ static void follow_record(void *data)
     g_autoptr(GError) error = NULL;
     SessionRecord *session = store_load(supervisor->settings, supervisor->id, &error);
     if (!session) {
-        supervisor_end(supervisor, SESSION_FAILED, error->message);
+        bool absent = g_error_matches(error, QWD_ERROR, QWD_ERROR_NOT_FOUND);
+        supervisor_end(supervisor, SESSION_FAILED, absent ? "Its folder on the server was removed." : error->message);
         return;
     }
     take_record(supervisor, session);
@@ -146,7 +147,7 @@ static void undo_steps(Supervisor *supervisor, size_t count)
     }
 }
 
-static void remember(Supervisor *supervisor)
+static void describe_end(Supervisor *supervisor)
 {
     SessionRecord *session = supervisor->session;
     session->state = supervisor->end_state;
@@ -154,6 +155,7 @@ static void remember(Supervisor *supervisor)
     session_set_text(&session->reason, supervisor->end_reason);
     g_ptr_array_set_size(session->links, 0);
     g_ptr_array_set_size(session->processes, 0);
+    g_ptr_array_set_size(session->viewers, 0);
     metrics_count_end(supervisor->settings, session);
     bool failed = session->state == SESSION_FAILED;
     journal_session(supervisor->settings, failed ? "ERROR" : "STOP", session, session->reason);
@@ -172,6 +174,13 @@ static void put_away(Supervisor *supervisor)
 
 /* --- life --- */
 
+/* From somebody who could not write the request to the record. */
+static gboolean on_stop_request(gpointer data)
+{
+    supervisor_end(data, SESSION_ENDED, "Stopped on request.");
+    return G_SOURCE_CONTINUE;
+}
+
 static gboolean on_terminate(gpointer data)
 {
     supervisor_end(data, SESSION_ENDED, "The server ended it.");
@@ -181,6 +190,7 @@ static gboolean on_terminate(gpointer data)
 static bool watch_events(Supervisor *supervisor, GError **error)
 {
     signal(SIGPIPE, SIG_IGN);
+    g_unix_signal_add(SIGUSR1, on_stop_request, supervisor);
     g_unix_signal_add(SIGTERM, on_terminate, supervisor);
     g_unix_signal_add(SIGINT, on_terminate, supervisor);
     g_unix_signal_add(SIGHUP, on_terminate, supervisor);
@@ -209,7 +219,7 @@ static void live(Supervisor *supervisor)
     wait_cancel(false);
     supervisor_change(supervisor, note_stopping, supervisor, NULL);
     undo_steps(supervisor, count);
-    remember(supervisor);
+    describe_end(supervisor);
     put_away(supervisor);
 }
 

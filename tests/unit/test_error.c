@@ -58,6 +58,12 @@ static void test_messages(void)
     g_assert_false(qwd_error_errno(&error, ENOENT, "Cannot open %s", "/x"));
     g_assert_error(error, QWD_ERROR, QWD_ERROR_INTERNAL);
     g_assert_cmpstr(error->message, ==, "Cannot open /x: No such file or directory");
+    g_clear_error(&error);
+    for (const int *full = (const int[]){ENOSPC, EDQUOT, EROFS, 0}; *full; full++) {
+        g_assert_false(qwd_error_errno(&error, *full, "Cannot write"));
+        g_assert_error(error, QWD_ERROR, QWD_ERROR_UNAVAILABLE);
+        g_clear_error(&error);
+    }
     g_assert_false(qwd_error_fail(NULL, QWD_ERROR_LIMIT, "nobody listens"));
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/event.h"
+#include "base/fd.h"
 #include "base/wait.h"
 #include "temp.h"
 
@@ -37,6 +39,8 @@ static void test_folder(void)
     while (g_main_context_iteration(NULL, FALSE)) {
     }
     changes = 0;
+    autofd int open_file = open(file, O_RDONLY | O_CLOEXEC); /* keeps the folder, though nobody can find it any more */
+    g_assert_cmpint(open_file, >=, 0);
     g_assert_cmpint(g_remove(file), ==, 0);
     g_assert_cmpint(g_rmdir(path), ==, 0);
     g_assert_true(wait_until(has_counted, &changes, DEADLINE_MS, &error));

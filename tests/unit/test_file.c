@@ -60,7 +60,14 @@ static void test_write(void)
     g_assert_false(file_append(link, "x", 0600, &error));
     assert_error(error, QWD_ERROR_INTERNAL, "Cannot open");
     g_assert_false(file_append("/dev/full", "x", 0600, &error));
-    assert_error(error, QWD_ERROR_INTERNAL, "No space left");
+    assert_error(error, QWD_ERROR_UNAVAILABLE, "No space left");
+    g_autofree char *pipe = g_build_filename(folder, "pipe", NULL);
+    g_assert_cmpint(mkfifo(pipe, 0600), ==, 0);
+    g_assert_false(file_append(pipe, "nobody waits for a reader", 0600, &error));
+    assert_error(error, QWD_ERROR_INTERNAL, "Cannot open");
+    g_autofree char *nowhere = g_build_filename(folder, "absent", "f", NULL);
+    g_assert_false(file_write_atomic(nowhere, "x", 1, 0600, FILE_WRITE_FAST, &error));
+    assert_error(error, QWD_ERROR_INTERNAL, "No such file or directory");
 }
 
 static void test_lock(void)
