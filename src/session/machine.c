@@ -95,7 +95,9 @@ static QemuSpec spec_of(const Supervisor *supervisor)
 
 static bool spawn_qemu(Supervisor *supervisor, int qmp_fd, GError **error)
 {
+    g_auto(GStrv) gpu_devices = g_strsplit(supervisor->session->plan->gpu_devices, " ", -1);
     QemuSpec spec = spec_of(supervisor);
+    spec.gpu_devices = (const char *const *)gpu_devices;
     g_auto(GStrv) argv = qemu_argv(&spec);
     g_autofree char *path = log_path(supervisor);
     autofd int log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
