@@ -29,7 +29,11 @@ static bool check_socket_paths(const Supervisor *supervisor, GError **error)
 static bool check_gpu(const Supervisor *supervisor, GError **error)
 {
     const Plan *plan = supervisor->session->plan;
-    return !*plan->gpu_group || gpu_check_access(sysroot(), plan->gpu_group, plan->memory_mib, error);
+    if (!plan->gpu)
+        return true;
+    if (!*plan->gpu_group)
+        return qwd_error_fail(error, QWD_ERROR_INTERNAL, "No GPU was reserved for this session.");
+    return gpu_check_access(sysroot(), plan->gpu_group, plan->memory_mib, error);
 }
 
 static bool folders_start(Supervisor *supervisor, GError **error)

@@ -134,7 +134,7 @@ static void test_gpus(void)
         if (gpu_cases[i].allowed)
             continue;
         g_assert_error(error, QWD_ERROR, QWD_ERROR_LIMIT);
-        g_assert_true(g_str_has_prefix(error->message, "Of GPUs you may have 1 at once, and you have 1. The next one"));
+        g_assert_true(g_str_has_prefix(error->message, "GPUs for one user: 1 at once; you have 1. The next one"));
         g_assert_nonnull(strstr(error->message, ", in 3 h"));
     }
 }
