@@ -170,6 +170,28 @@ test('a limit for each user', async () => {
     await stopAll();
 });
 
+test('with a queue, people wait for a GPU, and hold up nobody who wants none', async () => {
+    machine = 'nvidia';
+    const queue = { service_queue: 'yes' };
+    const first = (await ask({ user: 'alice' }, queue)).session.id;
+    await service.state(first, 'running');
+    const second = (await ask({ user: 'bob' }, queue)).session.id;
+    assert.equal(service.record(second).state, 'queued');
+    assert.equal(service.record(second).plan.gpu_devices, '');
+    const third = (await service.json('POST', { create: 'Create', user: 'carol' }, settings(queue))).session.id;
+    await service.state(third, 'running');
+    assert.equal(service.record(second).state, 'queued');
+    await service.stop(first);
+    await service.ended(first);
+    const record = await service.state(second, 'running');
+    assert.equal(record.plan.gpu_devices.split(' ')[0], '0000:01:00.0');
+    assert.equal(record.plan.gpu_name, 'NVIDIA Corporation TU104 [GeForce RTX 2070 SUPER]');
+    assert.equal(vfioOf(second).length, 4);
+    const never = await ask({ user: 'dave' }, { ...queue, gpu_blacklist: '10de:1e84' });
+    assert.equal(never.status, 503, 'who cannot have one here does not wait');
+    await stopAll();
+});
+
 // --- no ---
 
 const refusals = {

@@ -268,6 +268,7 @@ static SessionRecord *session_with_gpu(const Settings *settings, const char *own
 {
     SessionRecord *session = test_session_new(settings, owner);
     session->plan->gpu = true;
+    session->state = SESSION_RUNNING;
     return session;
 }
 
@@ -355,6 +356,23 @@ static void test_parts(Fixture *f, const void *machine)
     }
 }
 
+/* A record gets what its plan in memory has got; and what was not used is free again. */
+static void test_hand_over(Fixture *f, const void *machine)
+{
+    (void)machine;
+    g_autoptr(SessionRecord) waiting = session_with_gpu(f->settings, "marie");
+    g_autoptr(SessionRecord) record = session_with_gpu(f->settings, "marie");
+    g_assert_true(gpu_check(f->settings, waiting->plan, NULL));
+    g_assert_true(gpu_reserve(f->settings, f->sessions, waiting->plan, NULL));
+    gpu_copy(record->plan, waiting->plan);
+    g_assert_cmpstr(record->plan->gpu_devices, ==, "0000:3b:00.0");
+    g_assert_cmpstr(record->plan->gpu_group, ==, "40");
+    gpu_give_back(waiting->plan);
+    g_assert_cmpstr(waiting->plan->gpu_devices, ==, "");
+    g_ptr_array_add(f->sessions, g_steal_pointer(&waiting));
+    g_assert_cmpstr(reserve(f, NULL), ==, "0000:3b:00.0");
+}
+
 static void test_no_wish(Fixture *f, const void *machine)
 {
     (void)machine;
@@ -380,6 +398,7 @@ static void test_offered(void)
         g_autoptr(SessionRecord) session = session_with_gpu(settings, "marie");
         g_setenv("QWD_SYSROOT", root, TRUE);
         g_assert_cmpint(gpu_is_offered(settings), ==, cases[i].offered);
+        g_assert_cmpint(gpu_check(settings, session->plan, NULL), ==, cases[i].offered);
         g_assert_cmpint(gpu_reserve(settings, sessions, session->plan, &error), ==, cases[i].offered);
         g_assert_cmpint(error == NULL, ==, cases[i].offered);
         g_unsetenv("QWD_SYSROOT");
@@ -459,6 +478,7 @@ int main(int argc, char **argv)
     g_test_add_func("/gpu/bad-blacklist", test_bad_blacklist);
     g_test_add("/gpu/each-its-own", Fixture, "twins", set_up, test_each_its_own, tear_down);
     g_test_add("/gpu/parts", Fixture, "nvidia", set_up, test_parts, tear_down);
+    g_test_add("/gpu/hand-over", Fixture, "twins", set_up, test_hand_over, tear_down);
     g_test_add("/gpu/no-wish", Fixture, "nvidia", set_up, test_no_wish, tear_down);
     g_test_add_func("/gpu/offered", test_offered);
     g_test_add_func("/gpu/devices", test_devices);

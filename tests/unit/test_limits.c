@@ -123,8 +123,7 @@ static void test_gpus(void)
     };
     for (size_t i = 0; i < G_N_ELEMENTS(gpu_cases); i++) {
         g_autoptr(GError) error = NULL;
-        const char *overrides[] = {gpu_cases[i].override, NULL};
-        g_autoptr(Settings) settings = settings_load("/nonexistent/qwd.conf", false, overrides, NULL);
+        g_autoptr(Settings) settings = settings_with(gpu_cases[i].override);
         g_autoptr(GPtrArray) sessions = some_sessions();
         ((SessionRecord *)sessions->pdata[0])->ends_at = session_now() + 3 * 3600 + 1;
         ((SessionRecord *)sessions->pdata[1])->ends_at = session_now() + 600;
