@@ -233,6 +233,14 @@ static bool agree(const Arguments *arguments, GError **error)
 static const char *const host_commands[][5] = {{"/usr/sbin/update-initramfs", "-u", "-k", "all", NULL},
                                                {"/usr/sbin/update-grub", NULL}};
 
+static void print_host_commands(void)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(host_commands); i++) {
+        g_autofree char *line = g_strjoinv(" ", (char **)host_commands[i]);
+        printf("%s %s\n", i == 0 ? "And then:" : "         ", line);
+    }
+}
+
 /* What reads the files at the next start. A server without one of them has another boot loader. */
 static bool run_host_commands(GError **error)
 {
@@ -263,6 +271,7 @@ static bool change(const Arguments *arguments, HostFiles *files, GPtrArray *list
     if (!command_option(arguments, "--force") && !hostfiles_check(files, list, error))
         return false;
     hostfiles_print(list);
+    print_host_commands();
     if (!agree(arguments, error))
         return false;
     json_object_set_new(files->record, "pending", json_true());

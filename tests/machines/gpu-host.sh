@@ -4,10 +4,12 @@
 gpu=0000:01:00.0
 say() { echo "== $*"; }
 run() { say "$1"; shift; "$@" 2>&1; echo "== status $?"; }
-as_server() { setsid sh -c 'ulimit -l 1200000; exec "$@"' sh "$@"; }
+as_server() { sh -c 'ulimit -l 1200000; exec "$@"' sh "$@"; }
 
 mkdir -p /var/lib/qemu-web-desktop/machines /run/qemu-web-desktop /usr/share/novnc
 chown -R www-data:www-data /var/lib/qemu-web-desktop /run/qemu-web-desktop
+touch /var/log/qemu-web-desktop.log
+chown www-data:www-data /var/log/qemu-web-desktop.log
 cp /test/boot.raw /var/lib/qemu-web-desktop/machines/
 
 run list-before qwdctl gpu

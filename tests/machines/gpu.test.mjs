@@ -15,14 +15,14 @@ import { bootDisk } from '../session/service.mjs';
 const deadline = 240000; // emulated twice, on busy cores
 const card = '0000:01:00.0';
 const said = {}; // what the server has said, by mark
-let console = '';
+let output = '';
 
 const sh = (command, ...words) => execFileSync(command, words, { cwd: top, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 
 // The programs of this source, the script, and a disk for the session, as an initramfs.
 function packPrograms(folder) {
     const root = path.join(folder, 'root');
-    sh('make', '--no-print-directory', '-s', 'install', `B=${build}`, `DESTDIR=${root}`);
+    sh('make', '--no-print-directory', '-s', 'install', `B=${build}`, `DESTDIR=${root}`, 'UNITDIR=/usr/lib/systemd/system');
     fs.mkdirSync(path.join(root, 'test'));
     fs.copyFileSync(path.join(top, 'tests/machines/gpu-host.sh'), path.join(root, 'test/run'));
     fs.writeFileSync(path.join(root, 'test/boot.raw'), bootDisk());
@@ -38,15 +38,17 @@ function packPrograms(folder) {
 async function runServer(folder) {
     const [initrd, kernel] = sh('machines/build', 'gpu-host').trim().split('\n').sort();
     const both = path.join(folder, 'initrd');
-    fs.writeFileSync(both, Buffer.concat([fs.readFileSync(initrd), fs.readFileSync(packPrograms(folder))]));
+    const first = fs.readFileSync(initrd);
+    const gap = Buffer.alloc(4 - first.length % 4); // the kernel wants the second one aligned
+    fs.writeFileSync(both, Buffer.concat([first, gap, fs.readFileSync(packPrograms(folder))]));
     const qemu = spawn('qemu-system-x86_64', [
         '-nodefaults', '-no-user-config', '-machine', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', '1536M',
         '-display', 'none', '-serial', 'stdio', '-no-reboot', '-kernel', kernel, '-initrd', both,
         '-append', 'console=ttyS0 quiet intel_iommu=on iommu=pt panic=-1',
         '-device', 'intel-iommu,intremap=on,caching-mode=on',
-        '-device', 'pcie-root-port,id=port,bus=pcie.0,chassis=1', '-device', 'secondary-vga,bus=port',
+        '-device', 'pcie-root-port,id=upper,bus=pcie.0,chassis=1', '-device', 'secondary-vga,bus=upper',
     ], { stdio: ['ignore', 'pipe', 'inherit'] });
-    qemu.stdout.on('data', (data) => { console += data; });
+    qemu.stdout.on('data', (data) => { output += data; });
     try {
         await within(deadline, 'the end of the server', once(qemu, 'close'));
     } finally {
@@ -80,8 +82,8 @@ before(async () => {
     } finally {
         fs.rmSync(folder, { recursive: true, force: true });
     }
-    sortOut(console);
-    assert.ok(said.end, console.slice(-4000));
+    sortOut(output);
+    assert.ok(said.end, output.slice(-4000));
 });
 
 test('a server that is not prepared: the card is seen, and is not for sessions', () => {
@@ -102,7 +104,7 @@ test('the service account may not open it, and then it may', () => {
 });
 
 test('a session with the card: QEMU has it, without privileges and in its sandbox', () => {
-    assert.equal(said.start.status, 0, said.start.text + console.slice(-2000));
+    assert.equal(said.start.status, 0, said.start.text + output.slice(-2000));
     assert.match(said.start.text, /^http:\/\/localhost:/m);
     assert.match(said.status.text, /\| 01:00\.0 \| running/);
     assert.match(said['list-used'].text, /in use by root, session [0-9a-f]{32}/);
