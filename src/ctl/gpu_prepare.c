@@ -250,7 +250,7 @@ static bool run_host_commands(GError **error)
         g_autofree char *program = sysroot_path(argv[0]);
         argv[0] = program;
         if (access(program, X_OK) < 0) {
-            printf("There is no %s here: do what it does for your boot loader, see GPU.md.\n", host_commands[i][0]);
+            printf("There is no %s here: do what it does in your system's own way, see GPU.md.\n", host_commands[i][0]);
             continue;
         }
         g_auto(ProcessResult) result = {0};

@@ -19,11 +19,8 @@ static bool check_device(const char *path, GError **error)
     autofd int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
     if (fd >= 0)
         return true;
-    const char *cause = errno == EBUSY ? "another program has it" : g_strerror(errno);
-    return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE,
-                          "The GPU cannot be used: %s: %s. Please tell the administrator: `qwdctl gpu` shows the "
-                          "server's GPUs, and GPU.md what they need.",
-                          path, cause);
+    return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "%s: %s.", path,
+                          errno == EBUSY ? "another program has it" : g_strerror(errno));
 }
 
 /* An ordinary account may raise the limit in force up to the one that root has set. */
@@ -57,5 +54,11 @@ bool gpu_check_devices(const char *root, const char *group, GError **error)
 
 bool gpu_check_access(const char *root, const char *group, gint64 memory_mib, GError **error)
 {
-    return gpu_check_devices(root, group, error) && raise_memory_limit(memory_mib, error);
+    g_autoptr(GError) cause = NULL;
+    if (gpu_check_devices(root, group, &cause))
+        return raise_memory_limit(memory_mib, error);
+    return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE,
+                          "The GPU cannot be used: %s Please tell the administrator: `qwdctl gpu` shows the server's "
+                          "GPUs, and GPU.md what they need.",
+                          cause->message);
 }

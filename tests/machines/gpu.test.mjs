@@ -99,8 +99,15 @@ test('qwdctl gpu VENDOR:MODEL: the kernel binds the card as the file in modprobe
 });
 
 test('the service account may not open it, and then it may', () => {
-    assert.match(said['list-closed'].text, /not for sessions: The GPU cannot be used: \/dev\/vfio\/\d+: Permission denied\./);
+    assert.match(said['list-closed'].text, /not for sessions: \/dev\/vfio\/\d+: Permission denied\.\n/);
     assert.match(said['list-free'].text, /driver vfio-pci, IOMMU group \d+[^]*\n {4}free\n/);
+});
+
+test('too little memory can be locked: said before QEMU would say it', () => {
+    assert.notEqual(said.limit.status, 0);
+    assert.match(said.limit.text, /A machine of this size with a GPU locks 1\.1 GB of memory, and the service may lock 8 MB\./);
+    assert.match(said['qemu-limit'].text, /VFIO_MAP_DMA failed: Cannot allocate memory/); // vm/explain.c knows it
+    assert.notEqual(said['qemu-limit'].status, 0);
 });
 
 test('a session with the card: QEMU has it, without privileges and in its sandbox', () => {

@@ -245,7 +245,7 @@ test('the device of the group is not there, or not for the service', async () =>
     if (isRoot)
         assert.equal(await failureOf(), `The GPU cannot be used: ${device}: Permission denied. ${advice}`);
     const listed = await service.run([path.join(service.bin, 'qwdctl'), 'gpu']);
-    assert.match(listed.out, /not for sessions: The GPU cannot be used: .*\/dev\/vfio\/1: Permission denied/);
+    assert.match(listed.out, /not for sessions: \S*\/dev\/vfio\/1: Permission denied\.\n/);
     fs.rmSync(device);
     assert.equal(await failureOf(), `The GPU cannot be used: ${device}: No such file or directory. ${advice}`);
     fs.writeFileSync(device, '');
