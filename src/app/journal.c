@@ -2,6 +2,7 @@
 #include "app/journal.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -67,9 +68,12 @@ char *journal_rotated_path(const char *path)
 
 void journal_session(const Settings *settings, const char *event, const SessionRecord *session, const char *text)
 {
-    g_autofree char *line = g_strdup_printf("%-5s CPU=%d MEM=%" G_GINT64_FORMAT " GPU= USER=%s VM=%s NAME=%s%s%s",
-                                            event, (int)session->plan->cpus, session->plan->memory_mib, session->owner,
-                                            session->plan->machine, session->id, text ? " " : "", text ? text : "");
+    const Plan *plan = session->plan;
+    int gpu_chars = plan->gpu_devices ? (int)strcspn(plan->gpu_devices, " ") : 0; /* the first address is its own */
+    g_autofree char *line =
+        g_strdup_printf("%-5s CPU=%d MEM=%" G_GINT64_FORMAT " GPU=%.*s USER=%s VM=%s NAME=%s%s%s", event,
+                        (int)plan->cpus, plan->memory_mib, gpu_chars, plan->gpu_devices, session->owner, plan->machine,
+                        session->id, text ? " " : "", text ? text : "");
     write_line(settings, g_str_equal(event, "ERROR") ? LOG_ERR : LOG_INFO, line);
 }
 

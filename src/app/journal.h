@@ -5,9 +5,9 @@
 #include "core/session.h"
 #include "core/settings.h"
 
-/* "[Sat Nov 21 19:13:34 2026] START CPU=1 MEM=1024 GPU= USER=alice VM=tiny.iso NAME=ID", in syslog without the time.
- * Where neither file_log nor syslog (log_to) can be written, the line goes to standard error. `event` is "START",
- * "STOP" or "ERROR"; `text` may be NULL. */
+/* "[Sat Nov 21 19:13:34 2026] START CPU=1 MEM=1024 GPU=0000:01:00.0 USER=alice VM=tiny.iso NAME=ID", in syslog without
+ * the time. Where neither file_log nor syslog (log_to) can be written, the line goes to standard error. `event` is
+ * "START", "STOP" or "ERROR"; `text` may be NULL. */
 void journal_session(const Settings *settings, const char *event, const SessionRecord *session, const char *text);
 
 /* Who did what, from where, and why: a line for each login, refusal and change. Texts may be ""; none holds a secret.

@@ -2,6 +2,7 @@
 #include "app/keep.h"
 
 #include "app/app.h"
+#include "app/gpu.h"
 #include "app/queue.h"
 #include "base/error.h"
 #include "base/fd.h"
@@ -89,6 +90,7 @@ static bool revive(SessionRecord *session, void *data, GError **error)
         return qwd_error_fail(error, QWD_ERROR_CONFLICT, "This session is being resumed already.");
     kept_revive(session, wanted->resumed_at);
     session->state = wanted->state;
+    gpu_copy(session->plan, wanted->plan);
     return true;
 }
 
@@ -114,6 +116,7 @@ SessionRecord *app_resume(const Settings *settings, const Identity *who, const c
     if (!session)
         return NULL;
     kept_revive(session, session_now());
+    gpu_give_back(session->plan); /* the one of its last life may be somebody else's by now */
     if (app_queue_reenter(settings, session, commit_revival, error))
         return store_find(settings, id, error);
     /* A supervisor that could not be started costs nobody a disk. */

@@ -131,6 +131,7 @@ char *local_start(Arguments *arguments, const char *machine, GError **error)
     if (!choose_display(arguments, error) || !account_become(arguments->settings->service_user, error))
         return NULL;
     CreateRequest request = {.machine = machine, .may_be_path = true, .remote_host = "", .plan = {.oneshot = true}};
+    request.plan.gpu = g_strv_contains((const char *const *)arguments->rest, "--gpu");
     return app_create(arguments->settings, &who, &request, error);
 }
 

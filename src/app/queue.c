@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "app/queue.h"
 
+#include "app/gpu.h"
 #include "app/journal.h"
 #include "app/keep.h"
 #include "app/metrics.h"
@@ -96,13 +97,20 @@ static bool check_queue_length(const Settings *settings, guint waiting, GError *
                           "There is no room, and the queue is full: %u waiting. Try again later.", waiting);
 }
 
-static bool check_limits(const Situation *situation, const SessionRecord *wanted, GError **error)
+/* The refusal of the new session, which counts. */
+static bool refuse(const Situation *situation, const SessionRecord *wanted, GError **error)
 {
     const Settings *settings = situation->settings;
     const LimitRule *broken = limits_broken(settings, &situation->use, situation->sessions, wanted);
-    if (broken)
-        metrics_count_refusal(settings, limit_rule_setting(broken));
-    return limits_allow(settings, &situation->use, situation->sessions, wanted, error);
+    metrics_count_refusal(settings, broken ? limit_rule_setting(broken) : "gpu");
+    return limits_allow(settings, &situation->use, situation->sessions, wanted, error) &&
+           gpu_reserve(settings, situation->sessions, wanted->plan, error);
+}
+
+static bool limits_and_gpu_allow(const Situation *situation, const SessionRecord *wanted)
+{
+    return limits_allow(situation->settings, &situation->use, situation->sessions, wanted, NULL) &&
+           gpu_reserve(situation->settings, situation->sessions, wanted->plan, NULL);
 }
 
 /* Decides on a new session: it starts, waits, or is refused. Who waits already goes first. */
@@ -110,14 +118,13 @@ static bool decide(const Situation *situation, SessionRecord *wanted, bool may_w
 {
     const Settings *settings = situation->settings;
     guint waiting = may_wait ? count_waiting(situation) : 0;
-    bool has_room = !limits_broken(settings, &situation->use, situation->sessions, wanted);
     wanted->state = SESSION_STARTING;
-    if (!check_master(situation, wanted, error))
+    if (!check_master(situation, wanted, error) || !gpu_check(settings, wanted->plan, error))
         return false;
-    if (has_room && (waiting == 0 || wanted->plan->by_admin))
+    if ((waiting == 0 || wanted->plan->by_admin) && limits_and_gpu_allow(situation, wanted))
         return true;
     if (!may_wait || !limits_can_wait(settings, &situation->use, wanted))
-        return check_limits(situation, wanted, error);
+        return refuse(situation, wanted, error);
     wanted->state = SESSION_QUEUED;
     return check_queue_length(settings, waiting, error);
 }
@@ -152,10 +159,10 @@ bool app_queue_reenter(const Settings *settings, SessionRecord *session, QueueCo
 
 /* --- the queue moves on --- */
 
-/* Its life begins now. */
+/* Its life begins now, with the GPU that its plan in memory has got. */
 static bool take_out(SessionRecord *session, void *data, GError **error)
 {
-    (void)data;
+    gpu_copy(session->plan, data);
     session->state = SESSION_STARTING;
     session->ends_at = session_now() + session->plan->lifetime_s;
     session->admitted_ms = g_get_real_time() / 1000;
@@ -168,12 +175,14 @@ static bool take_next(const Situation *situation, SessionRecord *next, GPtrArray
     const LimitRule *broken = limits_broken(situation->settings, &situation->use, situation->sessions, next);
     if (broken)
         return limit_rule_is_own(broken);
-    if (!image_is_free(situation, next))
+    if (!image_is_free(situation, next) || !gpu_reserve(situation->settings, situation->sessions, next->plan, NULL))
         return true;
-    SessionRecord *changed = store_change(situation->settings, next->id, take_out, NULL, NULL);
+    SessionRecord *changed = store_change(situation->settings, next->id, take_out, next->plan, NULL);
     if (changed) {
         next->state = changed->state; /* for those behind it */
         g_ptr_array_add(taken, changed);
+    } else {
+        gpu_give_back(next->plan);
     }
     return true;
 }

@@ -112,7 +112,8 @@ static Response *create(Call *call, GError **error)
                              .plan = {.cpus = form.cpus,
                                       .memory_mib = form.memory_mib,
                                       .lifetime_s = form.lifetime_s,
-                                      .oneshot = form.oneshot || call->who.is_guest_by_mail}};
+                                      .oneshot = form.oneshot || call->who.is_guest_by_mail,
+                                      .gpu = form.gpu}};
     g_autofree char *id = app_create(call->page.settings, &call->who, &request, error);
     return id ? go_to_session(call, id, error) : NULL;
 }

@@ -33,7 +33,7 @@ void host_use_read(HostUse *use, const char *folder)
 /* --- what runs --- */
 
 typedef struct {
-    gint64 sessions, cpus, memory_mib;
+    gint64 sessions, cpus, memory_mib, gpus;
 } Sum;
 
 /* Where nobody logs in, many have no name: then the computer they sit at counts. */
@@ -59,20 +59,31 @@ static Sum sum_of(const GPtrArray *sessions, const SessionRecord *wanted, bool o
         sum.sessions++;
         sum.cpus += session->plan->cpus;
         sum.memory_mib += session->plan->memory_mib;
+        sum.gpus += session->plan->gpu;
     }
     return sum;
 }
 
-gint64 limits_next_end(const GPtrArray *sessions, const char *owner)
+static gint64 next_end(const GPtrArray *sessions, const char *owner, bool with_gpu)
 {
     gint64 first = 0;
     for (guint i = 0; i < sessions->len; i++) {
         const SessionRecord *session = sessions->pdata[i];
         bool mine = holds_room(session) && (!owner || g_str_equal(session->owner, owner));
-        if (mine && (first == 0 || session->ends_at < first))
+        if (mine && (!with_gpu || session->plan->gpu) && (first == 0 || session->ends_at < first))
             first = session->ends_at;
     }
     return first;
+}
+
+gint64 limits_next_end(const GPtrArray *sessions, const char *owner)
+{
+    return next_end(sessions, owner, false);
+}
+
+gint64 limits_next_gpu_end(const GPtrArray *sessions, const char *owner)
+{
+    return next_end(sessions, owner, true);
 }
 
 /* --- the rules --- */
@@ -117,6 +128,13 @@ static Finding find_own_memory(const Case *c)
     double fraction = c->settings->service_max_mem_fraction_nb_per_user;
     double most = MAX(fraction * (double)c->use->memory_mib, (double)c->settings->snapshot_alloc_mem);
     return (Finding){fraction == 0, (double)c->own.memory_mib, (double)c->wanted->plan->memory_mib, most};
+}
+
+/* Who asks for none is not kept by a limit that was lowered meanwhile. */
+static Finding find_own_gpus(const Case *c)
+{
+    gint64 most = c->settings->service_max_gpu_nb_per_user;
+    return (Finding){most == 0 || !c->wanted->plan->gpu, (double)c->own.gpus, 1, (double)most};
 }
 
 /* Load and disk are judged as they are: what the session will add is not known. */
@@ -171,6 +189,8 @@ static const LimitRule rules[] = {
      "Processor cores for one user: {most} at once; you use {used} and ask for {asked}.", true, true, false},
     {"service_max_mem_fraction_nb_per_user", find_own_memory, size_text,
      "Memory for one user: {most} at once; you use {used} and ask for {asked}.", true, true, false},
+    {"service_max_gpu_nb_per_user", find_own_gpus, count_text, "GPUs for one user: {most} at once; you have {used}.",
+     true, true, false},
     {"service_max_session_nb", find_sessions, count_text, "Sessions on this service: {most} at once; {used} run.",
      false, true, false},
     {"service_max_load", find_load, load_text, "The server is busy: its load is {used}, and may be {most} at most.",
@@ -204,7 +224,7 @@ static char *sentence_of(const LimitRule *rule, const Finding *finding)
     return g_string_free(text, FALSE);
 }
 
-static char *when_text(gint64 unix_s)
+char *limits_when_text(gint64 unix_s)
 {
     g_autoptr(GDateTime) when = g_date_time_new_from_unix_local(unix_s);
     g_autofree char *clock = g_date_time_format(when, "%e %b %H:%M");
@@ -254,9 +274,10 @@ bool limits_allow(const Settings *settings, const HostUse *use, const GPtrArray 
     const LimitRule *rule = broken_rule(&c, &finding);
     if (!rule)
         return true;
-    gint64 next_end = rule->frees_with_end ? limits_next_end(sessions, rule->is_own ? wanted->owner : NULL) : 0;
+    const char *owner = rule->is_own ? wanted->owner : NULL;
+    gint64 due = rule->frees_with_end ? next_end(sessions, owner, rule->find == find_own_gpus) : 0;
     g_autofree char *sentence = sentence_of(rule, &finding);
-    g_autofree char *when = next_end ? when_text(next_end) : g_strdup("");
+    g_autofree char *when = due ? limits_when_text(due) : g_strdup("");
     const char *help = c.own.sessions > 0 ? " Stopping a session of yours makes room." : " Try again later.";
     return qwd_error_fail(error, QWD_ERROR_LIMIT, "%s%s%s", sentence, when, help);
 }

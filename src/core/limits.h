@@ -40,3 +40,9 @@ bool limits_can_wait(const Settings *settings, const HostUse *use, const Session
 /* When the first session that holds room (of this owner; NULL: of all) is due to end, UTC seconds; 0 when there is
  * none. */
 gint64 limits_next_end(const GPtrArray *sessions, const char *owner);
+
+/* The same among those with a GPU. */
+gint64 limits_next_gpu_end(const GPtrArray *sessions, const char *owner);
+
+/* A sentence about that time, with a space in front, for refusals. Free with g_free. */
+char *limits_when_text(gint64 unix_s);

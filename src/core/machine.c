@@ -27,6 +27,8 @@ static const MachineAttribute attributes[] = {
     ATTRIBUTE(accel, "", "auto kvm tcg hvf", "Accelerator, when it is not the setting accel."),
     ATTRIBUTE(os, "linux", "linux windows other",
               "System; Windows gets a clock in local time and Hyper-V enlightenments."),
+    ATTRIBUTE(gpu, "auto", "auto no",
+              "Whether a session may ask for a physical GPU; no for systems without its driver."),
     ATTRIBUTE(groups, "", "", "Groups whose members may use it, separated by commas; empty: everybody."),
     ATTRIBUTE(cpu, "", "",
               "Numbers of cores that may be chosen for it, the largest being the most it gets; empty: as elsewhere."),

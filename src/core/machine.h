@@ -18,6 +18,7 @@ typedef struct {
     char *display;                 /* QEMU device; "" the setting's */
     char *accel;                   /* "auto", "kvm", "tcg", "hvf"; "" the setting's */
     char *os;                      /* "linux", "windows", "other" */
+    char *gpu;                     /* "auto", "no": never with a physical GPU */
     char *groups;                  /* who may use it: names separated by commas; "" everybody */
     char *cpu, *memory, *lifetime; /* what may be chosen: lists, "" as elsewhere (core/choices.h) */
 } Machine;

@@ -28,6 +28,10 @@ static const Field plan_fields[] = {
     {"oneshot", FIELD_BOOL, offsetof(Plan, oneshot)},
     {"use_master", FIELD_BOOL, offsetof(Plan, use_master)},
     {"clipboard", FIELD_BOOL, offsetof(Plan, clipboard)},
+    {"gpu", FIELD_BOOL, offsetof(Plan, gpu)},
+    {"gpu_name", FIELD_TEXT, offsetof(Plan, gpu_name)},
+    {"gpu_devices", FIELD_TEXT, offsetof(Plan, gpu_devices)},
+    {"gpu_group", FIELD_TEXT, offsetof(Plan, gpu_group)},
     {0},
 };
 
@@ -73,6 +77,15 @@ static gint64 asked_or_default(gint64 asked, gint64 by_default, gint64 host_most
     return asked ? asked : MIN(by_default, MIN(host_most, choice_most));
 }
 
+/* The machine with an IDE controller has no PCI Express. */
+static bool check_gpu(const Plan *plan, const Machine *machine, GError **error)
+{
+    bool possible = g_str_equal(machine->gpu, "auto") && !g_str_equal(machine->disk, "ide");
+    return !plan->gpu || possible ||
+           qwd_error_fail(error, QWD_ERROR_USAGE,
+                          "gpu: %s does not run with a GPU. Start it without, or choose another.", plan->title);
+}
+
 static void take_machine(Plan *plan, const Settings *settings, const Machine *machine, const Host *host)
 {
     plan->machine = g_strdup(machine->name);
@@ -107,9 +120,13 @@ Plan *plan_make(const Settings *settings, const Machine *machine, const PlanRequ
     plan->oneshot = request->oneshot;
     plan->use_master = settings->snapshot_use_master;
     plan->clipboard = settings->display_clipboard;
+    plan->gpu = request->gpu;
+    plan->gpu_name = g_strdup("");
+    plan->gpu_devices = g_strdup("");
+    plan->gpu_group = g_strdup("");
     if (!check_cpus(plan->cpus, host, choices->cpus_max, error) ||
         !check_memory(plan->memory_mib, host, choices->memory_max_mib, error) ||
-        !check_lifetime(plan->lifetime_s, settings, choices->lifetime_max_s, error))
+        !check_lifetime(plan->lifetime_s, settings, choices->lifetime_max_s, error) || !check_gpu(plan, machine, error))
         return NULL;
     return g_steal_pointer(&plan);
 }

@@ -32,6 +32,10 @@ typedef struct {
     bool oneshot;          /* ends when its first viewer leaves */
     bool use_master;       /* writes to the master image */
     bool clipboard;
+    bool gpu;          /* has a physical GPU, or waits for one; which one is decided when it is reserved */
+    char *gpu_name;    /* for people; "" none yet */
+    char *gpu_devices; /* addresses, see gpu_devices() in vm/gpu.h */
+    char *gpu_group;   /* number of their IOMMU group */
 } Plan;
 
 /* What somebody asks for; 0 means the default. */
@@ -40,6 +44,7 @@ typedef struct {
     gint64 memory_mib;
     gint64 lifetime_s;
     bool oneshot;
+    bool gpu;
     bool by_admin;
     const Choices *choices; /* what the user may choose; NULL: only the host is the limit */
 } PlanRequest;

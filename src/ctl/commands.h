@@ -31,6 +31,11 @@ bool command_metrics(Arguments *arguments, GError **error);
 bool command_backoff(Arguments *arguments, GError **error);
 bool command_totp(Arguments *arguments, GError **error);
 bool command_refresh(Arguments *arguments, GError **error);
+bool command_gpu(Arguments *arguments, GError **error);
+bool command_gpu_unlock(Arguments *arguments, GError **error);
+
+/* What `qwdctl gpu VENDOR:MODEL` does. */
+bool gpu_prepare(const Arguments *arguments, const char *model, GError **error);
 bool command_docs(Arguments *arguments, GError **error);
 bool command_help(Arguments *arguments, GError **error);
 bool command_version(Arguments *arguments, GError **error);

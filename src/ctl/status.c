@@ -2,6 +2,7 @@
  * qwdctl status: the sessions, as a table or as JSON. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "app/app.h"
@@ -27,6 +28,16 @@ static void recall_accelerator(const Settings *settings, Accelerator *accelerato
         accelerator->note = g_strdup("Not known yet: the first session finds out.");
 }
 
+/* The address as lspci shows it; the page of the session has its name. */
+static const char *gpu_text(const SessionRecord *session)
+{
+    static char text[64];
+    const char *devices = session->plan->gpu_devices;
+    const char *start = g_str_has_prefix(devices, "0000:") ? devices + 5 : devices;
+    g_snprintf(text, sizeof text, "%.*s", (int)strcspn(start, " "), start);
+    return text;
+}
+
 static void print_row(const SessionRecord *session)
 {
     ProcessId qemu = session_process(session, "qemu");
@@ -34,16 +45,16 @@ static void print_row(const SessionRecord *session)
     bool is_kept = session_is_kept(session, session_now());
     gint64 left = (is_kept ? session->kept_until : session->ends_at) - session_now();
     g_autofree char *time_left = units_format_duration(MAX(left, 0));
-    printf("%-8d | %5.1f | %-15s | %4d | %6.1f | %-8s | %-9s | %s %s\n", (int)qemu.pid, load, session->owner,
-           (int)session->plan->cpus, (double)session->plan->memory_mib / 1024,
+    printf("%-8d | %5.1f | %-15s | %4d | %6.1f | %-7s | %-8s | %-9s | %s %s\n", (int)qemu.pid, load, session->owner,
+           (int)session->plan->cpus, (double)session->plan->memory_mib / 1024, gpu_text(session),
            is_kept ? "kept" : session_state_name(session->state), time_left, session->id, session->plan->machine);
 }
 
 static void print_table(const GPtrArray *sessions, const Accelerator *accelerator)
 {
     if (sessions->len)
-        printf("%-8s | %5s | %-15s | %4s | %6s | %-8s | %-9s | %s\n", "PID", "CPU/%", "User name", "#CPU", "MEM/GB",
-               "State", "Time left", "Session and machine");
+        printf("%-8s | %5s | %-15s | %4s | %6s | %-7s | %-8s | %-9s | %s\n", "PID", "CPU/%", "User name", "#CPU",
+               "MEM/GB", "GPU", "State", "Time left", "Session and machine");
     else
         printf("No session runs.\n");
     for (guint i = 0; i < sessions->len; i++)

@@ -2,7 +2,7 @@
 #include "ctl/commands.h"
 
 const Command commands[] = {
-    {"start", "VM [--key=value ...]",
+    {"start", "VM [--gpu] [--key=value ...]",
      "Start a machine by hand: the name of an image in dir_machines, or a path. Prints the address of its display. "
      "Such a session ends when its first viewer leaves.",
      1, 1, command_start},
@@ -29,6 +29,13 @@ const Command commands[] = {
     {"totp", "reset USER", "Forget a user's authenticator app; the next login sets one up.", 2, 2, command_totp},
     {"refresh", "", "Make the page with the form anew, from its template and the machines on offer.", 0, 0,
      command_refresh},
+    {"gpu", "[VENDOR:MODEL] [--json] [--yes] [--force]",
+     "List the server's GPUs, and which sessions have them. With a model: prepare the server to give cards of it to "
+     "sessions. Shows the changes and asks first (--yes: does not ask; --force: also over files that were changed by "
+     "hand).",
+     0, 1, command_gpu},
+    {"gpu-unlock", "[--yes] [--force]",
+     "Undo what `qwdctl gpu VENDOR:MODEL` has changed: every file is as it was before.", 0, 0, command_gpu_unlock},
     {"docs", "sample|reference|attributes|man-qwdctl|man-settings|completion",
      "Write a document that is made from the program's own tables.", 1, 1, command_docs},
     {"help", "[settings]", "Show this help, or all settings.", 0, 1, command_help},

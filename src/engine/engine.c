@@ -11,7 +11,7 @@
 /* The supervisor and all it starts see these variables only: a request's headers are none of their business. */
 static char **session_environment(const EngineJob *job)
 {
-    static const char *const names[] = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "QWD_CONFIG", NULL};
+    static const char *const names[] = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "QWD_CONFIG", "QWD_SYSROOT", NULL};
     char **environment = NULL;
     for (const char *const *name = names; *name; name++) {
         const char *value = g_getenv(*name);

@@ -99,7 +99,9 @@ static BoundedLog *open_log(const Supervisor *supervisor, const char *name, int 
 
 static bool spawn_qemu(Supervisor *supervisor, int qmp_fd, GError **error)
 {
+    g_auto(GStrv) gpu_devices = g_strsplit(supervisor->session->plan->gpu_devices, " ", -1);
     QemuSpec spec = spec_of(supervisor);
+    spec.gpu_devices = (const char *const *)gpu_devices;
     g_auto(GStrv) argv = qemu_argv(&spec);
     autofd int log = -1, serial = -1;
     if (!(supervisor->qemu_log = open_log(supervisor, SESSION_LOG_QEMU, &log, error)) ||

@@ -7,8 +7,10 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/sysroot.h"
 #include "core/host.h"
 #include "session/supervisor.h"
+#include "vm/gpu.h"
 #include "vm/qemu.h"
 
 #define FLASH_MAX_BYTES (128 * 1024 * 1024)
@@ -23,11 +25,22 @@ static bool check_socket_paths(const Supervisor *supervisor, GError **error)
                           supervisor->settings->dir_cfg);
 }
 
+/* QEMU would say it less clearly, and later. */
+static bool check_gpu(const Supervisor *supervisor, GError **error)
+{
+    const Plan *plan = supervisor->session->plan;
+    if (!plan->gpu)
+        return true;
+    if (!*plan->gpu_group)
+        return qwd_error_fail(error, QWD_ERROR_INTERNAL, "No GPU was reserved for this session.");
+    return gpu_check_access(sysroot(), plan->gpu_group, plan->memory_mib, error);
+}
+
 static bool folders_start(Supervisor *supervisor, GError **error)
 {
     /* Both hold sockets that are ways into the session: nobody else may even look. */
     return check_socket_paths(supervisor, error) && folder_make_private(supervisor->display_folder, error) &&
-           folder_make_private(supervisor->run_folder, error);
+           folder_make_private(supervisor->run_folder, error) && check_gpu(supervisor, error);
 }
 
 /* Somebody may have both in one place: that folder goes last. */

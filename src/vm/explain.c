@@ -11,6 +11,12 @@ static const struct {
     const char *words;
     const char *meaning;
 } meanings[] = {
+    {"VFIO_MAP_DMA failed", "The server's limit of locked memory is too small for a machine with a GPU of this size. "
+                            "Please tell its administrator: the limit memlock, in GPU.md."},
+    {"is not viable",
+     "The GPU shares its IOMMU group with a device that the server uses. Please tell its administrator: "
+     "`qwdctl gpu`."},
+    {"vfio", "The GPU cannot be used. Please tell the server's administrator: `qwdctl gpu`, and GPU.md."},
     {"Cannot allocate memory", "The server has not enough free memory for it. Choose less memory, or try again later."},
     {"cannot set up guest memory",
      "The server has not enough free memory for it. Choose less memory, or try again later."},

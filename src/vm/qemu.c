@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/process.h"
+#include "vm/gpu.h"
 
 typedef GPtrArray Argv;
 
@@ -295,6 +296,47 @@ static void add_helpers(Argv *argv, const QemuSpec *spec)
         add_json(argv, "-device", json_pack("{s:s, s:s}", "driver", "vmgenid", "guid", "auto"));
 }
 
+/* --- a physical GPU --- */
+
+static void add_port_for_gpu(Argv *argv, const char *id, int chassis)
+{
+    add_json(
+        argv, "-device",
+        json_pack("{s:s, s:s, s:s, s:i}", "driver", "pcie-root-port", "id", id, "bus", "pcie.0", "chassis", chassis));
+}
+
+/* Takes the device and its address in the guest. */
+static void add_vfio(Argv *argv, const char *device, const char *port, char *address, bool has_more)
+{
+    bool is_mediated = !gpu_is_address(device);
+    g_autofree char *place = is_mediated ? g_strconcat("/sys/bus/mdev/devices/", device, NULL) : g_strdup(device);
+    json_t *object = json_pack("{s:s, s:s, s:s, s:s}", "driver", "vfio-pci", is_mediated ? "sysfsdev" : "host", place,
+                               "bus", port, "addr", address);
+    if (has_more)
+        json_object_set_new(object, "multifunction", json_true());
+    add_json(argv, "-device", object);
+    g_free(address);
+}
+
+/* Each device gets a PCI Express port of its own, with its functions beside each other as on the host: drivers of
+ * sound cards look for their GPU there. The emulated display stays the first one, for VNC. */
+static void add_gpu(Argv *argv, const QemuSpec *spec)
+{
+    int slot = 0, function = 0;
+    g_autofree char *port = NULL;
+    for (const char *const *device = spec->gpu_devices; device && *device; device++) {
+        bool joins = function > 0 && gpu_same_device(device[-1], device[0]);
+        function = joins ? function + 1 : 1;
+        if (!joins) {
+            g_free(port);
+            port = g_strdup_printf("gpu%d", slot++);
+            add_port_for_gpu(argv, port, slot);
+        }
+        bool has_more = !joins && device[1] && gpu_same_device(device[0], device[1]);
+        add_vfio(argv, *device, port, g_strdup_printf("0.%d", function - 1), has_more);
+    }
+}
+
 char **qemu_argv(const QemuSpec *spec)
 {
     Argv *argv = g_ptr_array_new();
@@ -307,6 +349,7 @@ char **qemu_argv(const QemuSpec *spec)
     add_channels(argv, spec);
     add_network(argv, spec);
     add_helpers(argv, spec);
+    add_gpu(argv, spec);
     g_ptr_array_add(argv, NULL);
     return (char **)g_ptr_array_free(argv, FALSE);
 }

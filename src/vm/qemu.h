@@ -17,6 +17,7 @@ typedef struct {
     bool clipboard;
     const Accelerator *accelerator;
     NetworkMode network;
+    const char *const *gpu_devices; /* gpu_devices() in words; NULL or empty: none */
 
     const char *disk_path;                     /* the writable disk, */
     const char *disk_format;                   /* with its format */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * The values of landing.html: machines on offer, and choices of size and life-time. */
+#include "app/gpu.h"
 #include "auth/backends.h"
 #include "base/units.h"
 #include "web/pages.h"
@@ -153,7 +154,7 @@ json_t *page_landing(const PageContext *context, const GPtrArray *machines)
     add_login(values, context);
     json_object_set_new(values, "has_machines", json_boolean(json_array_size(list) > 0));
     json_object_set_new(values, "machines", list);
-    json_object_set_new(values, "gpu", json_false());
+    json_object_set_new(values, "gpu", json_boolean(gpu_is_offered(settings)));
     json_object_set_new(values, "oneshot", json_true());
     add_choices(values, settings);
     return values;

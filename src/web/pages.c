@@ -226,7 +226,7 @@ static json_t *session_value(const PageContext *context, const SessionRecord *se
     json_object_set_new(value, "machine", json_string(title_of(session)));
     json_object_set_new(value, "cpus", json_integer(session->plan->cpus));
     json_object_set_new(value, "memory", take_text(units_format_size(session->plan->memory_mib)));
-    json_object_set_new(value, "gpu", json_null());
+    json_object_set_new(value, "gpu", text_or_null(session->plan->gpu_name));
     json_object_set_new(value, "state", json_string(session_state_name(session->state)));
     json_object_set_new(value, "state_text", json_string(state_texts[session->state]));
     json_object_set_new(value, "end", alive && !queued ? time_value(session->ends_at) : json_null());
@@ -346,7 +346,7 @@ static json_t *monitor_row(const SessionRecord *session)
     json_object_set_new(value, "cpus", json_integer(session->plan->cpus));
     json_object_set_new(value, "memory_gb",
                         take_text(g_strdup_printf("%.1f", (double)session->plan->memory_mib / 1024)));
-    json_object_set_new(value, "gpu", json_null());
+    json_object_set_new(value, "gpu", text_or_null(session->plan->gpu_name));
     json_object_set_new(value, "name", take_text(g_strdup_printf("%.8s %s", session->id, session->plan->machine)));
     json_object_set_new(value, "state", json_string(session_state_name(session->state)));
     json_object_set_new(value, "state_text", json_string(state_texts[session->state]));

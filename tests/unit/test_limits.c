@@ -28,7 +28,9 @@ static const HostUse roomy = ROOMY;
 static GPtrArray *some_sessions(void)
 {
     GPtrArray *sessions = g_ptr_array_new_with_free_func((GDestroyNotify)session_free);
-    g_ptr_array_add(sessions, session_of("marie", 1, 2048));
+    SessionRecord *with_gpu = session_of("marie", 1, 2048);
+    with_gpu->plan->gpu = true;
+    g_ptr_array_add(sessions, with_gpu);
     g_ptr_array_add(sessions, session_of("marie", 1, 2048));
     g_ptr_array_add(sessions, session_of("paul", 4, 1024));
     SessionRecord *ended = session_of("marie", 8, 16384);
@@ -105,6 +107,34 @@ static void test_rules(void)
             g_assert_error(error, QWD_ERROR, QWD_ERROR_LIMIT);
             g_assert_nonnull(strstr(error->message, cases[i].refusal));
         }
+    }
+}
+
+/* Marie has a GPU, and a session without one that ends first. */
+static void test_gpus(void)
+{
+    static const struct {
+        const char *override, *owner;
+        bool asks, allowed;
+    } gpu_cases[] = {
+        {"service_max_gpu_nb_per_user=0", "marie", true, true}, {"service_max_gpu_nb_per_user=2", "marie", true, true},
+        {"service_max_gpu_nb_per_user=1", "paul", true, true},  {"service_max_gpu_nb_per_user=1", "marie", false, true},
+        {"service_max_gpu_nb_per_user=1", "marie", true, false},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(gpu_cases); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Settings) settings = settings_with(gpu_cases[i].override);
+        g_autoptr(GPtrArray) sessions = some_sessions();
+        ((SessionRecord *)sessions->pdata[0])->ends_at = session_now() + 3 * 3600 + 1;
+        ((SessionRecord *)sessions->pdata[1])->ends_at = session_now() + 600;
+        g_autoptr(SessionRecord) wanted = session_of(gpu_cases[i].owner, 1, 512);
+        wanted->plan->gpu = gpu_cases[i].asks;
+        g_assert_cmpint(limits_allow(settings, &roomy, sessions, wanted, &error), ==, gpu_cases[i].allowed);
+        if (gpu_cases[i].allowed)
+            continue;
+        g_assert_error(error, QWD_ERROR, QWD_ERROR_LIMIT);
+        g_assert_true(g_str_has_prefix(error->message, "GPUs for one user: 1 at once; you have 1. The next one"));
+        g_assert_nonnull(strstr(error->message, ", in 3 h"));
     }
 }
 
@@ -198,6 +228,9 @@ static void test_next_end(void)
     g_assert_cmpint(limits_next_end(sessions, NULL), ==, 600);
     g_assert_cmpint(limits_next_end(sessions, "marie"), ==, 700);
     g_assert_cmpint(limits_next_end(sessions, "nobody"), ==, 0);
+    ((SessionRecord *)sessions->pdata[0])->ends_at = 900;
+    g_assert_cmpint(limits_next_gpu_end(sessions, NULL), ==, 900);
+    g_assert_cmpint(limits_next_gpu_end(sessions, "paul"), ==, 0);
 }
 
 static void test_host(void)
@@ -214,6 +247,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/limits/rules", test_rules);
+    g_test_add_func("/limits/gpus", test_gpus);
     g_test_add_func("/limits/advice", test_advice);
     g_test_add_func("/limits/not-itself", test_not_itself);
     g_test_add_func("/limits/smallest-share", test_smallest_share);

@@ -130,6 +130,33 @@ static void test_small_host(Fixture *f, gconstpointer unused)
     g_assert_cmpstr(plan->firmware, ==, "uefi");
 }
 
+/* Which one is decided later; a machine may have none, or no bus for it. */
+static void test_gpu(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const struct {
+        const char *gpu, *disk;
+        bool asks, possible;
+    } cases[] = {{"auto", "virtio", true, true},
+                 {"auto", "ide", true, false},
+                 {"no", "virtio", true, false},
+                 {"no", "virtio", false, true},
+                 {"auto", "ide", false, true}};
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        g_free(f->machine->gpu);
+        g_free(f->machine->disk);
+        f->machine->gpu = g_strdup(cases[i].gpu);
+        f->machine->disk = g_strdup(cases[i].disk);
+        g_autoptr(Plan) plan = make(f, (PlanRequest){.gpu = cases[i].asks}, &error);
+        g_assert_cmpint(plan != NULL, ==, cases[i].possible);
+        if (plan)
+            g_assert_true(plan->gpu == cases[i].asks && !*plan->gpu_devices);
+        else
+            assert_error(error, QWD_ERROR_USAGE, "does not run with a GPU");
+    }
+}
+
 static void test_json(Fixture *f, gconstpointer unused)
 {
     (void)unused;
@@ -159,6 +186,7 @@ int main(int argc, char **argv)
                  {"/plan/machine", test_machine},
                  {"/plan/limits", test_limits},
                  {"/plan/small-host", test_small_host},
+                 {"/plan/gpu", test_gpu},
                  {"/plan/json", test_json}};
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)

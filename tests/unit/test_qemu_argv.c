@@ -32,6 +32,9 @@ static const Accelerator kvm = {.name = (char *)"kvm", .cpu = (char *)"host"};
     .program = "qemu-system-aarch64", .arch = "aarch64", .firmware = "uefi", .accelerator = &arm_tcg,                  \
     .display = "virtio-gpu-pci", .firmware_code = "/fw/AAVMF_CODE.fd", .firmware_vars = "/snap/ID/vars.fd"
 
+#define MEDIATED "11111111-2222-4333-8444-555555555501"
+#define DEVICES(...) .gpu_devices = (const char *const[]){__VA_ARGS__, NULL}
+
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init" /* a case overrides the defaults: that is what they are for */
 static const struct {
@@ -56,6 +59,10 @@ static const struct {
     {"commas",
      {SPEC_DEFAULTS, .run_folder = "/run/a,b,,c=d", .disk_path = "/snap/a,file=\"/etc/passwd\"\\/disk.qcow2",
       .cdrom_path = "/machines/x,y.iso"}},
+    {"gpu", {SPEC_DEFAULTS, DEVICES("0000:01:00.0"), .accelerator = &kvm}},
+    {"gpu-functions", {SPEC_DEFAULTS, DEVICES("0000:01:00.0", "0000:01:00.1", "0000:01:00.3", "0000:02:00.0")}},
+    {"gpu-mediated", {SPEC_DEFAULTS, DEVICES(MEDIATED)}},
+    {"gpu-aarch64", {SPEC_DEFAULTS, ARM, DEVICES("0000:01:00.0", "0000:01:00.1")}},
     {"use-master", {SPEC_DEFAULTS, .disk_path = "/machines/data.raw", .disk_format = "raw", .disk_is_master = true}},
 };
 #pragma GCC diagnostic pop
@@ -150,6 +157,29 @@ static char *copy_vars(const char *folder, const char *vars)
     return path;
 }
 
+/* QEMU takes all that comes before the GPU, and the GPU's options; then it says that this host has no such device. */
+static void start_without_gpu(const QemuSpec *spec)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(GStrv) argv = qemu_argv(spec);
+    int ours[2], theirs[2];
+    g_assert_true(unix_pair(&ours[0], &theirs[0], NULL) && unix_pair(&ours[1], &theirs[1], NULL));
+    SpawnOptions options = {.argv = (const char *const *)argv, SPAWN_OPTIONS_INIT, .die_with_parent = true};
+    options.pass_fds = theirs;
+    options.as_fds = (const int[]){QEMU_FD_QMP, QEMU_FD_NETWORK};
+    options.pass_count = 2;
+    g_auto(ProcessResult) result = {0};
+    g_assert_true(process_run_options(options, DEADLINE_MS, &result, &error));
+    g_test_message("%s", result.errors);
+    g_assert_cmpint(result.exit_code, ==, 1);
+    g_assert_nonnull(strstr(result.errors, "vfio"));
+    g_assert_nonnull(strstr(result.errors, "No such file or directory"));
+    g_autofree char *words = qemu_explain(result.errors);
+    g_assert_true(g_str_has_prefix(words, "The GPU cannot be used. "));
+    for (size_t i = 0; i < G_N_ELEMENTS(ours); i++)
+        close(ours[i]), close(theirs[i]);
+}
+
 /* Starts it, stopped before its first instruction, and asks it to end. */
 static void start_and_quit(const QemuSpec *spec)
 {
@@ -204,7 +234,10 @@ static void test_accepted(const void *name)
         spec.cdrom_path = cdrom = temp_file(folder, "x,y.iso", "0123456789");
     if (spec.firmware_code)
         spec.firmware_vars = vars = copy_vars(folder, vars_template);
-    start_and_quit(&spec);
+    if (spec.gpu_devices)
+        start_without_gpu(&spec);
+    else
+        start_and_quit(&spec);
 }
 
 /* --- the small pieces --- */
@@ -250,6 +283,10 @@ static void test_explain(void)
          "The server has not enough free memory"},
         {"Failed to get \"write\" lock\nIs another process using the image?\n",
          "Its image is in use by another program."},
+        {"qemu: -device vfio-pci: VFIO_MAP_DMA failed: Cannot allocate memory\nqemu: failed to setup container\n",
+         "The server's limit of locked memory is too small"},
+        {"vfio 0000:01:00.0: group 14 is not viable\n", "The GPU shares its IOMMU group"},
+        {"vfio 0000:01:00.0: failed to open /dev/vfio/14: Permission denied\n", "The GPU cannot be used."},
         {"Could not open '/x': Permission denied\n", "The server may not read one of its files."},
         {"write failed: No space left on device", "The server's disk is full."},
         {"one\xff\x1b[31m\ttwo\n", "Its last words: one\xef\xbf\xbd [31m two"},
