@@ -33,7 +33,11 @@ static const Accelerator kvm = {.name = (char *)"kvm", .cpu = (char *)"host"};
     .display = "virtio-gpu-pci", .firmware_code = "/fw/AAVMF_CODE.fd", .firmware_vars = "/snap/ID/vars.fd"
 
 #define MEDIATED "11111111-2222-4333-8444-555555555501"
-#define DEVICES(...) .gpu_devices = (const char *const[]){__VA_ARGS__, NULL}
+#define DEVICES(...)                                                                                                   \
+    .gpu_devices = (const char *const[])                                                                               \
+    {                                                                                                                  \
+        __VA_ARGS__, NULL                                                                                              \
+    }
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init" /* a case overrides the defaults: that is what they are for */
@@ -162,12 +166,14 @@ static void start_without_gpu(const QemuSpec *spec)
 {
     g_autoptr(GError) error = NULL;
     g_auto(GStrv) argv = qemu_argv(spec);
-    int ours[2], theirs[2];
+    int ours[3], theirs[3], serial[2];
     g_assert_true(unix_pair(&ours[0], &theirs[0], NULL) && unix_pair(&ours[1], &theirs[1], NULL));
+    g_assert_cmpint(pipe2(serial, O_CLOEXEC), ==, 0);
+    ours[2] = serial[0], theirs[2] = serial[1];
     SpawnOptions options = {.argv = (const char *const *)argv, SPAWN_OPTIONS_INIT, .die_with_parent = true};
     options.pass_fds = theirs;
-    options.as_fds = (const int[]){QEMU_FD_QMP, QEMU_FD_NETWORK};
-    options.pass_count = 2;
+    options.as_fds = (const int[]){QEMU_FD_QMP, QEMU_FD_NETWORK, QEMU_FD_SERIAL_LOG};
+    options.pass_count = 3;
     g_auto(ProcessResult) result = {0};
     g_assert_true(process_run_options(options, DEADLINE_MS, &result, &error));
     g_test_message("%s", result.errors);
