@@ -23,6 +23,10 @@ typedef enum {
 bool file_write_atomic(const char *path, const char *data, size_t length, mode_t mode, FileDurability durability,
                        GError **error);
 
+/* The same for a file that somebody keeps: durable; an existing file keeps its owner and mode, `mode` is that of a new
+ * one; a symbolic link stays one. */
+bool file_replace(const char *path, const char *data, size_t length, mode_t mode, GError **error);
+
 /* Adds `text` at the end of `path` in one write, making the file (mode) when absent. */
 bool file_append(const char *path, const char *text, mode_t mode, GError **error);
 

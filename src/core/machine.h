@@ -44,6 +44,10 @@ bool machine_name_is_valid(const char *name);
  * the earlier entry. An absent machines.conf is an empty list. QWD_ERROR_CONFIG names file and entry. */
 GPtrArray *machines_load(const Settings *settings, GError **error);
 
+/* Whether a text could be a file of machines; `folder` is dir_machines, for messages. QWD_ERROR_CONFIG names `path` and
+ * the line. */
+bool machines_check_text(const char *text, size_t length, const char *path, const char *folder, GError **error);
+
 /* The machine of that name; QWD_ERROR_NOT_FOUND otherwise. Borrowed from the list. */
 const Machine *machines_find(const GPtrArray *machines, const char *name, GError **error);
 
