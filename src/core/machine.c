@@ -18,6 +18,8 @@
 static const MachineAttribute attributes[] = {
     ATTRIBUTE(description, "", "", "What the machine is, for the page."),
     ATTRIBUTE(url, "", "", "Where the image comes from."),
+    ATTRIBUTE(sha256, "", "", "The image's SHA-256; a download that differs is thrown away."),
+    ATTRIBUTE(sha256_url, "", "", "A list of checksums that names the image, such as a distribution's SHA256SUMS."),
     ATTRIBUTE(arch, "", "x86_64 aarch64",
               "Processor architecture, when it is not this host's. Another one is emulated."),
     ATTRIBUTE(firmware, "", "bios uefi", "Firmware; aarch64 machines always have uefi."),

@@ -12,6 +12,7 @@ typedef struct {
     char *path; /* of the image, in dir_machines */
     char *description;
     char *url;                     /* where it comes from; "" unknown */
+    char *sha256, *sha256_url;     /* of what comes from there; "" unknown */
     char *arch;                    /* "x86_64", "aarch64"; "" this host's */
     char *firmware;                /* "bios", "uefi"; "" what the architecture has */
     char *disk;                    /* bus: "virtio", "sata", "ide", "scsi", "nvme" */
