@@ -202,21 +202,48 @@ char *machines_text_enable(const char *text, const char *name)
     return join_lines(lines);
 }
 
-static void append_attribute(GString *text, const char *key, const char *value)
+char *machines_text_add(const char *text, const char *name)
 {
-    if (value && *value)
-        g_string_append_printf(text, "%s=%s\n", key, value);
+    const char *gap = !*text ? "" : g_str_has_suffix(text, "\n") ? "\n" : "\n\n";
+    return g_strdup_printf("%s%s[%s]\n", text, gap, name);
 }
 
-char *machines_text_add(const char *text, const char *name, const char *description, const char *url)
+static bool sets(const char *line, const char *key)
 {
-    GString *all = g_string_new(text);
-    if (all->len)
-        g_string_append(all, g_str_has_suffix(text, "\n") ? "\n" : "\n\n");
-    g_string_append_printf(all, "[%s]\n", name);
-    append_attribute(all, "description", description);
-    append_attribute(all, "url", url);
-    return g_string_free(all, FALSE);
+    const MachineAttribute *attribute = is_active(line) ? attribute_of(line) : NULL;
+    return attribute && g_str_equal(attribute->key, key);
+}
+
+/* Replaces the line that counts, which is the last one; a header without its line gets one. */
+static void set_value(GPtrArray *lines, Block block, const char *key, const char *value)
+{
+    const char *header = lines->pdata[block.begin];
+    const char *end = g_str_has_suffix(header, "\r\n") ? "\r\n" : "\n";
+    char *line = g_strconcat(key, "=", value, end, NULL);
+    for (guint at = block.end - 1; at > block.begin; at--) {
+        if (sets(lines->pdata[at], key)) {
+            set_line(lines, at, line);
+            return;
+        }
+    }
+    if (!g_str_has_suffix(header, "\n"))
+        set_line(lines, block.begin, g_strconcat(header, "\n", NULL));
+    g_ptr_array_insert(lines, (int)block.begin + 1, line);
+}
+
+char *machines_text_set(const char *text, const char *name, const char *key, const char *value)
+{
+    size_t depth;
+    g_autoptr(GPtrArray) lines = split_lines(text);
+    g_autoptr(GArray) blocks = find_blocks(lines, name, &depth);
+    for (guint i = blocks->len; i-- > 0 && depth == 0;) {
+        Block block = g_array_index(blocks, Block, i);
+        if (block.depth > 0)
+            continue;
+        set_value(lines, block, key, value);
+        break;
+    }
+    return join_lines(lines);
 }
 
 /* --- looking --- */

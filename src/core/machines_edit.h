@@ -24,8 +24,12 @@ char *machines_text_disable(const char *text, const char *name);
  * disabled. */
 char *machines_text_enable(const char *text, const char *name);
 
-/* The text with a new section at its end. Values must be single lines; NULL or "" leaves the attribute out. */
-char *machines_text_add(const char *text, const char *name, const char *description, const char *url);
+/* The text with a new section at its end. */
+char *machines_text_add(const char *text, const char *name);
+
+/* The text with an attribute of an enabled section set: its line is replaced, or a new one follows the header. The
+ * value must be a single line. */
+char *machines_text_set(const char *text, const char *name, const char *key, const char *value);
 
 /* The names of all sections that are disabled, each once, in order. Free with g_strfreev. */
 char **machines_text_disabled(const char *text);

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/wait.h"
 #include "session/supervisor.h"
+#include "vm/options.h"
 #include "vm/qemu.h"
 
 #define LOG_MAX_BYTES (1024 * 1024)
@@ -96,6 +97,10 @@ static QemuSpec spec_of(const Supervisor *supervisor)
 static bool spawn_qemu(Supervisor *supervisor, int qmp_fd, GError **error)
 {
     QemuSpec spec = spec_of(supervisor);
+    g_auto(GStrv) extra = qemu_options_parse(supervisor->settings->qemu_exec_options, error);
+    if (!extra)
+        return false;
+    spec.extra = (const char *const *)extra;
     g_auto(GStrv) argv = qemu_argv(&spec);
     g_autofree char *path = log_path(supervisor);
     autofd int log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);

@@ -81,12 +81,32 @@ static void test_unchanged(void)
 
 static void test_add(void)
 {
-    g_autofree char *first = machines_text_add("", "a.iso", "A; with [b] = \"c\"", NULL);
-    g_assert_cmpstr(first, ==, "[a.iso]\ndescription=A; with [b] = \"c\"\n");
-    g_autofree char *second = machines_text_add("# x", "b", "", "https://example.org/?a=b;c");
-    g_assert_cmpstr(second, ==, "# x\n\n[b]\nurl=https://example.org/?a=b;c\n");
-    g_autofree char *third = machines_text_add(first, "b", NULL, NULL);
-    g_assert_cmpstr(third, ==, "[a.iso]\ndescription=A; with [b] = \"c\"\n\n[b]\n");
+    static const struct {
+        const char *before, *after;
+    } cases[] = {{"", "[b]\n"}, {"# x", "# x\n\n[b]\n"}, {"[a.iso]\nos=other\n", "[a.iso]\nos=other\n\n[b]\n"}};
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *after = machines_text_add(cases[i].before, "b");
+        g_assert_cmpstr(after, ==, cases[i].after);
+    }
+}
+
+static void test_set(void)
+{
+    static const struct {
+        const char *before, *after;
+    } cases[] = {
+        {"[a.iso]\nurl=u\n[b]\n", "[a.iso]\ndescription=x\nurl=u\n[b]\n"},
+        {"[a.iso]", "[a.iso]\ndescription=x\n"},
+        {"[a.iso]\r\n", "[a.iso]\r\ndescription=x\r\n"},
+        {"[a.iso]\n description = old\n;description=older\n[b]\ndescription=B\n",
+         "[a.iso]\ndescription=x\n;description=older\n[b]\ndescription=B\n"},
+        {"[b]\n", "[b]\n"},
+        {";[a.iso]\n", ";[a.iso]\n"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *after = machines_text_set(cases[i].before, "a.iso", "description", "x");
+        g_assert_cmpstr(after, ==, cases[i].after);
+    }
 }
 
 static void test_disabled(void)
@@ -224,6 +244,7 @@ int main(int argc, char **argv)
     g_test_add_func("/machines-edit/by-hand", test_by_hand);
     g_test_add_func("/machines-edit/unchanged", test_unchanged);
     g_test_add_func("/machines-edit/add", test_add);
+    g_test_add_func("/machines-edit/set", test_set);
     g_test_add_func("/machines-edit/disabled", test_disabled);
     g_test_add_func("/machines-edit/hostile", test_hostile);
     g_test_add_func("/machines-edit/bad-line", test_bad_line);
