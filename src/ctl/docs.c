@@ -155,7 +155,7 @@ static const struct {
 } completions[] = {
     {"VM", "$(qwdctl names machines 2>/dev/null)"},
     {"ID", "$(qwdctl names sessions 2>/dev/null)"},
-    {"KEY", "${settings//[-=]/}"},
+    {"KEY", "$([ $COMP_CWORD -gt 2 ] && echo ${settings//[-=]/})"},
     {"COMMAND", "$commands"},
 };
 

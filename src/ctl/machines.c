@@ -31,8 +31,9 @@ static bool is_url(const char *word)
 /* A file's name out of an address or a path. Free with g_free. */
 static char *name_of(const char *word)
 {
-    g_autofree char *path = g_strndup(word, is_url(word) ? strcspn(word, "?#") : strlen(word));
-    g_autofree char *decoded = is_url(word) ? g_uri_unescape_string(path, NULL) : NULL;
+    bool is_address = strstr(word, "://") != NULL;
+    g_autofree char *path = g_strndup(word, is_address ? strcspn(word, "?#") : strlen(word));
+    g_autofree char *decoded = is_address ? g_uri_unescape_string(path, NULL) : NULL;
     return g_path_get_basename(decoded ? decoded : path);
 }
 

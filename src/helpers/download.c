@@ -9,10 +9,13 @@
  * goes, and at the end {"error": TEXT} unless all is well. The exit code is that of the kind of error. Started by root
  * it becomes the service account before it does anything: what comes from the web, and what an image claims to be, is
  * looked at without rights. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/account.h"
 #include "base/error.h"
@@ -208,12 +211,22 @@ static json_t *read_request(GError **error)
     return json_object_parse(text, length, error);
 }
 
+/* A change of account takes the bond with qwdctl away, which is ended with Ctrl-C or otherwise. */
+static bool become_service(const Settings *settings, GError **error)
+{
+    pid_t parent = getppid();
+    if (!account_become(settings->service_user, error))
+        return false;
+    return (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent) ||
+           qwd_error_fail(error, QWD_ERROR_CANCELLED, "qwdctl has ended meanwhile.");
+}
+
 int main(void)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(Settings) settings = settings_load(settings_default_file(), false, NULL, &error);
     g_autoptr(JsonValue) request = settings ? read_request(&error) : NULL;
-    if (request && account_become(settings->service_user, &error) && run(settings, request, &error))
+    if (request && become_service(settings, &error) && run(settings, request, &error))
         return 0;
     print_line(json_pack("{s:s}", "error", error->message));
     return qwd_error_traits(error)->exit_code;
