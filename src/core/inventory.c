@@ -96,7 +96,8 @@ static void add_files(GPtrArray *inventory, const Settings *settings)
         item->sha256 = g_strdup("");
         item->sha256_url = g_strdup("");
     }
-    qsort(inventory->pdata + before, inventory->len - before, sizeof *inventory->pdata, compare_names);
+    if (inventory->len > before)
+        qsort(inventory->pdata + before, inventory->len - before, sizeof *inventory->pdata, compare_names);
 }
 
 GPtrArray *inventory_load(const Settings *settings, GError **error)

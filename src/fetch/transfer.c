@@ -8,7 +8,7 @@
 
 /* So much of what is there is asked for once more, and compared. */
 #define OVERLAP_BYTES 65536
-#define ATTEMPTS_MAX 8
+#define FRUITLESS_MAX 3 /* attempts in a row that brought nothing */
 #define MIB (1024 * 1024)
 
 typedef struct {
@@ -95,20 +95,30 @@ static bool attempt(Transfer *transfer, GError **error)
     return web_get(transfer->options->web, &request, &sink, error) && is_whole(transfer, error);
 }
 
+/* Whether it is worth trying once more: as often as the last attempt has brought something, else a few times. */
+static bool may_try_again(const Transfer *transfer, const GError *cause, gint64 *best, int *fruitless)
+{
+    bool has_gained = transfer->part->size > *best && !transfer->differs;
+    bool is_broken = transfer->differs || g_error_matches(cause, QWD_ERROR, QWD_ERROR_UNAVAILABLE);
+    *best = transfer->differs ? 0 : MAX(transfer->part->size, *best);
+    *fruitless = has_gained ? 0 : *fruitless + 1;
+    return is_broken && *best + transfer->differs > 0 && *fruitless < FRUITLESS_MAX;
+}
+
 bool transfer_run(const TransferOptions *options, Part *part, GError **error)
 {
     Transfer transfer = {.options = options, .part = part};
-    for (int i = 1;; i++) {
+    gint64 best = part->size;
+    int fruitless = 0;
+    for (;;) {
         g_autoptr(GError) cause = NULL;
         if (attempt(&transfer, &cause))
             return true;
-        if (transfer.differs && !part_restart(part, error))
-            return false;
-        bool worth_another =
-            transfer.differs || (part->size > 0 && g_error_matches(cause, QWD_ERROR, QWD_ERROR_UNAVAILABLE));
-        if (!worth_another || i == ATTEMPTS_MAX) {
+        if (!may_try_again(&transfer, cause, &best, &fruitless)) {
             g_propagate_error(error, g_steal_pointer(&cause));
             return false;
         }
+        if (transfer.differs && !part_restart(part, error))
+            return false;
     }
 }

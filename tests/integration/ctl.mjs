@@ -228,7 +228,7 @@ export class Web extends EventEmitter {
         let body = file.body.subarray(begin);
         if (begin && file.twist)
             body = Buffer.from(body).fill(0xee, 0, 10);
-        const headers = { 'Content-Type': file.type ?? 'application/octet-stream' };
+        const headers = { 'Content-Type': file.type ?? 'application/octet-stream', Connection: 'close' };
         if (file.length !== null)
             headers['Content-Length'] = (file.length ?? file.body.length) - begin;
         if (file.etag)

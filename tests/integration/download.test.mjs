@@ -153,12 +153,12 @@ describe('checksums', () => {
 
 describe('a server that does not', () => {
     test('it cuts every connection: the download goes on where it broke', async () => {
-        web.files['cut.qcow2'] = { body: image, etag: '"1"', ranges: true, cut: 300 * KB };
+        web.files['cut.qcow2'] = { body: image, etag: '"1"', ranges: true, cut: 90 * KB };
         const result = await enable('cut.qcow2');
         assert.equal(result.code, 0, result.err);
         assert.ok(holds('cut.qcow2', image));
         const later = web.requests.slice(1);
-        assert.ok(later.length >= 3);
+        assert.ok(later.length > 20, 'often');
         assert.ok(later.every(({ range, condition }) => /^bytes=\d+-$/.test(range) && condition === '"1"'));
         assert.deepEqual(there(), ['cut.qcow2']);
     });
@@ -166,7 +166,7 @@ describe('a server that does not', () => {
     test('it cuts, and cannot go on: given up in the end', async () => {
         web.files['cut.qcow2'] = { body: image, cut: 300 * KB };
         await refused(enable('cut.qcow2'), 5, /cut\.qcow2/);
-        assert.ok(web.requests.length <= 8);
+        assert.equal(web.requests.length, 4, 'three more attempts that bring nothing more');
     });
 
     test('it has another file when the download goes on', async () => {
@@ -190,8 +190,7 @@ describe('a server that does not', () => {
 
     test('it promises more than it sends, or less', async () => {
         web.files['more.qcow2'] = { body: image, length: image.length + 1000 };
-        settings({ download_patience: '1s' });
-        await refused(enable('more.qcow2'), 5, /nothing has come for too long|bytes/);
+        await refused(enable('more.qcow2'), 5, /more\.qcow2/);
         web.files['less.qcow2'] = { body: image, length: null, cut: 200 * KB };
         await refused(enable('less.qcow2'), 5, /less\.qcow2/);
     });
