@@ -128,6 +128,7 @@ install: all
 	$(if $(HELPERS),install -m 755 -t $(DESTDIR)$(LIBDIR) $(HELPERS:%=$(B)/qwd-%))
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/qwdctl $(B)/qwd-server
 	install -d $(DESTDIR)$(DATADIR)/html/static $(DESTDIR)$(DATADIR)/html/mail
+	install -m 755 scripts/import-darts $(DESTDIR)$(DATADIR)/import-darts
 	install -m 644 -t $(DESTDIR)$(DATADIR)/html $(wildcard html/*.html html/*.svg)
 	install -m 644 -t $(DESTDIR)$(DATADIR)/html/static $(wildcard html/static/*)
 	install -m 644 -t $(DESTDIR)$(DATADIR)/html/mail $(wildcard html/mail/*)

@@ -123,6 +123,14 @@ static void print_man_qwdctl(void)
         g_autofree char *head = g_strdup_printf("%s %s", command->name, command->arguments);
         print_entry(g_strchomp(head), command->help);
     }
+    printf(".SH OUTPUT\nWhat was asked for goes to standard output, headings and notes to standard error. Colours are "
+           "used "
+           "on terminals only.\n.SH ENVIRONMENT\n");
+    print_entry("QWD_CONFIG", "The settings file, when it is not the one in /etc.");
+    print_entry("VISUAL, EDITOR", "The editor for edit.");
+    print_entry("NO_COLOR", "No colours when it is not empty.");
+    print_entry("https_proxy, http_proxy, no_proxy",
+                "The way to the web when service_proxy is not set, and hosts without it.");
     printf(".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused, 5 try again later.\n"
            ".SH SEE ALSO\nqemu\\-web\\-desktop.conf(5), qwd\\-server(1)\n");
 }

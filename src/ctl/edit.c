@@ -220,6 +220,9 @@ bool command_edit(Arguments *arguments, GError **error)
     if (!path)
         return false;
     edit.path = path;
-    bool is_settings = edit.check == check_settings; /* this process still has the old ones */
-    return edit_file(&edit, error) && (is_settings || refresh_page(arguments->settings, error));
+    if (!edit_file(&edit, error))
+        return false;
+    /* They may be other ones now, and those in config.d/ count as well. */
+    g_autoptr(Settings) settings = settings_load(settings_default_file(), false, NULL, error);
+    return settings && refresh_page(settings, error);
 }
