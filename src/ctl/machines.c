@@ -103,10 +103,19 @@ static void take_sum(MachineEntry *entry, const char *sum)
         entry->sha256 = sum;
 }
 
+/* Without one, its host would be taken for the machine's name. */
+static bool check_file_name(const char *url, GError **error)
+{
+    const char *path = strchr(strstr(url, "://") + 3, '/');
+    size_t length = path ? strcspn(path, "?#") : 0;
+    return (length > 1 && path[length - 1] != '/') ||
+           qwd_error_fail(error, QWD_ERROR_USAGE, "%s does not end in the name of a file.", url);
+}
+
 static bool enable_url(const Settings *settings, MachineEntry *entry, const char *url, GError **error)
 {
     entry->url = url;
-    if (!refuse_existing(settings, entry->name, error))
+    if (!check_file_name(url, error) || !refuse_existing(settings, entry->name, error))
         return false;
     if (g_str_has_prefix(url, "http:") && !entry->sha256 && !entry->sha256_url)
         output_note("Note: %s is not protected on its way, and no checksum is known (--sha256=).", url);

@@ -77,7 +77,8 @@ static void print_all(const GPtrArray *sessions, const GPtrArray *inventory, con
     print_sessions(sessions);
     fflush(stdout);
     output_note("%s", accelerator->note);
-    print_machines(inventory);
+    if (inventory)
+        print_machines(inventory);
 }
 
 static void print_json(const GPtrArray *sessions, const GPtrArray *inventory, const Accelerator *accelerator)
@@ -87,7 +88,7 @@ static void print_json(const GPtrArray *sessions, const GPtrArray *inventory, co
         json_array_append_new(list, session_to_json(sessions->pdata[i]));
     output_json(json_pack("{s:{s:s?, s:s?, s:s?}, s:o, s:o}", "accelerator", "name", accelerator->name, "cpu",
                           accelerator->cpu, "note", accelerator->note, "sessions", list, "machines",
-                          inventory_to_json(inventory)));
+                          inventory ? inventory_to_json(inventory) : json_null()));
 }
 
 bool command_status(Arguments *arguments, GError **error)
@@ -96,16 +97,17 @@ bool command_status(Arguments *arguments, GError **error)
     if (!account_become(settings->service_user, error))
         return false;
     g_autoptr(GPtrArray) sessions = store_list(settings, error);
-    g_autoptr(GPtrArray) inventory = sessions ? inventory_load(settings, error) : NULL;
-    if (!inventory)
+    if (!sessions)
         return false;
+    /* A mistake in the list of machines must not hide the sessions. */
+    g_autoptr(GPtrArray) inventory = inventory_load(settings, error);
     g_auto(Accelerator) accelerator = {0};
     recall_accelerator(settings, &accelerator);
     if (command_option(arguments, "--json"))
         print_json(sessions, inventory, &accelerator);
     else
         print_all(sessions, inventory, &accelerator);
-    return true;
+    return inventory != NULL;
 }
 
 /* --- names --- */

@@ -16,7 +16,7 @@
 
 #define AT_ONCE 3
 #define SOURCE_FD 3
-#define BAR_CHARS 24
+#define BAR_CHARS 16
 #define PERCENT_STEP 25 /* between plain lines */
 
 typedef struct {
@@ -110,12 +110,14 @@ static void draw_run(const Run *run)
     memset(bar, '-', BAR_CHARS);
     memset(bar, '#', (size_t)CLAMP(filled, 0, BAR_CHARS));
     g_autofree char *amount = amount_text(run);
-    fprintf(stderr, "\033[K%-30.30s [%s] %-8s %s\n", run->transfer->name, bar, run->phase, amount);
+    fprintf(stderr, "\033[K%-24.24s [%s] %-8s %s\n", run->transfer->name, bar, run->phase, amount);
 }
 
-/* Those that run, over what was drawn before. */
+/* Those that run, over what was drawn before. A line that does not fit is cut (DECAWM is off meanwhile): one that takes
+ * two would spoil the count. */
 static void draw(Batch *batch)
 {
+    fputs("\033[?7l", stderr);
     if (batch->drawn)
         fprintf(stderr, "\033[%uA\033[J", batch->drawn);
     batch->drawn = 0;
@@ -125,6 +127,7 @@ static void draw(Batch *batch)
             batch->drawn++;
         }
     }
+    fputs("\033[?7h", stderr);
 }
 
 static void print_plain(Run *run)

@@ -119,7 +119,8 @@ export class Root {
     // What differs from run to run gets names.
     plain(text) {
         return text.replaceAll(this.root, 'ROOT').replace(/localhost:\d+/g, 'localhost:PORT')
-            .replace(/\b\d+(\.\d)? [KM]B\b/g, 'SIZE').replace(/"size": \d+/g, '"size": SIZE').replace(/ +\|/g, ' |');
+            .replace(/\b\d+(\.\d)? [KM]B\b/g, 'SIZE').replace(/"size": \d+/g, '"size": SIZE').replace(/ +\|/g, ' |')
+            .replace(/^qemu-web-desktop [\d.]+$/m, 'qemu-web-desktop VERSION');
     }
 
     // Runs the commands one after the other and compares all they say with a golden file.
@@ -173,12 +174,15 @@ function certificates(folder) {
 }
 
 // Serves files from memory: each name has { body, etag, ranges, type, cut, stall, length, redirect, status, twist }.
+// With `together` set, nobody is answered before so many have asked.
 export class Web extends EventEmitter {
     async start(folder) {
         const { key, cert, ca } = certificates(folder);
         this.ca = ca;
         this.files = {};
         this.requests = [];
+        this.held = [];
+        this.most = this.open = this.together = 0;
         this.sockets = new Set();
         this.secure = https.createServer({ key, cert }, (request, response) => this.answer(request, response));
         this.clear = http.createServer((request, response) => this.answer(request, response));
@@ -219,6 +223,18 @@ export class Web extends EventEmitter {
         const file = this.files[name];
         this.requests.push({ name, range: request.headers.range, condition: request.headers['if-range'] });
         request.socket.on('close', () => this.emit('closed'));
+        this.most = Math.max(this.most, ++this.open);
+        response.on('close', () => this.open--);
+        if (this.together) {
+            this.held.push([file, request, response]);
+            if (this.held.length === this.together)
+                this.held.splice(0).forEach((one) => this.reply(...one));
+            return;
+        }
+        this.reply(file, request, response);
+    }
+
+    reply(file, request, response) {
         if (!file || file.status || file.redirect) {
             response.writeHead(file ? file.status ?? 302 : 404, file?.redirect ? { Location: file.redirect } : {});
             response.end('no');

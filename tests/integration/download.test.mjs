@@ -91,11 +91,26 @@ describe('a server that behaves', () => {
         assert.ok(holds('m0.qcow2', image), 'what is named is taken anew');
     });
 
+    test('three at a time, no more and no less', async () => {
+        for (let i = 0; i < 6; i++) {
+            web.files[`t${i}.qcow2`] = { body: image };
+            list(`t${i}.qcow2`);
+        }
+        Object.assign(web, { together: 3, most: 0, held: [] });
+        try {
+            assert.equal((await root.run(['download'])).code, 0);
+        } finally {
+            web.together = 0;
+        }
+        assert.equal(web.most, 3);
+        assert.equal(there().length, 6);
+    });
+
     test('on a terminal there are bars', async () => {
         web.files['bar.qcow2'] = { body: image };
         const result = await root.terminal(['enable', web.url('bar.qcow2')]);
         assert.equal(result.code, 0, result.out);
-        assert.match(result.out, /bar\.qcow2 +\[#{24}\] download +100 %/);
+        assert.match(result.out, /bar\.qcow2 +\[#{16}\] download +100 %/);
     });
 
     test('redirects from https to https; from http to https', async () => {

@@ -60,6 +60,8 @@ describe('verbs, with golden outputs', () => {
             ['disable', '../machines.conf'], ['enable', 'nobody.iso'], ['enable', '/no/such/file.iso'],
             ['enable', '../machines.conf'], ['enable', 'x.part'], ['enable', '.hidden'], ['enable', '--sha256', 'x'],
             ['enable', 'ftp://localhost/x.iso'], ['enable', 'https://localhost:1/x.iso'],
+            ['enable', 'https://localhost:1/'], ['enable', 'https://localhost:1/a/?x=y.iso'],
+            ['enable', 'https://localhost:1/..%2f..%2f.bashrc'],
             ['enable', 'tiny.iso', 'two\nlines'], ['download', 'nobody.iso'], ['download', 'windows.vhdx'],
             ['download', 'alone.raw'], ['edit', 'nobody.iso'], ['purge', 'tiny.iso', '--yes'], ['purge', 'nobody.iso'],
             ['config'], ['config', 'get'], ['config', 'get', 'no_such'], ['config', 'set'], ['names', 'x'], ['help', 'x'],
@@ -147,6 +149,10 @@ describe('entries', () => {
         const result = await root.run(['disable', 'x.raw']);
         assert.notEqual(result.code, 0);
         assert.match(result.err, /machines\.conf, line 3: \[y\.raw\] has an unknown attribute "colour"/);
+        const status = await root.run(['status']);
+        assert.equal(status.code, 2);
+        assert.match(status.err, /^No session runs\.$/m, 'the sessions are shown all the same');
+        assert.match(status.err, /unknown attribute "colour"/);
     });
 });
 
