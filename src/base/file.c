@@ -73,6 +73,22 @@ char *file_read(const char *path, size_t max_bytes, size_t *length, GError **err
     return fd < 0 ? NULL : read_text(fd, path, size, length, error);
 }
 
+char *file_read_text(const char *path, size_t max_bytes, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    size_t length = 0;
+    g_autofree char *text = file_read(path, max_bytes, &length, &cause);
+    if (text && strlen(text) == length)
+        return g_steal_pointer(&text);
+    if (!text && g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND))
+        return g_strdup("");
+    if (text)
+        qwd_error_fail(error, QWD_ERROR_CONFIG, "%s is no text file.", path);
+    else
+        g_propagate_error(error, g_steal_pointer(&cause));
+    return NULL;
+}
+
 char *file_read_end(const char *path, size_t max_bytes, GError **error)
 {
     size_t size;

@@ -11,7 +11,10 @@
  * (QWD_ERROR_NOT_FOUND when there is none). *length may be NULL. */
 char *file_read(const char *path, size_t max_bytes, size_t *length, GError **error);
 
-/* The last max_bytes of a regular file, or all of a shorter one; otherwise the same. */
+/* The same for a text that somebody keeps: an absent file is "", one with NUL bytes is QWD_ERROR_CONFIG. */
+char *file_read_text(const char *path, size_t max_bytes, GError **error);
+
+/* The last max_bytes of a regular file, or all of a shorter one; otherwise as file_read. */
 char *file_read_end(const char *path, size_t max_bytes, GError **error);
 
 typedef enum {

@@ -25,21 +25,10 @@ char **entries_files(const Settings *settings)
 
 char *entries_read(const char *path, GError **error)
 {
-    g_autoptr(GError) cause = NULL;
-    size_t length = 0;
-    g_autofree char *text = file_read(path, FILE_MAX_BYTES, &length, &cause);
-    if (!text && g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND))
-        return g_strdup("");
-    if (text && strlen(text) == length)
-        return g_steal_pointer(&text);
-    if (text)
-        qwd_error_fail(error, QWD_ERROR_CONFIG, "%s is no text file.", path);
-    else
-        g_propagate_error(error, g_steal_pointer(&cause));
-    return NULL;
+    return file_read_text(path, FILE_MAX_BYTES, error);
 }
 
-/* The last file with an entry of at least this state: what is read later counts. NULL when there is none. */
+/* The last file with an entry in this state: what is read later counts. NULL when there is none. */
 static char *last_file_with(const Settings *settings, const char *name, SectionState wanted)
 {
     g_auto(GStrv) files = entries_files(settings);

@@ -106,27 +106,10 @@ static bool run_editor(const char *file, GError **error)
 
 /* --- the copy --- */
 
-/* An absent file is an empty one. */
-static char *read_or_empty(const char *path, GError **error)
-{
-    g_autoptr(GError) cause = NULL;
-    size_t length = 0;
-    g_autofree char *text = file_read(path, FILE_MAX_BYTES, &length, &cause);
-    if (!text && g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND))
-        return g_strdup("");
-    if (text && strlen(text) == length)
-        return g_steal_pointer(&text);
-    if (text)
-        qwd_error_fail(error, QWD_ERROR_CONFIG, "%s is no text file.", path);
-    else
-        g_propagate_error(error, g_steal_pointer(&cause));
-    return NULL;
-}
-
 static bool make_copy(Edit *edit, GError **error)
 {
     g_autofree char *name = g_path_get_basename(edit->path);
-    edit->before = read_or_empty(edit->path, error);
+    edit->before = file_read_text(edit->path, FILE_MAX_BYTES, error);
     edit->folder = edit->before ? g_dir_make_tmp("qwdctl-edit-XXXXXX", error) : NULL;
     if (!edit->folder)
         return false;
@@ -136,7 +119,7 @@ static bool make_copy(Edit *edit, GError **error)
 
 static bool is_unchanged(const Edit *edit, GError **error)
 {
-    g_autofree char *now = read_or_empty(edit->path, error);
+    g_autofree char *now = file_read_text(edit->path, FILE_MAX_BYTES, error);
     return now && (g_str_equal(now, edit->before) ||
                    qwd_error_fail(error, QWD_ERROR_CONFLICT, "%s was changed by somebody else meanwhile.", edit->path));
 }
@@ -146,7 +129,8 @@ static char *edit_until_good(const Edit *edit, GError **error)
 {
     for (;;) {
         g_autoptr(GError) cause = NULL;
-        g_autofree char *text = run_editor(edit->copy, error) ? read_or_empty(edit->copy, error) : NULL;
+        g_autofree char *text =
+            run_editor(edit->copy, error) ? file_read_text(edit->copy, FILE_MAX_BYTES, error) : NULL;
         if (!text || edit->check(edit, text, &cause))
             return g_steal_pointer(&text);
         output_note("%s", cause->message);

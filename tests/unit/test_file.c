@@ -247,6 +247,22 @@ static void test_json_file(void)
     assert_error(error, QWD_ERROR_TOO_LARGE, "f.json");
 }
 
+static void test_read_text(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(TempFolder) folder = temp_folder();
+    g_autofree char *path = temp_file(folder, "text", "abc\n"), *absent = g_build_filename(folder, "absent", NULL);
+    g_autofree char *text = file_read_text(path, 4, &error), *empty = file_read_text(absent, 4, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(text, ==, "abc\n");
+    g_assert_cmpstr(empty, ==, "");
+    g_assert_null(file_read_text(path, 3, &error));
+    assert_error(error, QWD_ERROR_TOO_LARGE, "text");
+    g_assert_true(g_file_set_contents(path, "a\0b", 3, NULL));
+    g_assert_null(file_read_text(path, 4, &error));
+    assert_error(error, QWD_ERROR_CONFIG, "is no text file");
+}
+
 /* Owner, mode and symbolic links stay; a new file gets the mode. */
 static void test_replace(void)
 {
@@ -285,6 +301,7 @@ int main(int argc, char **argv)
     g_test_add_func("/json/refuses", test_json_refuses);
     g_test_add_func("/json/types", test_json_types);
     g_test_add_func("/json/file", test_json_file);
+    g_test_add_func("/file/read-text", test_read_text);
     g_test_add_func("/file/replace", test_replace);
     return g_test_run();
 }
