@@ -57,6 +57,13 @@ bool doctor_account_may(const Doctor *doctor, const char *path, int wanted)
     return ((int)(st.st_mode >> shift) & wanted) == wanted;
 }
 
+char *doctor_closed_folder(const Doctor *doctor, const char *path)
+{
+    g_autofree char *parent = g_path_get_dirname(path);
+    char *closed = g_str_equal(parent, path) ? NULL : doctor_closed_folder(doctor, parent);
+    return closed || doctor_account_may(doctor, parent, 1) ? closed : g_steal_pointer(&parent);
+}
+
 /* An ordinary user runs sessions of his own. */
 static bool find_account(Doctor *doctor)
 {

@@ -37,6 +37,10 @@ void doctor_note(Doctor *doctor, Level level, const char *part, const char *mend
 /* Whether the service account has the rights `wanted` (4 read, 2 write, 1 enter) on a file, by its owner and mode. */
 bool doctor_account_may(const Doctor *doctor, const char *path, int wanted);
 
+/* The uppermost folder on the way to `path` that the service account may not enter; NULL when it gets there. Free with
+ * g_free. */
+char *doctor_closed_folder(const Doctor *doctor, const char *path);
+
 /* The checks. Each notes at least one finding. */
 void doctor_check_accelerator(Doctor *doctor);
 void doctor_check_programs(Doctor *doctor);

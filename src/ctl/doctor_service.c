@@ -31,6 +31,17 @@ static char *nearest(const char *path)
     return current;
 }
 
+/* False when the service account does not even get there. */
+static bool check_way(Doctor *doctor, const char *part, const char *path)
+{
+    g_autofree char *closed = doctor_closed_folder(doctor, path);
+    g_autofree char *mend = g_strdup_printf("chmod a+x %s", closed);
+    if (closed)
+        doctor_note(doctor, LEVEL_BROKEN, part, mend, "%s may not enter %s, on the way to %s.", doctor->account.name,
+                    closed, path);
+    return !closed;
+}
+
 static void check_folder(Doctor *doctor, const char *key, const char *path)
 {
     const char *part = "folders", *user = doctor->account.name;
@@ -68,7 +79,9 @@ void doctor_check_folders(Doctor *doctor)
     static const char *const keys[] = {"dir_machines", "dir_snapshots", "dir_cfg", "dir_cache", "dir_login"};
     for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {
         g_autofree char *path = settings_value_text(doctor->settings, settings_find(keys[i]));
-        check_folder(doctor, keys[i], path);
+        g_autofree char *there = nearest(path);
+        if (check_way(doctor, "folders", there))
+            check_folder(doctor, keys[i], path);
     }
     check_log(doctor);
 }

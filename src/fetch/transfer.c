@@ -92,7 +92,12 @@ static bool attempt(Transfer *transfer, GError **error)
         return false;
     WebRequest request = {transfer->options->url, transfer->at, transfer->part->validator};
     WebSink sink = {transfer_begin, transfer_take, transfer};
-    return web_get(transfer->options->web, &request, &sink, error) && is_whole(transfer, error);
+    g_autoptr(GError) cause = NULL;
+    if (web_get(transfer->options->web, &request, &sink, &cause))
+        return is_whole(transfer, error);
+    transfer->differs = transfer->differs || g_error_matches(cause, QWD_ERROR, QWD_ERROR_CONFLICT);
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return false;
 }
 
 /* Whether it is worth trying once more: as often as the last attempt has brought something, else a few times. */

@@ -247,6 +247,8 @@ static bool fail_transport(const Call *call, const char *url, CURLcode result, G
 
 static bool fail_status(long status, const char *url, GError **error)
 {
+    if (status == 416) /* range not satisfiable */
+        return qwd_error_fail(error, QWD_ERROR_CONFLICT, "%s: the server has less than is there already", url);
     QwdErrorKind kind = status == 404 || status == 410                    ? QWD_ERROR_NOT_FOUND
                         : status == 401 || status == 403 || status == 407 ? QWD_ERROR_DENIED
                                                                           : QWD_ERROR_UNAVAILABLE;

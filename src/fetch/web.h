@@ -37,7 +37,7 @@ typedef struct {
 
 /* Runs to the end of the answer. Errors of the sink are handed on; others are QWD_ERROR_USAGE for what is no address,
  * _NOT_FOUND, _DENIED when the server refuses or cannot be trusted, _TIMEOUT, _UNAVAILABLE when the connection broke
- * or there was none. */
+ * or there was none, _CONFLICT when the server's file ends before `begin`. */
 bool web_get(const WebOptions *options, const WebRequest *request, const WebSink *sink, GError **error);
 
 /* A small text, at most max_bytes. Free with g_free. */

@@ -215,14 +215,14 @@ export class Web extends EventEmitter {
     range(file, request) {
         const begin = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
         const isSame = request.headers['if-range'] === file.etag;
-        return file.ranges && begin > 0 && isSame && begin < file.body.length ? begin : 0;
+        return file.ranges && isSame ? begin : 0;
     }
 
     answer(request, response) {
         const name = decodeURIComponent(request.url.split('/').pop().split('?')[0]);
         const file = this.files[name];
         this.requests.push({ name, range: request.headers.range, condition: request.headers['if-range'] });
-        request.socket.on('close', () => this.emit('closed'));
+        request.socket.on('close', () => this.emit(`closed ${name}`));
         this.most = Math.max(this.most, ++this.open);
         response.on('close', () => this.open--);
         if (this.together) {
@@ -241,6 +241,10 @@ export class Web extends EventEmitter {
             return;
         }
         const begin = this.range(file, request);
+        if (begin >= file.body.length) {
+            response.writeHead(416, { 'Content-Range': `bytes */${file.body.length}` }).end();
+            return;
+        }
         let body = file.body.subarray(begin);
         if (begin && file.twist)
             body = Buffer.from(body).fill(0xee, 0, 10);

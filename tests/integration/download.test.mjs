@@ -187,7 +187,7 @@ describe('a server that does not', () => {
     test('it has another file when the download goes on', async () => {
         const file = { body: image, etag: '"1"', ranges: true, cut: 300 * KB };
         web.files['new.qcow2'] = file;
-        web.once('closed', () => Object.assign(file, { body: other, etag: '"2"', cut: 0 }));
+        web.once('closed new.qcow2', () => Object.assign(file, { body: other, etag: '"2"', cut: 0 }));
         const result = await enable('new.qcow2');
         assert.equal(result.code, 0, result.err);
         assert.ok(holds('new.qcow2', other));
@@ -196,11 +196,22 @@ describe('a server that does not', () => {
     test('it says that it is the same file, and it is not', async () => {
         const file = { body: image, etag: '"1"', ranges: true, cut: 300 * KB };
         web.files['lie.qcow2'] = file;
-        web.once('closed', () => Object.assign(file, { twist: true, cut: 0 }));
+        web.once('closed lie.qcow2', () => Object.assign(file, { twist: true, cut: 0 }));
         const result = await enable('lie.qcow2');
         assert.equal(result.code, 0, result.err);
         assert.ok(holds('lie.qcow2', image), 'from the beginning, then');
         assert.equal(web.requests.at(-1).range, undefined);
+    });
+
+    test('it has a shorter one under the same name', async () => {
+        const file = { body: image, etag: '"1"', ranges: true, cut: 600 * KB };
+        web.files['short.qcow2'] = file;
+        const small = randomImage(root.path('home/small'), 64 * KB);
+        web.once('closed short.qcow2', () => Object.assign(file, { body: small, cut: 0 }));
+        const result = await enable('short.qcow2');
+        assert.equal(result.code, 0, result.err);
+        assert.ok(holds('short.qcow2', small));
+        assert.ok(web.requests.length >= 3);
     });
 
     test('it promises more than it sends, or less', async () => {
@@ -229,7 +240,7 @@ describe('a server that does not', () => {
         web.files['killed.qcow2'] = file;
         list('killed.qcow2');
         const child = root.spawn(['download']);
-        const closed = once(web, 'closed');
+        const closed = once(web, 'closed killed.qcow2');
         const part = path.join(root.machines, 'killed.qcow2.part');
         const watcher = fs.watch(root.machines);
         await until(watcher, 'change', () => fs.existsSync(part) && fs.statSync(part).size > 0, 20000, 'a part');

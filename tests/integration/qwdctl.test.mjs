@@ -404,6 +404,8 @@ describe('doctor', () => {
             sh('chown', 'root', path.join(root.machines, 'closed.raw'));
         fs.mkdirSync(root.path('open'));
         fs.chmodSync(root.path('open'), 0o777);
+        fs.mkdirSync(root.path('closed/cache'), { recursive: true });
+        fs.chmodSync(root.path('closed'), 0o700);
         const { code, list, of } = await findings({ APACHE_CONFDIR: '/nonexistent' },
             `--email_password_file=${root.path('service/login-password')}`, '--dir_websockify=/nonexistent/websockify',
             '--dir_novnc=/nonexistent', `--dir_cache=${root.path('open')}`, `--dir_login=/proc/nowhere`,
@@ -423,6 +425,10 @@ describe('doctor', () => {
         assert.ok(of('warning', 'login').some(({ text }) => /websockify listens on 0\.0\.0\.0/.test(text)));
         fs.rmSync(root.path('service/login-password'));
         fs.rmSync(root.path('open'), { recursive: true });
+        if (isRoot)
+            assert.ok((await findings({}, `--dir_cache=${root.path('closed/cache')}`)).of('broken', 'folders')
+                .some(({ mend }) => mend === `chmod a+x ${root.path('closed')}`));
+        fs.rmSync(root.path('closed'), { recursive: true });
     });
 
     test('Apache\'s modules', async () => {
