@@ -191,6 +191,10 @@ static char *choose(Edit *edit, const char *what, GError **error)
     }
     if (g_str_equal(what, "web")) {
         edit->check = check_page;
+        if (g_str_has_prefix(edit->settings->dir_html, QWD_DATADIR "/"))
+            output_note(
+                "Note: an upgrade of the package puts its own page back. To keep yours, copy %s and set dir_html.",
+                edit->settings->dir_html);
         return g_build_filename(edit->settings->dir_html, "landing.html", NULL);
     }
     return machine_file(edit->settings, what, error);
