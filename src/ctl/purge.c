@@ -57,9 +57,11 @@ static bool is_under_way(const char *folder, const char *name)
 {
     size_t stem = strlen(name) - (g_str_has_suffix(name, ".json") ? strlen(".json") : 0);
     g_autofree char *part = g_strdup_printf("%s/%.*s", folder, (int)stem, name);
+    if (!g_file_test(part, G_FILE_TEST_EXISTS))
+        return false;
     g_autoptr(GError) error = NULL;
-    autofd int lock = g_file_test(part, G_FILE_TEST_EXISTS) ? file_try_lock(part, &error) : -1;
-    return g_error_matches(error, QWD_ERROR, QWD_ERROR_CONFLICT);
+    autofd int lock = file_try_lock(part, &error);
+    return lock < 0 && g_error_matches(error, QWD_ERROR, QWD_ERROR_CONFLICT);
 }
 
 static void add_partial(GPtrArray *list, const Settings *settings)
