@@ -40,7 +40,7 @@ LDFLAGS  += -Wl,-z,relro,-z,now -Wl,--as-needed -pie $(LDFLAGS_$(VARIANT))
 LIBS     := $(shell pkg-config --libs $(PKGS))
 
 # Floors 0 to 4 make one library; each face is a folder with a main().
-FLOORS   := base core vm display auth mail engine app web
+FLOORS   := base core vm display auth mail fetch engine app web
 LIB_OBJ  := $(patsubst src/%.c,$(B)/%.o,$(wildcard $(FLOORS:%=src/%/*.c)))
 FACES    := cgi session ctl server
 PROGRAM_cgi := qemu-web-desktop.cgi
@@ -57,6 +57,7 @@ LIBS_auth-ldap  := $(shell pkg-config --libs ldap)
 LIBS_auth-imap  := $(shell pkg-config --libs libcurl)
 LIBS_auth-smtp  := $(LIBS_auth-imap)
 LIBS_mail       := $(LIBS_auth-imap)
+LIBS_download   := $(LIBS_auth-imap)
 PROGRAMS := $(foreach f,$(FACES),$(B)/$(PROGRAM_$(f))) $(HELPERS:%=$(B)/qwd-%)
 
 all: $(PROGRAMS)
@@ -128,6 +129,7 @@ install: all
 	$(if $(HELPERS),install -m 755 -t $(DESTDIR)$(LIBDIR) $(HELPERS:%=$(B)/qwd-%))
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/qwdctl $(B)/qwd-server
 	install -d $(DESTDIR)$(DATADIR)/html/static $(DESTDIR)$(DATADIR)/html/mail
+	install -m 755 scripts/import-darts $(DESTDIR)$(DATADIR)/import-darts
 	install -m 644 -t $(DESTDIR)$(DATADIR)/html $(wildcard html/*.html html/*.svg)
 	install -m 644 -t $(DESTDIR)$(DATADIR)/html/static $(wildcard html/static/*)
 	install -m 644 -t $(DESTDIR)$(DATADIR)/html/mail $(wildcard html/mail/*)

@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gstdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -71,6 +73,22 @@ char *file_read(const char *path, size_t max_bytes, size_t *length, GError **err
     return fd < 0 ? NULL : read_text(fd, path, size, length, error);
 }
 
+char *file_read_text(const char *path, size_t max_bytes, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    size_t length = 0;
+    g_autofree char *text = file_read(path, max_bytes, &length, &cause);
+    if (text && strlen(text) == length)
+        return g_steal_pointer(&text);
+    if (!text && g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND))
+        return g_strdup("");
+    if (text)
+        qwd_error_fail(error, QWD_ERROR_CONFIG, "%s is no text file.", path);
+    else
+        g_propagate_error(error, g_steal_pointer(&cause));
+    return NULL;
+}
+
 char *file_read_end(const char *path, size_t max_bytes, GError **error)
 {
     size_t size;
@@ -103,6 +121,48 @@ bool file_write_atomic(const char *path, const char *data, size_t length, mode_t
     if (g_file_set_contents_full(path, data, (gssize)length, flags, (int)mode, &cause))
         return true;
     return qwd_error_errno(error, errno_of(cause), "Cannot write %s", path);
+}
+
+static bool write_fully(int fd, const char *data, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, data, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        data += n;
+        length -= (size_t)n;
+    }
+    return true;
+}
+
+/* The owner first: a change of it takes bits of the mode away. */
+static bool take_over_owner(int fd, const struct stat *like)
+{
+    struct stat own;
+    if (fstat(fd, &own) < 0)
+        return false;
+    bool same = own.st_uid == like->st_uid && own.st_gid == like->st_gid;
+    return same || fchown(fd, like->st_uid, like->st_gid) == 0;
+}
+
+bool file_replace(const char *path, const char *data, size_t length, mode_t mode, GError **error)
+{
+    struct stat like;
+    char *resolved = realpath(path, NULL);
+    const char *target = resolved ? resolved : path;
+    bool exists = resolved && stat(resolved, &like) == 0;
+    g_autofree char *temporary = g_strconcat(target, ".XXXXXX", NULL);
+    autofd int fd = g_mkstemp_full(temporary, O_RDWR | O_CLOEXEC, 0600);
+    bool good = fd >= 0 && write_fully(fd, data, length) && (!exists || take_over_owner(fd, &like)) &&
+                fchmod(fd, exists ? like.st_mode & 07777 : mode) == 0 && fsync(fd) == 0 &&
+                rename(temporary, target) == 0;
+    int saved_errno = errno;
+    if (!good && fd >= 0)
+        unlink(temporary);
+    free(resolved);
+    return good || qwd_error_errno(error, saved_errno, "Cannot write %s", path);
 }
 
 bool file_append(const char *path, const char *text, mode_t mode, GError **error)

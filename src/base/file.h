@@ -11,7 +11,10 @@
  * (QWD_ERROR_NOT_FOUND when there is none). *length may be NULL. */
 char *file_read(const char *path, size_t max_bytes, size_t *length, GError **error);
 
-/* The last max_bytes of a regular file, or all of a shorter one; otherwise the same. */
+/* The same for a text that somebody keeps: an absent file is "", one with NUL bytes is QWD_ERROR_CONFIG. */
+char *file_read_text(const char *path, size_t max_bytes, GError **error);
+
+/* The last max_bytes of a regular file, or all of a shorter one; otherwise as file_read. */
 char *file_read_end(const char *path, size_t max_bytes, GError **error);
 
 typedef enum {
@@ -22,6 +25,10 @@ typedef enum {
 /* Replaces `path` in one step: readers see the old content or the new. */
 bool file_write_atomic(const char *path, const char *data, size_t length, mode_t mode, FileDurability durability,
                        GError **error);
+
+/* The same for a file that somebody keeps: durable; an existing file keeps its owner and mode, `mode` is that of a new
+ * one; a symbolic link stays one. */
+bool file_replace(const char *path, const char *data, size_t length, mode_t mode, GError **error);
 
 /* Adds `text` at the end of `path` in one write, making the file (mode) when absent. Never waits for somebody to read
  * from it. On a full disk a part may have been written. */

@@ -125,16 +125,22 @@ static int open_null_if_missing(int fd, int *opened)
     return *opened;
 }
 
+/* A descriptor that has its number already is inherited: GLib would close it. */
+static int source_fd(int fd, int target, int *opened)
+{
+    return fd == target ? -1 : open_null_if_missing(fd, opened);
+}
+
 static bool spawn(const SpawnOptions *options, GSpawnFlags flags, pid_t *pid, GError **error)
 {
     autofd int null_fd = -1;
     g_autoptr(GError) cause = NULL;
     ChildSetup setup = {.options = options, .parent = getpid()};
-    flags |= G_SPAWN_SEARCH_PATH;
+    flags |= G_SPAWN_SEARCH_PATH | (options->stdin_fd == STDIN_FILENO ? G_SPAWN_CHILD_INHERITS_STDIN : 0);
     bool good = g_spawn_async_with_pipes_and_fds(
         options->folder ? options->folder : "/", options->argv, options->environment, flags, prepare_child, &setup,
-        open_null_if_missing(options->stdin_fd, &null_fd), open_null_if_missing(options->stdout_fd, &null_fd),
-        open_null_if_missing(options->stderr_fd, &null_fd), options->pass_fds, options->as_fds, options->pass_count,
+        source_fd(options->stdin_fd, STDIN_FILENO, &null_fd), source_fd(options->stdout_fd, STDOUT_FILENO, &null_fd),
+        source_fd(options->stderr_fd, STDERR_FILENO, &null_fd), options->pass_fds, options->as_fds, options->pass_count,
         pid, NULL, NULL, NULL, &cause);
     if (!good)
         qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "Cannot start %s: %s", options->argv[0], cause->message);

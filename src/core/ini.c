@@ -2,7 +2,6 @@
 #include "core/ini.h"
 
 #include <stdbool.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -20,22 +19,26 @@ static void convert_comments(char *text)
     }
 }
 
-GKeyFile *ini_read(const char *path, GError **error)
+GKeyFile *ini_parse(const char *text, size_t length, const char *path, GError **error)
 {
-    size_t length;
-    g_autofree char *text = file_read(path, FILE_MAX_BYTES, &length, error);
-    if (!text)
-        return NULL;
     if (!g_utf8_validate_len(text, length, NULL)) {
         qwd_error_fail(error, QWD_ERROR_CONFIG, "%s is not UTF-8 text.", path);
         return NULL;
     }
-    convert_comments(text);
+    g_autofree char *converted = g_strndup(text, length);
+    convert_comments(converted);
     g_autoptr(GKeyFile) file = g_key_file_new();
     g_autoptr(GError) cause = NULL;
-    if (*text && !g_key_file_load_from_data(file, text, strlen(text), G_KEY_FILE_NONE, &cause)) {
+    if (*converted && !g_key_file_load_from_data(file, converted, length, G_KEY_FILE_NONE, &cause)) {
         qwd_error_fail(error, QWD_ERROR_CONFIG, "%s: %s", path, cause->message);
         return NULL;
     }
     return g_steal_pointer(&file);
+}
+
+GKeyFile *ini_read(const char *path, GError **error)
+{
+    size_t length;
+    g_autofree char *text = file_read(path, FILE_MAX_BYTES, &length, error);
+    return text ? ini_parse(text, length, path, error) : NULL;
 }

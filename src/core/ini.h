@@ -6,3 +6,6 @@
 
 /* QWD_ERROR_NOT_FOUND for an absent file, QWD_ERROR_CONFIG (with its path) for one that cannot be understood. */
 GKeyFile *ini_read(const char *path, GError **error);
+
+/* The same for a text in memory; `path` is used in messages. */
+GKeyFile *ini_parse(const char *text, size_t length, const char *path, GError **error);

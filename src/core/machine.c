@@ -18,6 +18,8 @@
 static const MachineAttribute attributes[] = {
     ATTRIBUTE(description, "", "", "What the machine is, for the page."),
     ATTRIBUTE(url, "", "", "Where the image comes from."),
+    ATTRIBUTE(sha256, "", "", "The image's SHA-256; a download that differs is thrown away."),
+    ATTRIBUTE(sha256_url, "", "", "A list of checksums that names the image, such as a distribution's SHA256SUMS."),
     ATTRIBUTE(arch, "", "x86_64 aarch64",
               "Processor architecture, when it is not this host's. Another one is emulated."),
     ATTRIBUTE(firmware, "", "bios uefi", "Firmware; aarch64 machines always have uefi."),
@@ -135,11 +137,8 @@ static void put(GPtrArray *machines, Machine *machine)
     g_ptr_array_add(machines, machine);
 }
 
-static bool read_file_into(GPtrArray *machines, const char *path, const char *folder, GError **error)
+static bool read_text_into(GPtrArray *machines, GKeyFile *file, const char *path, const char *folder, GError **error)
 {
-    g_autoptr(GKeyFile) file = ini_read(path, error);
-    if (!file)
-        return false;
     g_auto(GStrv) sections = g_key_file_get_groups(file, NULL);
     for (char **section = sections; *section; section++) {
         Machine *machine = read_section(file, *section, folder, error);
@@ -150,6 +149,43 @@ static bool read_file_into(GPtrArray *machines, const char *path, const char *fo
         put(machines, machine);
     }
     return true;
+}
+
+static bool read_file_into(GPtrArray *machines, const char *path, const char *folder, GError **error)
+{
+    g_autoptr(GKeyFile) file = ini_read(path, error);
+    return file && read_text_into(machines, file, path, folder, error);
+}
+
+static bool accepts(const char *text, size_t length, const char *path, const char *folder, GError **error)
+{
+    g_autoptr(GPtrArray) machines = g_ptr_array_new_with_free_func((GDestroyNotify)machine_free);
+    g_autoptr(GKeyFile) file = ini_parse(text, length, path, error);
+    return file && read_text_into(machines, file, path, folder, error);
+}
+
+/* GKeyFile does not tell where the trouble is: it is the first line with which the text is not accepted any more. */
+static int find_bad_line(const char *text, size_t length, const char *folder)
+{
+    int line = 1;
+    for (const char *end = text; (end = memchr(end, '\n', length - (size_t)(end - text))); line++) {
+        end++;
+        if (!accepts(text, (size_t)(end - text), "", folder, NULL))
+            break;
+    }
+    return line;
+}
+
+bool machines_check_text(const char *text, size_t length, const char *path, const char *folder, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    if (accepts(text, length, path, folder, &cause))
+        return true;
+    const char *message = cause->message;
+    if (g_str_has_prefix(message, path))
+        message += strlen(path) + 1;
+    return qwd_error_fail(error, QWD_ERROR_CONFIG, "%s, line %d:%s%s", path, find_bad_line(text, length, folder),
+                          *message == ' ' ? "" : " ", message);
 }
 
 GPtrArray *machines_load(const Settings *settings, GError **error)

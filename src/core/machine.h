@@ -12,6 +12,7 @@ typedef struct {
     char *path; /* of the image, in dir_machines */
     char *description;
     char *url;                     /* where it comes from; "" unknown */
+    char *sha256, *sha256_url;     /* of what comes from there; "" unknown */
     char *arch;                    /* "x86_64", "aarch64"; "" this host's */
     char *firmware;                /* "bios", "uefi"; "" what the architecture has */
     char *disk;                    /* bus: "virtio", "sata", "ide", "scsi", "nvme" */
@@ -44,6 +45,10 @@ bool machine_name_is_valid(const char *name);
 /* All machines in the order of the files, as a GPtrArray of Machine *. A machine listed again later replaces
  * the earlier entry. An absent machines.conf is an empty list. QWD_ERROR_CONFIG names file and entry. */
 GPtrArray *machines_load(const Settings *settings, GError **error);
+
+/* Whether a text could be a file of machines; `folder` is dir_machines, for messages. QWD_ERROR_CONFIG names `path` and
+ * the line. */
+bool machines_check_text(const char *text, size_t length, const char *path, const char *folder, GError **error);
 
 /* The machine of that name; QWD_ERROR_NOT_FOUND otherwise. Borrowed from the list. */
 const Machine *machines_find(const GPtrArray *machines, const char *name, GError **error);

@@ -21,6 +21,19 @@ char **command_words(const Arguments *arguments);
 /* Whether an option such as "--json" was given. */
 bool command_option(const Arguments *arguments, const char *option);
 
+/* What stands behind an option such as "--sha256="; NULL when it was not given. Borrowed. */
+const char *command_option_value(const Arguments *arguments, const char *option);
+
+/* The command of that name, also as the original has it: with two dashes in front, or under another name. NULL when
+ * there is none. */
+const Command *command_find(const char *word);
+
+/* Makes the page with the form anew, as `qwdctl refresh` does. */
+bool refresh_page(const Settings *settings, GError **error);
+
+/* Whether a text can be the template of that page. */
+bool refresh_check_template(const Settings *settings, const char *template, GError **error);
+
 bool command_start(Arguments *arguments, GError **error);
 bool command_stop(Arguments *arguments, GError **error);
 bool command_extend(Arguments *arguments, GError **error);
@@ -36,6 +49,14 @@ bool command_gpu_unlock(Arguments *arguments, GError **error);
 
 /* What `qwdctl gpu VENDOR:MODEL` does. */
 bool gpu_prepare(const Arguments *arguments, const char *model, GError **error);
+bool command_enable(Arguments *arguments, GError **error);
+bool command_disable(Arguments *arguments, GError **error);
+bool command_download(Arguments *arguments, GError **error);
+bool command_edit(Arguments *arguments, GError **error);
+bool command_purge(Arguments *arguments, GError **error);
+bool command_config(Arguments *arguments, GError **error);
+bool command_doctor(Arguments *arguments, GError **error);
+bool command_names(Arguments *arguments, GError **error);
 bool command_docs(Arguments *arguments, GError **error);
 bool command_help(Arguments *arguments, GError **error);
 bool command_version(Arguments *arguments, GError **error);

@@ -123,6 +123,14 @@ static void print_man_qwdctl(void)
         g_autofree char *head = g_strdup_printf("%s %s", command->name, command->arguments);
         print_entry(g_strchomp(head), command->help);
     }
+    printf(".SH OUTPUT\nWhat was asked for goes to standard output, headings and notes to standard error. Colours are "
+           "used "
+           "on terminals only.\n.SH ENVIRONMENT\n");
+    print_entry("QWD_CONFIG", "The settings file, when it is not the one in /etc.");
+    print_entry("VISUAL, EDITOR", "The editor for edit.");
+    print_entry("NO_COLOR", "No colours when it is not empty.");
+    print_entry("https_proxy, http_proxy, no_proxy",
+                "The way to the web when service_proxy is not set, and hosts without it.");
     printf(".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused, 5 try again later.\n"
            ".SH SEE ALSO\nqemu\\-web\\-desktop.conf(5), qwd\\-server(1)\n");
 }
@@ -149,23 +157,77 @@ static void print_man_settings(void)
 
 /* --- completion --- */
 
-static void print_completion(void)
+/* What the words of a usage line stand for; the other words in capitals are the user's own. */
+static const struct {
+    const char *word, *completion;
+} completions[] = {
+    {"VM", "$(qwdctl names machines 2>/dev/null)"},
+    {"ID", "$(qwdctl names sessions 2>/dev/null)"},
+    {"KEY", "$([ $COMP_CWORD -gt 2 ] && echo ${settings//[-=]/})"},
+    {"COMMAND", "$commands"},
+};
+
+static const char *completion_of(const char *word)
 {
-    printf("# bash completion for qwdctl, made by `make docs`.\n_qwdctl() {\n    local words=\"");
-    for (const Command *command = commands; command->name; command++)
-        printf("%s%s", command == commands ? "" : " ", command->name);
-    printf("\"\n    local settings=\"");
+    for (size_t i = 0; i < G_N_ELEMENTS(completions); i++) {
+        if (g_str_equal(completions[i].word, word))
+            return completions[i].completion;
+    }
+    return g_ascii_isupper(*word) ? NULL : word;
+}
+
+/* One branch for each command, made of its usage line. */
+static void print_branch(const Command *command)
+{
+    g_auto(GStrv) words = g_strsplit_set(command->arguments, " []|", -1);
+    bool takes_file = false;
+    printf("    %s) words=\"", command->name);
+    for (char **word = words; *word; word++) {
+        bool is_example = g_str_has_prefix(*word, "--key=") || g_str_has_prefix(*word, "...");
+        g_autofree char *plain = g_strndup(*word, g_str_has_suffix(*word, "...") ? strlen(*word) - 3 : strlen(*word));
+        const char *option_end = g_str_has_prefix(plain, "--") ? strchr(plain, '=') : NULL;
+        const char *completion = option_end ? NULL : completion_of(plain);
+        takes_file = takes_file || g_str_equal(plain, "FILE") || g_str_equal(command->name, "start");
+        if (option_end && !is_example)
+            printf(" %.*s=", (int)(option_end - plain), plain);
+        else if (completion && *completion)
+            printf(" %s", completion);
+    }
+    printf("\"%s ;;\n", takes_file ? "; files=yes" : "");
+}
+
+static void print_settings_words(void)
+{
+    printf("    local settings=\"");
     for (const SettingRow *row = settings_rows(); row->key || row->chapter; row++) {
         if (row->key)
             printf("--%s= ", row->key);
     }
-    printf("--config=\"\n    local word=${COMP_WORDS[COMP_CWORD]}\n"
-           "    if [ \"$COMP_CWORD\" = 1 ]; then mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\"); return; "
-           "fi\n"
-           "    case $word in\n"
-           "    -*) compopt -o nospace; mapfile -t COMPREPLY < <(compgen -W \"$settings\" -- \"$word\") ;;\n"
-           "    *) mapfile -t COMPREPLY < <(compgen -f -- \"$word\") ;;\n"
-           "    esac\n}\ncomplete -F _qwdctl qwdctl\n");
+    printf("--config=\"\n");
+}
+
+static void print_completion(void)
+{
+    printf("# bash completion for qwdctl, made by `make docs`.\n_qwdctl() {\n    local commands=\"");
+    for (const Command *command = commands; command->name; command++)
+        printf("%s%s", command == commands ? "" : " ", command->name);
+    printf("\"\n");
+    print_settings_words();
+    printf(
+        "    local word=${COMP_WORDS[COMP_CWORD]} words files=\n"
+        "    if [ \"$COMP_CWORD\" = 1 ]; then mapfile -t COMPREPLY < <(compgen -W \"$commands\" -- \"$word\"); return; "
+        "fi\n"
+        "    local IFS=$' \\t\\n'\n"
+        "    case ${COMP_WORDS[1]#--} in\n");
+    for (const Command *command = commands; command->name; command++)
+        print_branch(command);
+    printf(
+        "    esac\n"
+        "    if [[ $word == -* ]]; then words=\"$words $settings\"; fi\n"
+        "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n"
+        "    if [ -n \"$files\" ]; then mapfile -t -O \"${#COMPREPLY[@]}\" COMPREPLY < <(compgen -f -- \"$word\"); fi\n"
+        "    if [[ ${COMPREPLY[0]} == *= ]]; then compopt -o nospace; fi\n"
+        "}\ncomplete -F _qwdctl qwdctl\n");
 }
 
 static const struct {

@@ -1,27 +1,64 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "ctl/commands.h"
 
+#define LINE_CHARS 100
+
+static void print_indented(const char *text, size_t indent)
+{
+    g_auto(GStrv) words = g_strsplit(text, " ", -1);
+    size_t column = 0;
+    for (char **word = words; *word; word++) {
+        if (column && column + 1 + strlen(*word) > LINE_CHARS) {
+            printf("\n");
+            column = 0;
+        }
+        column += (size_t)printf("%*s%s", column ? 1 : (int)indent, "", *word);
+    }
+    printf("\n");
+}
+
+static void print_usage(const Command *command, size_t indent)
+{
+    printf("%*s%s%s%s\n", (int)indent, "", command->name, *command->arguments ? " " : "", command->arguments);
+}
+
 static void print_commands(void)
 {
     printf("qwdctl COMMAND [--config=FILE] [--key=value ...]\n\n");
-    for (const Command *command = commands; command->name; command++)
-        printf("  %s %s\n      %s\n", command->name, command->arguments, command->help);
+    for (const Command *command = commands; command->name; command++) {
+        print_usage(command, 2);
+        print_indented(command->help, 6);
+    }
     printf("\nEvery setting can be given as --key=value; `qwdctl help settings` lists them.\n"
            "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused, 5 try again later.\n");
+}
+
+static bool print_command(const char *name, GError **error)
+{
+    const Command *command = command_find(name);
+    if (!command)
+        return qwd_error_fail(error, QWD_ERROR_USAGE, "There is no help on \"%s\". `qwdctl help` lists the commands.",
+                              name);
+    printf("qwdctl ");
+    print_usage(command, 0);
+    printf("\n");
+    print_indented(command->help, 0);
+    return true;
 }
 
 bool command_help(Arguments *arguments, GError **error)
 {
     g_auto(GStrv) words = command_words(arguments);
-    if (*words && !g_str_equal(*words, "settings"))
-        return qwd_error_fail(error, QWD_ERROR_USAGE, "There is no help on \"%s\". Try: qwdctl help settings", *words);
     if (!*words) {
         print_commands();
         return true;
     }
+    if (!g_str_equal(*words, "settings"))
+        return print_command(*words, error);
     g_autofree char *help = arguments_settings_help();
     fputs(help + 1, stdout);
     return true;

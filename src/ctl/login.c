@@ -8,23 +8,41 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "ctl/commands.h"
+#include "ctl/output.h"
 
-static void print_entry(const BackoffEntry *entry)
+static void print_json(const GPtrArray *entries)
 {
-    g_autofree char *wait = entry->wait_s ? units_format_duration(entry->wait_s) : g_strdup("-");
-    printf("%-8s | %8d | %-11s | %s\n", entry->kind, (int)entry->failures, wait, entry->name);
+    json_t *list = json_array();
+    for (guint i = 0; i < entries->len; i++) {
+        const BackoffEntry *entry = entries->pdata[i];
+        json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:s}", "kind", entry->kind, "failures",
+                                              (json_int_t)entry->failures, "wait_s", (json_int_t)entry->wait_s, "name",
+                                              entry->name));
+    }
+    output_json(list);
 }
 
-static bool list_backoff(const Settings *settings)
+static void print_table(const GPtrArray *entries)
+{
+    g_autoptr(Table) table = table_new("Kind", "Attempts", "Has to wait", "Name", NULL);
+    for (guint i = 0; i < entries->len; i++) {
+        const BackoffEntry *entry = entries->pdata[i];
+        g_autofree char *wait = entry->wait_s ? units_format_duration(entry->wait_s) : g_strdup("-");
+        g_autofree char *failures = g_strdup_printf("%d", (int)entry->failures);
+        table_add(table, COLOUR_NONE, entry->kind, failures, wait, entry->name);
+    }
+    table_print(table);
+}
+
+static bool list_backoff(const Settings *settings, bool as_json)
 {
     g_autoptr(GPtrArray) entries = backoff_list(settings);
-    if (!entries->len) {
-        printf("Nobody has failed to log in during the last hour.\n");
-        return true;
-    }
-    printf("%-8s | %8s | %-11s | %s\n", "Kind", "Attempts", "Has to wait", "Name");
-    for (guint i = 0; i < entries->len; i++)
-        print_entry(entries->pdata[i]);
+    if (as_json)
+        print_json(entries);
+    else if (entries->len)
+        print_table(entries);
+    else
+        output_note("Nobody has failed to log in during the last hour.");
     return true;
 }
 
@@ -34,7 +52,7 @@ bool command_backoff(Arguments *arguments, GError **error)
     if (!account_become(arguments->settings->service_user, error))
         return false;
     if (!*words)
-        return list_backoff(arguments->settings);
+        return list_backoff(arguments->settings, command_option(arguments, "--json"));
     if (!g_str_equal(*words, "clear"))
         return qwd_error_fail(error, QWD_ERROR_USAGE, "Usage: qwdctl backoff [clear [NAME]]");
     int count = backoff_clear(arguments->settings, words[1]);

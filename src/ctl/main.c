@@ -22,10 +22,26 @@ bool command_option(const Arguments *arguments, const char *option)
     return *arguments->rest && g_strv_contains((const char *const *)arguments->rest + 1, option);
 }
 
-/* A command may be written with two dashes in front, as in the original. */
-static const Command *find_command(const char *word)
+const char *command_option_value(const Arguments *arguments, const char *option)
 {
+    size_t length = strlen(option);
+    for (char **word = arguments->rest + (*arguments->rest != NULL); *word; word++) {
+        if (strncmp(*word, option, length) == 0 && (*word)[length] == '=')
+            return *word + length + 1;
+    }
+    return NULL;
+}
+
+const Command *command_find(const char *word)
+{
+    static const struct {
+        const char *name, *command;
+    } others[] = {{"update", "download"}};
     const char *name = g_str_has_prefix(word, "--") ? word + 2 : word;
+    for (size_t i = 0; i < G_N_ELEMENTS(others); i++) {
+        if (g_str_equal(others[i].name, name))
+            name = others[i].command;
+    }
     for (const Command *command = commands; command->name; command++) {
         if (g_str_equal(command->name, name))
             return command;
@@ -33,10 +49,23 @@ static const Command *find_command(const char *word)
     return NULL;
 }
 
+/* Options stand in the usage line: "[--json]", "[--sha256=SUM]". */
+static bool has_option(const Command *command, const char *word)
+{
+    g_auto(GStrv) known = g_strsplit_set(command->arguments, " []|", -1);
+    size_t length = strcspn(word, "=");
+    for (char **option = known; *option; option++) {
+        bool same = strncmp(*option, word, length) == 0 && strcspn(*option, "=") == length;
+        if (same && ((*option)[length] == '=') == (word[length] == '='))
+            return true;
+    }
+    return false;
+}
+
 static bool check_options(const Arguments *arguments, const Command *command, GError **error)
 {
     for (char **word = arguments->rest + 1; *word; word++) {
-        if (g_str_has_prefix(*word, "--") && !strstr(command->arguments, *word))
+        if (g_str_has_prefix(*word, "--") && !has_option(command, *word))
             return qwd_error_fail(error, QWD_ERROR_USAGE,
                                   "qwdctl %s has no option %s. `qwdctl help settings` lists the settings.",
                                   command->name, *word);
@@ -47,7 +76,7 @@ static bool check_options(const Arguments *arguments, const Command *command, GE
 static bool run(Arguments *arguments, GError **error)
 {
     const char *word = *arguments->rest ? *arguments->rest : "status";
-    const Command *command = find_command(word);
+    const Command *command = command_find(word);
     if (!command)
         return qwd_error_fail(error, QWD_ERROR_USAGE, "There is no command \"%s\". `qwdctl help` lists them.", word);
     if (*arguments->rest && !check_options(arguments, command, error))

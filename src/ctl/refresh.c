@@ -12,7 +12,8 @@
 #include "web/pages.h"
 #include "web/template.h"
 
-static char *render(const Settings *settings, const GPtrArray *machines, GError **error)
+/* From a template in memory, or the one in dir_html when it is NULL. */
+static char *render(const Settings *settings, const char *template, const GPtrArray *machines, GError **error)
 {
     g_autofree char *script = g_strconcat("SCRIPT_NAME=", settings->service_script, NULL);
     const char *environment[] = {script, NULL};
@@ -21,21 +22,34 @@ static char *render(const Settings *settings, const GPtrArray *machines, GError 
     Identity who = local_identity();
     PageContext context = {.settings = settings, .request = request, .base = "", .who = &who};
     g_autoptr(JsonValue) values = page_landing(&context, machines);
+    if (template)
+        return template_render_text(settings->dir_html, "landing.html", template, values, error);
     return template_render(settings->dir_html, "landing.html", values, error);
 }
 
-bool command_refresh(Arguments *arguments, GError **error)
+bool refresh_check_template(const Settings *settings, const char *template, GError **error)
 {
-    const Settings *settings = arguments->settings;
     g_autoptr(GPtrArray) machines = machines_load(settings, error);
-    g_autofree char *page = machines ? render(settings, machines, error) : NULL;
+    g_autofree char *page = machines ? render(settings, template, machines, error) : NULL;
+    return page != NULL;
+}
+
+bool refresh_page(const Settings *settings, GError **error)
+{
+    g_autoptr(GPtrArray) machines = machines_load(settings, error);
+    g_autofree char *page = machines ? render(settings, NULL, machines, error) : NULL;
     if (!page)
         return false;
     g_autofree char *folder = g_path_get_dirname(settings->file_page);
     if (g_mkdir_with_parents(folder, 0755) < 0)
         return qwd_error_errno(error, errno, "Cannot make the folder %s", folder);
-    if (!file_write_atomic(settings->file_page, page, strlen(page), 0644, FILE_WRITE_FAST, error))
+    return file_write_atomic(settings->file_page, page, strlen(page), 0644, FILE_WRITE_FAST, error);
+}
+
+bool command_refresh(Arguments *arguments, GError **error)
+{
+    if (!refresh_page(arguments->settings, error))
         return false;
-    printf("%s\n", settings->file_page);
+    printf("%s\n", arguments->settings->file_page);
     return true;
 }

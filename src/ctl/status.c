@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
- * qwdctl status: the sessions, as a table or as JSON. */
+ * qwdctl status: sessions, accelerator and machines, as tables or as JSON; names: those of machines and sessions. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "app/app.h"
 #include "base/account.h"
+#include "base/error.h"
 #include "base/json.h"
 #include "base/units.h"
 #include "core/host.h"
+#include "core/inventory.h"
 #include "core/store.h"
 #include "ctl/commands.h"
+#include "ctl/output.h"
 #include "vm/accelerator.h"
 #include "vm/qemu.h"
 
@@ -50,42 +51,89 @@ static void print_row(const SessionRecord *session)
            is_kept ? "kept" : session_state_name(session->state), time_left, session->id, session->plan->machine);
 }
 
-static void print_table(const GPtrArray *sessions, const Accelerator *accelerator)
+static void print_sessions(const GPtrArray *sessions)
 {
+    g_autofree char *heading =
+        g_strdup_printf("%-8s | %5s | %-15s | %4s | %6s | %-7s | %-8s | %-9s | %s", "PID", "CPU/%", "User name", "#CPU",
+                        "MEM/GB", "GPU", "State", "Time left", "Session and machine");
     if (sessions->len)
-        printf("%-8s | %5s | %-15s | %4s | %6s | %-7s | %-8s | %-9s | %s\n", "PID", "CPU/%", "User name", "#CPU",
-               "MEM/GB", "GPU", "State", "Time left", "Session and machine");
+        output_heading(heading);
     else
-        printf("No session runs.\n");
+        output_note("No session runs.");
     for (guint i = 0; i < sessions->len; i++)
         print_row(sessions->pdata[i]);
-    printf("%s\n", accelerator->note);
 }
 
-static void print_json(const GPtrArray *sessions, const Accelerator *accelerator)
+static Colour colour_of(const InventoryItem *item)
+{
+    if (item->entry == ENTRY_ENABLED)
+        return item->has_file ? COLOUR_GOOD : COLOUR_BAD;
+    return item->entry == ENTRY_NONE ? COLOUR_WARNING : COLOUR_NONE;
+}
+
+static void print_machines(const GPtrArray *inventory)
+{
+    g_autoptr(Table) table = table_new("Machine is", "Size", "Name", "Description", NULL);
+    for (guint i = 0; i < inventory->len; i++) {
+        const InventoryItem *item = inventory->pdata[i];
+        g_autofree char *size = item->has_file ? output_size(item->size_bytes) : g_strdup("-");
+        table_add(table, colour_of(item), inventory_state_name(item), size, item->name, item->description);
+    }
+    if (!inventory->len)
+        output_note("There is no machine yet. Next: qwdctl enable FILE or URL");
+    table_print(table);
+}
+
+static void print_all(const GPtrArray *sessions, const GPtrArray *inventory, const Accelerator *accelerator)
+{
+    print_sessions(sessions);
+    fflush(stdout);
+    output_note("%s", accelerator->note);
+    if (inventory)
+        print_machines(inventory);
+}
+
+static void print_json(const GPtrArray *sessions, const GPtrArray *inventory, const Accelerator *accelerator)
 {
     json_t *list = json_array();
     for (guint i = 0; i < sessions->len; i++)
         json_array_append_new(list, session_to_json(sessions->pdata[i]));
-    g_autoptr(JsonValue) status = json_pack("{s:{s:s?, s:s?, s:s?}, s:o}", "accelerator", "name", accelerator->name,
-                                            "cpu", accelerator->cpu, "note", accelerator->note, "sessions", list);
-    char *text = json_dumps(status, JSON_INDENT(2));
-    puts(text);
-    free(text);
+    output_json(json_pack("{s:{s:s?, s:s?, s:s?}, s:o, s:o}", "accelerator", "name", accelerator->name, "cpu",
+                          accelerator->cpu, "note", accelerator->note, "sessions", list, "machines",
+                          inventory ? inventory_to_json(inventory) : json_null()));
 }
 
 bool command_status(Arguments *arguments, GError **error)
 {
-    if (!account_become(arguments->settings->service_user, error))
+    const Settings *settings = arguments->settings;
+    if (!account_become(settings->service_user, error))
         return false;
-    g_autoptr(GPtrArray) sessions = store_list(arguments->settings, error);
+    g_autoptr(GPtrArray) sessions = store_list(settings, error);
     if (!sessions)
         return false;
+    /* A mistake in the list of machines must not hide the sessions. */
+    g_autoptr(GPtrArray) inventory = inventory_load(settings, error);
     g_auto(Accelerator) accelerator = {0};
-    recall_accelerator(arguments->settings, &accelerator);
+    recall_accelerator(settings, &accelerator);
     if (command_option(arguments, "--json"))
-        print_json(sessions, &accelerator);
+        print_json(sessions, inventory, &accelerator);
     else
-        print_table(sessions, &accelerator);
-    return true;
+        print_all(sessions, inventory, &accelerator);
+    return inventory != NULL;
+}
+
+/* --- names --- */
+
+bool command_names(Arguments *arguments, GError **error)
+{
+    const Settings *settings = arguments->settings;
+    g_auto(GStrv) words = command_words(arguments);
+    bool of_sessions = g_str_equal(words[0], "sessions");
+    if (!of_sessions && !g_str_equal(words[0], "machines"))
+        return qwd_error_fail(error, QWD_ERROR_USAGE, "Usage: qwdctl names machines|sessions");
+    g_autoptr(GPtrArray) list = of_sessions ? store_list(settings, error) : inventory_load(settings, error);
+    for (guint i = 0; list && i < list->len; i++)
+        printf("%s\n", of_sessions ? ((const SessionRecord *)list->pdata[i])->id
+                                   : ((const InventoryItem *)list->pdata[i])->name);
+    return list != NULL;
 }

@@ -12,7 +12,38 @@ const Command commands[] = {
      "Move the end of a session by a time such as 8h or 4d, beyond the limits that hold for its user. Without one: by "
      "session_extension.",
      1, 2, command_extend},
-    {"status", "[--json]", "List the sessions, and what they run with.", 0, 0, command_status},
+    {"status", "[--json]",
+     "List the sessions, what they run with, and the machines: enabled, disabled, missing (an entry without its image) "
+     "or "
+     "orphan (an image without an entry).",
+     0, 0, command_status},
+    {"enable", "VM|FILE|URL [DESCRIPTION] [--sha256=SUM|URL]",
+     "Put a machine on offer: an image in dir_machines, a file that is copied there, or an address that it is "
+     "downloaded "
+     "from. The checksum, or a list of checksums at an address, is compared then and with every later download. An "
+     "entry "
+     "that was disabled is enabled again; a new one is written to config.d/VM.ini.",
+     1, 2, command_enable},
+    {"disable", "VM", "Take a machine off offer: its entry is commented out, its image stays.", 1, 1, command_disable},
+    {"download", "[VM...]",
+     "Download images from the url of their entries: those that are named, else those of enabled machines that are not "
+     "there. A download that broke off goes on where it stopped. Also called update.",
+     0, 1000, command_download},
+    {"edit", "[machines|config|web|VM]",
+     "Edit the list of machines, the settings, the page's template, or the file with a machine's entry, with $VISUAL "
+     "or "
+     "$EDITOR. What is not accepted is not put in place, and not lost.",
+     0, 1, command_edit},
+    {"purge", "[VM] [--yes] [--json]",
+     "Remove files that nobody needs: images without an entry, downloads that broke off, sessions whose record was "
+     "broken; or the image of one disabled machine. Lists them and asks first.",
+     0, 1, command_purge},
+    {"config", "get KEY|list|check [--json]",
+     "Show a setting, or all of them, or check them: whether they are accepted, and what is unwise.", 1, 2,
+     command_config},
+    {"doctor", "[--json]",
+     "Look for what is missing or unwise on this server, and say how to mend it. Fails when something is broken.", 0, 0,
+     command_doctor},
     {"clean", "",
      "Sweep up what a killed supervisor, a reboot or a full disk has left. Says what it did; silent when there was "
      "nothing.",
@@ -24,8 +55,8 @@ const Command commands[] = {
      "The first 8 digits of ID are enough.",
      0, 1, command_log},
     {"metrics", "", "Show figures of the service in Prometheus' text format.", 0, 0, command_metrics},
-    {"backoff", "[clear [NAME]]", "Show who is slowed down after failed logins, or forget an address, a user, or all.",
-     0, 2, command_backoff},
+    {"backoff", "[clear [NAME]] [--json]",
+     "Show who is slowed down after failed logins, or forget an address, a user, or all.", 0, 2, command_backoff},
     {"totp", "reset USER", "Forget a user's authenticator app; the next login sets one up.", 2, 2, command_totp},
     {"refresh", "", "Make the page with the form anew, from its template and the machines on offer.", 0, 0,
      command_refresh},
@@ -38,7 +69,9 @@ const Command commands[] = {
      "Undo what `qwdctl gpu VENDOR:MODEL` has changed: every file is as it was before.", 0, 0, command_gpu_unlock},
     {"docs", "sample|reference|attributes|man-qwdctl|man-settings|completion",
      "Write a document that is made from the program's own tables.", 1, 1, command_docs},
-    {"help", "[settings]", "Show this help, or all settings.", 0, 1, command_help},
+    {"names", "machines|sessions", "Write all names, one on each line: for scripts and completion.", 1, 1,
+     command_names},
+    {"help", "[COMMAND|settings]", "Show this help, that of one command, or all settings.", 0, 1, command_help},
     {"version", "", "Show the version.", 0, 0, command_version},
     {0},
 };

@@ -11,6 +11,7 @@
 #include "base/wait.h"
 #include "core/session_logs.h"
 #include "session/supervisor.h"
+#include "vm/options.h"
 #include "vm/qemu.h"
 
 #define LOG_MAX_BYTES (1024 * 1024)
@@ -102,6 +103,10 @@ static bool spawn_qemu(Supervisor *supervisor, int qmp_fd, GError **error)
     g_auto(GStrv) gpu_devices = g_strsplit(supervisor->session->plan->gpu_devices, " ", -1);
     QemuSpec spec = spec_of(supervisor);
     spec.gpu_devices = (const char *const *)gpu_devices;
+    g_auto(GStrv) extra = qemu_options_parse(supervisor->settings->qemu_exec_options, error);
+    if (!extra)
+        return false;
+    spec.extra = (const char *const *)extra;
     g_auto(GStrv) argv = qemu_argv(&spec);
     autofd int log = -1, serial = -1;
     if (!(supervisor->qemu_log = open_log(supervisor, SESSION_LOG_QEMU, &log, error)) ||

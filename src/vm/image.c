@@ -151,6 +151,34 @@ bool image_inspect(const char *path, const char *allowed_folder, ImageInfo *info
     return true;
 }
 
+static void add_reference(GPtrArray *files, const char *path, const char *reference)
+{
+    g_autofree char *parent = g_path_get_dirname(path);
+    if (reference)
+        g_ptr_array_add(files, g_canonicalize_filename(reference, parent));
+}
+
+static void add_references(GPtrArray *files, const char *path)
+{
+    size_t i;
+    json_t *extent;
+    g_autoptr(JsonValue) info = ask_qemu_img(path, NULL);
+    const json_t *data = json_object_get(json_object_get(info, "format-specific"), "data");
+    add_reference(files, path, json_get_text(data, "data-file", NULL));
+    json_array_foreach(json_object_get(data, "extents"), i, extent)
+        add_reference(files, path, json_get_text(extent, "filename", NULL));
+    add_reference(files, path, json_get_text(info, "backing-filename", NULL));
+}
+
+GPtrArray *image_references(const char *path)
+{
+    GPtrArray *files = g_ptr_array_new_with_free_func(g_free);
+    add_references(files, path);
+    for (guint i = 0; i < files->len && i < CHAIN_MAX_IMAGES; i++)
+        add_references(files, files->pdata[i]);
+    return files;
+}
+
 static bool run_create(const char *const *argv, GError **error)
 {
     g_auto(ProcessResult) result = {0};

@@ -19,6 +19,10 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImageInfo, image_info_clear)
  * accepted or a reference out of the folder `allowed_folder`. */
 bool image_inspect(const char *path, const char *allowed_folder, ImageInfo *info, GError **error);
 
+/* The files that an image needs besides itself: what it is based on, and what holds parts of it, as absolute paths
+ * (char *). What cannot be read needs nothing. Free with g_ptr_array_unref. */
+GPtrArray *image_references(const char *path);
+
 /* A throw-away qcow2 over a master, which stays untouched. Fails when `overlay` exists. */
 bool image_create_overlay(const char *master, const char *format, const char *overlay, GError **error);
 

@@ -350,6 +350,8 @@ char **qemu_argv(const QemuSpec *spec)
     add_network(argv, spec);
     add_helpers(argv, spec);
     add_gpu(argv, spec);
+    for (const char *const *word = spec->extra; word && *word; word++)
+        add(argv, *word, NULL);
     g_ptr_array_add(argv, NULL);
     return (char **)g_ptr_array_free(argv, FALSE);
 }

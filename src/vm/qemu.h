@@ -25,6 +25,7 @@ typedef struct {
     const char *cdrom_path;                    /* an ISO, or NULL */
     const char *firmware_code, *firmware_vars; /* flash of a UEFI machine, else NULL */
     const char *run_folder;                    /* of the sockets vnc, agent and serial */
+    const char *const *extra;                  /* the administrator's own options, or NULL */
 } QemuSpec;
 
 /* Numbers of the descriptors QEMU inherits. */

@@ -84,10 +84,11 @@ describe('an ordinary user, without any service', () => {
     test('status, as a table and as JSON', async () => {
         const empty = await byUser(qwdctl(), 'status');
         assert.equal(empty.code, 0, empty.err);
-        assert.match(empty.out, /^No session runs\.$/m);
+        assert.match(empty.err, /^No session runs\.$/m);
+        assert.equal(empty.out, '', 'what scripts read are rows');
         await start('--snapshot_alloc_mem=48M', '--snapshot_alloc_cpu=1');
         const table = await byUser(qwdctl());
-        assert.match(table.out, /^PID +\| CPU\/% \| User name /);
+        assert.match(table.err, /^PID +\| CPU\/% \| User name /);
         const user = isRoot ? 'nobody' : process.env.USER;
         assert.match(table.out, new RegExp(`^\\d+ +\\| +[\\d.]+ \\| ${user} +\\| +1 \\| +0\\.0 \\| running +\\| .*${id} `, 'm'));
         const json = JSON.parse((await byUser(qwdctl(), 'status', '--json')).out);

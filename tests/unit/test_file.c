@@ -254,6 +254,46 @@ static void test_json_file(void)
     assert_error(error, QWD_ERROR_TOO_LARGE, "f.json");
 }
 
+static void test_read_text(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(TempFolder) folder = temp_folder();
+    g_autofree char *path = temp_file(folder, "text", "abc\n"), *absent = g_build_filename(folder, "absent", NULL);
+    g_autofree char *text = file_read_text(path, 4, &error), *empty = file_read_text(absent, 4, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(text, ==, "abc\n");
+    g_assert_cmpstr(empty, ==, "");
+    g_assert_null(file_read_text(path, 3, &error));
+    assert_error(error, QWD_ERROR_TOO_LARGE, "text");
+    g_assert_true(g_file_set_contents(path, "a\0b", 3, NULL));
+    g_assert_null(file_read_text(path, 4, &error));
+    assert_error(error, QWD_ERROR_CONFIG, "is no text file");
+}
+
+/* Owner, mode and symbolic links stay; a new file gets the mode. */
+static void test_replace(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(TempFolder) folder = temp_folder();
+    g_autofree char *path = temp_file(folder, "kept", "old"), *link = g_build_filename(folder, "link", NULL);
+    g_autofree char *fresh = g_build_filename(folder, "fresh", NULL), *text = NULL;
+    g_assert_cmpint(chmod(path, 0640), ==, 0);
+    g_assert_cmpint(symlink("kept", link), ==, 0);
+    g_assert_true(file_replace(link, "new", 3, 0644, &error));
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_assert_cmpstr(text, ==, "new");
+    g_assert_true(g_file_test(link, G_FILE_TEST_IS_SYMLINK));
+    struct stat st;
+    g_assert_cmpint(stat(path, &st), ==, 0);
+    g_assert_cmpint(st.st_mode & 07777, ==, 0640);
+    g_assert_true(file_replace(fresh, "x", 1, 0644, &error));
+    g_assert_cmpint(stat(fresh, &st), ==, 0);
+    g_assert_cmpint(st.st_mode & 07777, ==, 0644);
+    g_autofree char *nowhere = g_build_filename(folder, "no", "file", NULL);
+    g_assert_false(file_replace(nowhere, "x", 1, 0644, &error));
+    assert_error(error, QWD_ERROR_INTERNAL, "Cannot write");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -268,5 +308,7 @@ int main(int argc, char **argv)
     g_test_add_func("/json/refuses", test_json_refuses);
     g_test_add_func("/json/types", test_json_types);
     g_test_add_func("/json/file", test_json_file);
+    g_test_add_func("/file/read-text", test_read_text);
+    g_test_add_func("/file/replace", test_replace);
     return g_test_run();
 }

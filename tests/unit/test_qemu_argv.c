@@ -21,6 +21,8 @@ static const Accelerator tcg = {.name = (char *)"tcg", .cpu = (char *)"max"};
 static const Accelerator arm_tcg = {.name = (char *)"tcg", .cpu = (char *)"max,pauth-impdef=on"};
 static const Accelerator kvm = {.name = (char *)"kvm", .cpu = (char *)"host"};
 
+static const char *const extra[] = {"-smbios", "type=1,product=my desk", "-boot", "menu=on", NULL};
+
 /* An overlay of a BIOS machine; each case says what is different. */
 #define SPEC_DEFAULTS                                                                                                  \
     .id = "0123456789abcdef0123456789abcdef", .program = "qemu-system-x86_64", .arch = "x86_64", .firmware = "bios",   \
@@ -68,6 +70,7 @@ static const struct {
     {"gpu-mediated", {SPEC_DEFAULTS, DEVICES(MEDIATED)}},
     {"gpu-aarch64", {SPEC_DEFAULTS, ARM, DEVICES("0000:01:00.0", "0000:01:00.1")}},
     {"use-master", {SPEC_DEFAULTS, .disk_path = "/machines/data.raw", .disk_format = "raw", .disk_is_master = true}},
+    {"extra-options", {SPEC_DEFAULTS, .extra = extra}},
 };
 #pragma GCC diagnostic pop
 

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/entries.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "core/inventory.h"
+#include "core/machine.h"
+#include "core/machines_edit.h"
+
+#define FILE_MAX_BYTES (1024 * 1024)
+#define FILE_MODE 0644
+
+char **entries_files(const Settings *settings)
+{
+    g_autoptr(GStrvBuilder) files = g_strv_builder_new();
+    g_auto(GStrv) more = files_beside(settings->file_machines, ".ini");
+    g_strv_builder_add(files, settings->file_machines);
+    g_strv_builder_addv(files, (const char **)more);
+    return g_strv_builder_end(files);
+}
+
+char *entries_read(const char *path, GError **error)
+{
+    return file_read_text(path, FILE_MAX_BYTES, error);
+}
+
+/* The last file with an entry in this state: what is read later counts. NULL when there is none. */
+static char *last_file_with(const Settings *settings, const char *name, SectionState wanted)
+{
+    g_auto(GStrv) files = entries_files(settings);
+    for (guint i = g_strv_length(files); i-- > 0;) {
+        g_autofree char *text = entries_read(files[i], NULL);
+        if (text && machines_text_state(text, name) == wanted)
+            return g_strdup(files[i]);
+    }
+    return NULL;
+}
+
+static char *own_file(const Settings *settings, const char *name)
+{
+    g_autofree char *folder = g_path_get_dirname(settings->file_machines);
+    g_autofree char *file = g_strconcat(name, ".ini", NULL);
+    return g_build_filename(folder, "config.d", file, NULL);
+}
+
+static bool check_name(const char *name, GError **error)
+{
+    return (machine_name_is_valid(name) && !inventory_is_partial(name)) ||
+           qwd_error_fail(error, QWD_ERROR_USAGE,
+                          "\"%s\" cannot be the name of a machine: write a plain file name of letters, digits and "
+                          "_.-@:+ or spaces, not ending in .part.",
+                          name);
+}
+
+char *machines_file_of(const Settings *settings, const char *name, GError **error)
+{
+    if (!check_name(name, error))
+        return NULL;
+    char *file = last_file_with(settings, name, SECTION_ENABLED);
+    if (!file)
+        file = last_file_with(settings, name, SECTION_DISABLED);
+    return file ? file : own_file(settings, name);
+}
+
+/* What would not be accepted when it is read is not written. */
+static bool put_text(const Settings *settings, const char *path, const char *text, GError **error)
+{
+    if (!machines_check_text(text, strlen(text), path, settings->dir_machines, error))
+        return false;
+    g_autofree char *folder = g_path_get_dirname(path);
+    if (g_mkdir_with_parents(folder, 0755) < 0)
+        return qwd_error_errno(error, errno, "Cannot make the folder %s", folder);
+    return file_replace(path, text, strlen(text), FILE_MODE, error);
+}
+
+static bool check_value(const char *value, GError **error)
+{
+    bool good = !value || (g_utf8_validate(value, -1, NULL) && !text_has_controls(value));
+    return good || qwd_error_fail(error, QWD_ERROR_USAGE, "A description is one line of text.");
+}
+
+static char *with_value(char *text, const char *name, const char *key, const char *value)
+{
+    if (!value)
+        return text;
+    char *changed = machines_text_set(text, name, key, value);
+    g_free(text);
+    return changed;
+}
+
+/* The text with the entry enabled, whatever there was of it. */
+static char *enabled_text(const char *text, const MachineEntry *entry)
+{
+    SectionState state = machines_text_state(text, entry->name);
+    char *changed = state == SECTION_ABSENT     ? machines_text_add(text, entry->name)
+                    : state == SECTION_DISABLED ? machines_text_enable(text, entry->name)
+                                                : g_strdup(text);
+    changed = with_value(changed, entry->name, "sha256_url", entry->sha256_url);
+    changed = with_value(changed, entry->name, "sha256", entry->sha256);
+    changed = with_value(changed, entry->name, "url", entry->url);
+    return with_value(changed, entry->name, "description", entry->description);
+}
+
+bool machines_enable(const Settings *settings, const MachineEntry *entry, char **file, GError **error)
+{
+    if (!check_value(entry->description, error) || !check_value(entry->url, error) ||
+        !check_value(entry->sha256, error) || !check_value(entry->sha256_url, error))
+        return false;
+    *file = machines_file_of(settings, entry->name, error);
+    g_autofree char *text = *file ? entries_read(*file, error) : NULL;
+    g_autofree char *changed = text ? enabled_text(text, entry) : NULL;
+    return changed && (g_str_equal(changed, text) || put_text(settings, *file, changed, error));
+}
+
+static bool disable_in(const Settings *settings, const char *path, const char *name, GError **error)
+{
+    g_autofree char *text = entries_read(path, error);
+    g_autofree char *changed = text ? machines_text_disable(text, name) : NULL;
+    return changed && put_text(settings, path, changed, error);
+}
+
+bool machines_disable(const Settings *settings, const char *name, char **file, GError **error)
+{
+    g_autofree char *known = last_file_with(settings, name, SECTION_DISABLED);
+    *file = NULL;
+    for (char *next; (next = last_file_with(settings, name, SECTION_ENABLED));) {
+        g_free(*file);
+        *file = next;
+        if (!disable_in(settings, next, name, error))
+            return false;
+    }
+    if (!*file)
+        *file = g_steal_pointer(&known);
+    return *file || qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "There is no entry for %s. See: qwdctl status", name);
+}

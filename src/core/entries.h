@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * The files of the machines' entries, and the changes that administrators make to them, each in one step. The texts
+ * themselves are the matter of core/machines_edit.h. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "core/settings.h"
+
+/* machines.conf and config.d/ (*.ini), in the order they are read. Free with g_strfreev. */
+char **entries_files(const Settings *settings);
+
+/* The file that has, or would have, the machine's entry. Free with g_free. NULL on error. */
+char *machines_file_of(const Settings *settings, const char *name, GError **error);
+
+/* What an entry says; NULL leaves as it is. */
+typedef struct {
+    const char *name, *description, *url, *sha256, *sha256_url;
+} MachineEntry;
+
+/* Enables a machine: its disabled entry, else a new one in config.d/NAME.ini. *file is where it stands (g_free). What
+ * an enabled one says is changed. QWD_ERROR_USAGE for what cannot be a name or stand in an entry. */
+bool machines_enable(const Settings *settings, const MachineEntry *entry, char **file, GError **error);
+
+/* Disables a machine wherever it is listed. *file is where (g_free), the last one when there are several.
+ * QWD_ERROR_NOT_FOUND when it is listed nowhere; one that is disabled already is fine. */
+bool machines_disable(const Settings *settings, const char *name, char **file, GError **error);
+
+/* The text of one; an absent file is "". Free with g_free. NULL on error. */
+char *entries_read(const char *path, GError **error);

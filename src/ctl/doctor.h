@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * qwdctl doctor: checks of this server, each of which tells what it finds. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "core/settings.h"
+
+typedef enum { LEVEL_OK, LEVEL_WARNING, LEVEL_BROKEN } Level;
+
+typedef struct {
+    Level level;
+    const char *part;  /* of the service */
+    char *text, *mend; /* what was found; the command that mends it, "" none */
+} Finding;
+
+/* The service account, with what decides about its rights. */
+typedef struct {
+    const char *name;
+    uid_t uid;
+    gid_t *groups;
+    int group_count;
+} ServiceAccount;
+
+typedef struct {
+    const Settings *settings;
+    ServiceAccount account;
+    GPtrArray *findings; /* Finding * */
+} Doctor;
+
+/* Notes a finding. The text of `mend` may be "". */
+void doctor_note(Doctor *doctor, Level level, const char *part, const char *mend, const char *format, ...)
+    G_GNUC_PRINTF(5, 6);
+
+/* Whether the service account has the rights `wanted` (4 read, 2 write, 1 enter) on a file, by its owner and mode. */
+bool doctor_account_may(const Doctor *doctor, const char *path, int wanted);
+
+/* The uppermost folder on the way to `path` that the service account may not enter; NULL when it gets there. Free with
+ * g_free. */
+char *doctor_closed_folder(const Doctor *doctor, const char *path);
+
+/* The checks. Each notes at least one finding. */
+void doctor_check_accelerator(Doctor *doctor);
+void doctor_check_programs(Doctor *doctor);
+void doctor_check_network(Doctor *doctor);
+void doctor_check_apache(Doctor *doctor);
+void doctor_check_clock(Doctor *doctor);
+void doctor_check_cleaning(Doctor *doctor);
+void doctor_check_folders(Doctor *doctor);
+void doctor_check_sockets(Doctor *doctor);
+void doctor_check_disk(Doctor *doctor);
+void doctor_check_machines(Doctor *doctor);
+void doctor_check_login(Doctor *doctor);
+void doctor_check_secrets(Doctor *doctor);

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * What the service has: folders, room, machines, ways to log in, secrets. */
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "core/inventory.h"
+#include "core/policy.h"
+#include "core/store.h"
+#include "ctl/doctor.h"
+#include "ctl/output.h"
+#include "vm/options.h"
+
+#define GIB ((gint64)1024 * 1024 * 1024)
+#define MIB ((gint64)1024 * 1024)
+#define TOKEN_CHARS 32
+
+/* --- folders --- */
+
+/* The folder, or the nearest above it that exists: there it would be made. */
+static char *nearest(const char *path)
+{
+    char *current = g_strdup(path);
+    while (access(current, F_OK) < 0) {
+        char *parent = g_path_get_dirname(current);
+        g_free(current);
+        current = parent;
+    }
+    return current;
+}
+
+/* False when the service account does not even get there. */
+static bool check_way(Doctor *doctor, const char *part, const char *path)
+{
+    g_autofree char *closed = doctor_closed_folder(doctor, path);
+    g_autofree char *mend = g_strdup_printf("chmod a+x %s", closed);
+    if (closed)
+        doctor_note(doctor, LEVEL_BROKEN, part, mend, "%s may not enter %s, on the way to %s.", doctor->account.name,
+                    closed, path);
+    return !closed;
+}
+
+static void check_folder(Doctor *doctor, const char *key, const char *path)
+{
+    const char *part = "folders", *user = doctor->account.name;
+    g_autofree char *there = nearest(path);
+    g_autofree char *make = g_strdup_printf("install -d -o %s -g %s %s", user, user, path);
+    g_autofree char *close = g_strdup_printf("chmod o-w %s", path);
+    g_autofree char *own = g_strdup_printf("chown %s: %s", user, path);
+    struct stat st;
+    bool exists = stat(path, &st) == 0;
+    if (exists && !S_ISDIR(st.st_mode))
+        doctor_note(doctor, LEVEL_BROKEN, part, "qwdctl edit config", "%s = %s is no folder.", key, path);
+    else if (exists && (st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX))
+        doctor_note(doctor, LEVEL_BROKEN, part, close, "%s = %s can be written by everybody.", key, path);
+    else if (!doctor_account_may(doctor, there, 4 | 2 | 1))
+        doctor_note(doctor, LEVEL_BROKEN, part, exists ? own : make, "%s = %s %s %s.", key, path,
+                    exists ? "cannot be written by" : "is not there, and cannot be made by", user);
+    else
+        doctor_note(doctor, LEVEL_OK, part, "", "%s = %s", key, path);
+}
+
+static void check_log(Doctor *doctor)
+{
+    const char *path = doctor->settings->file_log, *user = doctor->account.name;
+    g_autofree char *parent = g_path_get_dirname(path);
+    g_autofree char *mend = g_strdup_printf("install -o %s -g adm -m 640 /dev/null %s", user, path);
+    bool exists = access(path, F_OK) == 0;
+    if (doctor_account_may(doctor, exists ? path : parent, 2))
+        doctor_note(doctor, LEVEL_OK, "log", "", "file_log = %s", path);
+    else
+        doctor_note(doctor, LEVEL_WARNING, "log", mend, "file_log = %s cannot be written by %s.", path, user);
+}
+
+void doctor_check_folders(Doctor *doctor)
+{
+    static const char *const keys[] = {"dir_machines", "dir_snapshots", "dir_cfg", "dir_cache", "dir_login"};
+    for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {
+        g_autofree char *path = settings_value_text(doctor->settings, settings_find(keys[i]));
+        g_autofree char *there = nearest(path);
+        if (check_way(doctor, "folders", there))
+            check_folder(doctor, keys[i], path);
+    }
+    check_log(doctor);
+}
+
+void doctor_check_sockets(Doctor *doctor)
+{
+    g_autofree char *folder = store_display_folder(doctor->settings);
+    size_t length = strlen(folder) + 1 + TOKEN_CHARS;
+    if (length > UNIX_PATH_MAX_BYTES)
+        doctor_note(doctor, LEVEL_BROKEN, "sockets", "qwdctl edit config",
+                    "dir_cfg = %s is too long a path: its sockets' have %zu bytes, %d are possible.",
+                    doctor->settings->dir_cfg, length, UNIX_PATH_MAX_BYTES);
+    else
+        doctor_note(doctor, LEVEL_OK, "sockets", "", "The path of dir_cfg is short enough.");
+}
+
+/* --- room --- */
+
+static void check_room(Doctor *doctor, const char *key, const char *path, gint64 wanted)
+{
+    struct statvfs fs;
+    g_autofree char *there = nearest(path);
+    if (statvfs(there, &fs) < 0)
+        return;
+    gint64 free_bytes = (gint64)fs.f_bavail * (gint64)fs.f_frsize;
+    g_autofree char *text = output_size(free_bytes);
+    Level level = free_bytes < GIB ? LEVEL_BROKEN : free_bytes < wanted ? LEVEL_WARNING : LEVEL_OK;
+    doctor_note(doctor, level, "room", level == LEVEL_OK ? "" : "qwdctl purge", "%s are free for %s.", text, key);
+}
+
+void doctor_check_disk(Doctor *doctor)
+{
+    const Settings *settings = doctor->settings;
+    gint64 wanted = MAX(settings->snapshot_alloc_disk * MIB, settings->service_min_free_disk * MIB);
+    check_room(doctor, "dir_snapshots", settings->dir_snapshots, wanted);
+    check_room(doctor, "dir_machines", settings->dir_machines, GIB);
+}
+
+/* --- machines --- */
+
+static void check_item(Doctor *doctor, const InventoryItem *item)
+{
+    g_autofree char *fetch = g_strdup_printf("qwdctl download '%s'", item->name);
+    g_autofree char *disable = g_strdup_printf("qwdctl disable '%s'", item->name);
+    g_autofree char *open = g_strdup_printf("chmod a+r '%s'", item->path);
+    if (item->entry == ENTRY_ENABLED && !item->has_file)
+        doctor_note(doctor, LEVEL_WARNING, "machines", *item->url ? fetch : disable, "The image of %s is not there.",
+                    item->name);
+    else if (item->entry == ENTRY_ENABLED && !doctor_account_may(doctor, item->path, 4))
+        doctor_note(doctor, LEVEL_BROKEN, "machines", open, "The image of %s cannot be read by %s.", item->name,
+                    doctor->account.name);
+}
+
+static void check_page(Doctor *doctor)
+{
+    if (access(doctor->settings->file_page, R_OK) == 0)
+        doctor_note(doctor, LEVEL_OK, "page", "", "file_page = %s", doctor->settings->file_page);
+    else
+        doctor_note(doctor, LEVEL_WARNING, "page", "qwdctl refresh", "The page %s is not there.",
+                    doctor->settings->file_page);
+}
+
+static void check_options(Doctor *doctor)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(GStrv) options = qemu_options_parse(doctor->settings->qemu_exec_options, &error);
+    if (!options)
+        doctor_note(doctor, LEVEL_BROKEN, "machines", "qwdctl edit config", "%s", error->message);
+}
+
+void doctor_check_machines(Doctor *doctor)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) inventory = inventory_load(doctor->settings, &error);
+    guint usable = 0;
+    for (guint i = 0; inventory && i < inventory->len; i++) {
+        const InventoryItem *item = inventory->pdata[i];
+        usable += item->entry == ENTRY_ENABLED && item->has_file;
+        check_item(doctor, item);
+    }
+    if (!inventory)
+        doctor_note(doctor, LEVEL_BROKEN, "machines", "qwdctl edit machines", "%s", error->message);
+    else if (usable)
+        doctor_note(doctor, LEVEL_OK, "machines", "", "%u can be started.", usable);
+    else
+        doctor_note(doctor, LEVEL_WARNING, "machines", "qwdctl enable FILE", "None is on offer.");
+    check_options(doctor);
+    check_page(doctor);
+}
+
+/* --- who may come in --- */
+
+static bool is_loopback(const char *address)
+{
+    return g_str_has_prefix(address, "127.") || g_str_equal(address, "::1") || g_str_equal(address, "localhost");
+}
+
+static void check_local_accounts(Doctor *doctor)
+{
+    struct stat st;
+    g_autofree char *path = g_build_filename(doctor->settings->dir_lib, "qwd-auth-local", NULL);
+    g_autofree char *mend = g_strdup_printf("chown root:%s %s && chmod 4750 %s", doctor->account.name, path, path);
+    if (!doctor->settings->check_user_with_local)
+        return;
+    if (stat(path, &st) == 0 && st.st_uid == 0 && (st.st_mode & S_ISUID) && !(st.st_mode & S_IXOTH))
+        doctor_note(doctor, LEVEL_OK, "login", "", "qwd-auth-local may check passwords.");
+    else
+        doctor_note(doctor, LEVEL_WARNING, "login", mend,
+                    "qwd-auth-local may not check the passwords of accounts in /etc/shadow.");
+}
+
+void doctor_check_login(Doctor *doctor)
+{
+    const Settings *settings = doctor->settings;
+    bool has_login = policy_login_is_configured(settings);
+    if (has_login)
+        doctor_note(doctor, LEVEL_OK, "login", "", "A way to log in is configured.");
+    else if (settings->service_open)
+        doctor_note(doctor, LEVEL_WARNING, "login", "qwdctl edit config",
+                    "Whoever reaches the service can use it: service_open without a way to log in.");
+    else
+        doctor_note(doctor, LEVEL_WARNING, "login", "qwdctl edit config",
+                    "No way to log in is configured: only browsers on this machine are answered.");
+    if (!is_loopback(settings->service_address) && *settings->service_path)
+        doctor_note(doctor, LEVEL_WARNING, "login", "qwdctl edit config",
+                    "websockify listens on %s, although the web server passes displays on: 127.0.0.1 is enough.",
+                    settings->service_address);
+    check_local_accounts(doctor);
+}
+
+static void check_secret(Doctor *doctor, const char *key, const char *path, int forbidden)
+{
+    struct stat st;
+    g_autofree char *mend = g_strdup_printf("chmod o= %s", path);
+    if (!*path || stat(path, &st) < 0)
+        return;
+    if (st.st_mode & (mode_t)forbidden)
+        doctor_note(doctor, LEVEL_BROKEN, "secrets", mend, "%s = %s is open to every account.", key, path);
+    else
+        doctor_note(doctor, LEVEL_OK, "secrets", "", "%s = %s", key, path);
+}
+
+/* Sessions and logins are secrets as well: records, keys of the displays, the key that signs logins. */
+void doctor_check_secrets(Doctor *doctor)
+{
+    const Settings *settings = doctor->settings;
+    check_secret(doctor, "ldap_bind_password_file", settings->ldap_bind_password_file, 0007);
+    check_secret(doctor, "email_password_file", settings->email_password_file, 0007);
+    check_secret(doctor, "dir_login", settings->dir_login, 0007);
+    g_autofree char *display = store_display_folder(settings);
+    check_secret(doctor, "the links to displays", display, 0007);
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * qwdctl enable, disable and download: the machines on offer. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "core/entries.h"
+#include "core/inventory.h"
+#include "core/machine.h"
+#include "ctl/commands.h"
+#include "ctl/output.h"
+#include "ctl/transfers.h"
+#include "ctl/usage.h"
+
+static GPtrArray *transfer_list(void)
+{
+    return g_ptr_array_new_with_free_func((GDestroyNotify)transfer_free);
+}
+
+/* --- what is meant: a machine, a file or an address --- */
+
+static bool is_url(const char *word)
+{
+    return strstr(word, "://") && !g_str_has_prefix(word, "file://");
+}
+
+/* A file's name out of an address or a path. Free with g_free. */
+static char *name_of(const char *word)
+{
+    bool is_address = strstr(word, "://") != NULL;
+    g_autofree char *path = g_strndup(word, is_address ? strcspn(word, "?#") : strlen(word));
+    g_autofree char *decoded = is_address ? g_uri_unescape_string(path, NULL) : NULL;
+    return g_path_get_basename(decoded ? decoded : path);
+}
+
+/* The path of a file that is meant, NULL when the word is a machine's name. Free with g_free. */
+static char *local_path(const Settings *settings, const char *word)
+{
+    if (g_str_has_prefix(word, "file://"))
+        return g_filename_from_uri(word, NULL, NULL);
+    if (strchr(word, '/'))
+        return g_canonicalize_filename(word, NULL);
+    g_autofree char *beside = g_build_filename(settings->dir_machines, word, NULL);
+    bool is_here = g_file_test(word, G_FILE_TEST_IS_REGULAR) && !g_file_test(beside, G_FILE_TEST_EXISTS);
+    return is_here ? g_canonicalize_filename(word, NULL) : NULL;
+}
+
+static bool is_in_place(const Settings *settings, const char *path)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_autofree char *machines = g_canonicalize_filename(settings->dir_machines, NULL);
+    return g_str_equal(folder, machines);
+}
+
+/* --- getting the image there --- */
+
+static bool run_one(const Settings *settings, const char *name, json_t *request, int source, GError **error)
+{
+    g_autoptr(GPtrArray) transfers = transfer_list();
+    g_ptr_array_add(transfers, transfer_new(name, request, source));
+    return transfers_run(settings, transfers, error);
+}
+
+static bool copy_image(const Settings *settings, const char *path, const char *name, GError **error)
+{
+    autofd int source = open(path, O_RDONLY | O_CLOEXEC);
+    if (source < 0)
+        return qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "Cannot open %s: %s", path, g_strerror(errno));
+    return run_one(settings, name, json_pack("{s:b}", "copy", 1), source, error);
+}
+
+/* The program that looks at an image does it as the service account: it also finds out whether that can read it. */
+static bool inspect_image(const Settings *settings, const char *name, GError **error)
+{
+    return run_one(settings, name, json_pack("{s:b}", "inspect", 1), -1, error);
+}
+
+static json_t *download_request(const char *url, const char *sha256, const char *sha256_url)
+{
+    return json_pack("{s:s, s:s, s:s}", "url", url, "sha256", sha256 ? sha256 : "", "sha256_url",
+                     sha256_url ? sha256_url : "");
+}
+
+static bool refuse_existing(const Settings *settings, const char *name, GError **error)
+{
+    g_autofree char *path = g_build_filename(settings->dir_machines, name, NULL);
+    return !g_file_test(path, G_FILE_TEST_EXISTS) ||
+           qwd_error_fail(error, QWD_ERROR_CONFLICT, "%s exists already. To enable it: qwdctl enable %s", path, name);
+}
+
+/* --- enable --- */
+
+/* A checksum, or the address of a list of them. */
+static void take_sum(MachineEntry *entry, const char *sum)
+{
+    if (sum && strstr(sum, "://"))
+        entry->sha256_url = sum;
+    else
+        entry->sha256 = sum;
+}
+
+/* Without one, its host would be taken for the machine's name. */
+static bool check_file_name(const char *url, GError **error)
+{
+    const char *path = strchr(strstr(url, "://") + 3, '/');
+    size_t length = path ? strcspn(path, "?#") : 0;
+    return (length > 1 && path[length - 1] != '/') ||
+           qwd_error_fail(error, QWD_ERROR_USAGE, "%s does not end in the name of a file.", url);
+}
+
+static bool enable_url(const Settings *settings, MachineEntry *entry, const char *url, GError **error)
+{
+    entry->url = url;
+    if (!check_file_name(url, error) || !refuse_existing(settings, entry->name, error))
+        return false;
+    if (g_str_has_prefix(url, "http:") && !entry->sha256 && !entry->sha256_url)
+        output_note("Note: %s is not protected on its way, and no checksum is known (--sha256=).", url);
+    json_t *request = download_request(url, entry->sha256, entry->sha256_url);
+    return run_one(settings, entry->name, request, -1, error);
+}
+
+static bool enable_file(const Settings *settings, const MachineEntry *entry, const char *path, GError **error)
+{
+    if (is_in_place(settings, path))
+        return inspect_image(settings, entry->name, error);
+    return refuse_existing(settings, entry->name, error) && copy_image(settings, path, entry->name, error);
+}
+
+/* Without an image, an entry that says where it comes from is enough. */
+static bool enable_name(const Settings *settings, const MachineEntry *entry, GError **error)
+{
+    g_autoptr(GPtrArray) inventory = inventory_load(settings, error);
+    if (!inventory)
+        return false;
+    const InventoryItem *item = inventory_find(inventory, entry->name);
+    if (item && item->has_file)
+        return inspect_image(settings, entry->name, error);
+    if (item && item->entry != ENTRY_NONE && *item->url) {
+        output_note("Its image is not there yet. Next: qwdctl download %s", entry->name);
+        return true;
+    }
+    return qwd_error_fail(error, QWD_ERROR_NOT_FOUND,
+                          "There is no image %s in %s. Give the path of a file, or its address.", entry->name,
+                          settings->dir_machines);
+}
+
+/* A name is checked before anything is fetched under it. */
+static bool bring(const Settings *settings, MachineEntry *entry, const char *word, GError **error)
+{
+    g_autofree char *file = machines_file_of(settings, entry->name, error);
+    g_autofree char *path = file && !is_url(word) ? local_path(settings, word) : NULL;
+    if (!file)
+        return false;
+    if (is_url(word))
+        return enable_url(settings, entry, word, error);
+    return path ? enable_file(settings, entry, path, error) : enable_name(settings, entry, error);
+}
+
+bool command_enable(Arguments *arguments, GError **error)
+{
+    const Settings *settings = arguments->settings;
+    g_auto(GStrv) words = command_words(arguments);
+    g_autofree char *name = name_of(words[0]), *file = NULL;
+    MachineEntry entry = {.name = name, .description = words[1]};
+    take_sum(&entry, command_option_value(arguments, "--sha256"));
+    if (!bring(settings, &entry, words[0], error) || !machines_enable(settings, &entry, &file, error) ||
+        !refresh_page(settings, error))
+        return false;
+    output_note("Enabled in %s.", file);
+    printf("%s\n", name);
+    return true;
+}
+
+/* --- disable --- */
+
+bool command_disable(Arguments *arguments, GError **error)
+{
+    const Settings *settings = arguments->settings;
+    g_auto(GStrv) words = command_words(arguments);
+    g_autofree char *file = NULL;
+    if (!machines_disable(settings, words[0], &file, error) || !refresh_page(settings, error))
+        return false;
+    output_note("Disabled in %s. Running sessions go on.", file);
+    printf("%s\n", words[0]);
+    return true;
+}
+
+/* --- download --- */
+
+static bool add_item(GPtrArray *transfers, const InventoryItem *item, GError **error)
+{
+    if (!*item->url)
+        return qwd_error_fail(error, QWD_ERROR_CONFIG, "The entry of %s has no url to download it from.", item->name);
+    json_t *request = download_request(item->url, item->sha256, item->sha256_url);
+    g_ptr_array_add(transfers, transfer_new(item->name, request, -1));
+    return true;
+}
+
+static bool add_named(GPtrArray *transfers, const Settings *settings, const GPtrArray *inventory, const char *name,
+                      GError **error)
+{
+    const InventoryItem *item = inventory_find(inventory, name);
+    if (!item || item->entry == ENTRY_NONE)
+        return qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "There is no entry for %s. See: qwdctl status", name);
+    return usage_refuse(settings, item->path, error) && add_item(transfers, item, error);
+}
+
+/* Those that are named, else all enabled ones whose image is not there. */
+static GPtrArray *choose(const Settings *settings, char **names, GError **error)
+{
+    g_autoptr(GPtrArray) inventory = inventory_load(settings, error);
+    g_autoptr(GPtrArray) transfers = transfer_list();
+    for (guint i = 0; inventory && !*names && i < inventory->len; i++) {
+        const InventoryItem *item = inventory->pdata[i];
+        if (item->entry == ENTRY_ENABLED && !item->has_file && *item->url && !add_item(transfers, item, error))
+            return NULL;
+    }
+    for (char **name = names; inventory && *name; name++) {
+        if (!add_named(transfers, settings, inventory, *name, error))
+            return NULL;
+    }
+    return inventory ? g_steal_pointer(&transfers) : NULL;
+}
+
+bool command_download(Arguments *arguments, GError **error)
+{
+    const Settings *settings = arguments->settings;
+    g_auto(GStrv) words = command_words(arguments);
+    g_autoptr(GPtrArray) transfers = choose(settings, words, error);
+    if (!transfers)
+        return false;
+    if (!transfers->len)
+        output_note("Nothing to download: every enabled machine that has an address has its image.");
+    bool good = transfers_run(settings, transfers, error);
+    for (guint i = 0; i < transfers->len; i++) {
+        const Transfer *transfer = transfers->pdata[i];
+        if (!transfer->error)
+            printf("%s\n", transfer->name);
+    }
+    return refresh_page(settings, good ? error : NULL) && good;
+}

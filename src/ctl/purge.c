@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * qwdctl purge: files that nobody needs any more. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/account.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "core/inventory.h"
+#include "ctl/commands.h"
+#include "ctl/output.h"
+#include "ctl/usage.h"
+
+typedef struct {
+    char *path;
+    const char *why;
+    gint64 size_bytes;
+} Rubbish;
+
+static void rubbish_free(Rubbish *rubbish)
+{
+    g_free(rubbish->path);
+    g_free(rubbish);
+}
+
+/* What a file or a folder with all it holds takes on the disk. Symbolic links are not followed. */
+static gint64 size_of(const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st) < 0)
+        return 0;
+    gint64 size = (gint64)st.st_blocks * 512;
+    g_autoptr(GDir) dir = S_ISDIR(st.st_mode) ? g_dir_open(path, 0, NULL) : NULL;
+    for (const char *name; dir && (name = g_dir_read_name(dir));) {
+        g_autofree char *child = g_build_filename(path, name, NULL);
+        size += size_of(child);
+    }
+    return size;
+}
+
+static void add(GPtrArray *list, const char *folder, const char *name, const char *why)
+{
+    Rubbish *rubbish = g_new0(Rubbish, 1);
+    rubbish->path = g_build_filename(folder, name, NULL);
+    rubbish->why = why;
+    rubbish->size_bytes = size_of(rubbish->path);
+    g_ptr_array_add(list, rubbish);
+}
+
+/* --- what there is --- */
+
+/* A download under way holds a lock on its part. */
+static bool is_under_way(const char *folder, const char *name)
+{
+    size_t stem = strlen(name) - (g_str_has_suffix(name, ".json") ? strlen(".json") : 0);
+    g_autofree char *part = g_strdup_printf("%s/%.*s", folder, (int)stem, name);
+    if (!g_file_test(part, G_FILE_TEST_EXISTS))
+        return false;
+    g_autoptr(GError) error = NULL;
+    autofd int lock = file_try_lock(part, &error);
+    return lock < 0 && g_error_matches(error, QWD_ERROR, QWD_ERROR_CONFLICT);
+}
+
+static void add_partial(GPtrArray *list, const Settings *settings)
+{
+    g_autoptr(GDir) dir = g_dir_open(settings->dir_machines, 0, NULL);
+    for (const char *name; dir && (name = g_dir_read_name(dir));) {
+        if (inventory_is_partial(name) && !is_under_way(settings->dir_machines, name))
+            add(list, settings->dir_machines, name, "a download that broke off");
+    }
+}
+
+static void add_broken(GPtrArray *list, const Settings *settings)
+{
+    g_autoptr(GDir) dir = g_dir_open(settings->dir_snapshots, 0, NULL);
+    for (const char *name; dir && (name = g_dir_read_name(dir));) {
+        if (g_str_has_prefix(name, "broken-"))
+            add(list, settings->dir_snapshots, name, "a session whose record was broken");
+    }
+}
+
+static bool add_orphans(GPtrArray *list, const Settings *settings, GHashTable *used, GError **error)
+{
+    g_autoptr(GPtrArray) inventory = inventory_load(settings, error);
+    for (guint i = 0; inventory && i < inventory->len; i++) {
+        const InventoryItem *item = inventory->pdata[i];
+        g_autofree char *real_path = usage_real_path(item->path);
+        if (item->entry == ENTRY_NONE && !g_hash_table_contains(used, real_path))
+            add(list, settings->dir_machines, item->name, "an image that no entry names");
+    }
+    return inventory != NULL;
+}
+
+static bool collect(GPtrArray *list, const Settings *settings, GError **error)
+{
+    g_autoptr(GHashTable) used = usage_load(settings, error);
+    if (!used || !add_orphans(list, settings, used, error))
+        return false;
+    add_partial(list, settings);
+    add_broken(list, settings);
+    return true;
+}
+
+/* One machine's image: when it is named, one that is disabled may go as well. */
+static bool collect_named(GPtrArray *list, const Settings *settings, const char *name, GError **error)
+{
+    g_autoptr(GPtrArray) inventory = inventory_load(settings, error);
+    const InventoryItem *item = inventory ? inventory_find(inventory, name) : NULL;
+    if (!inventory)
+        return false;
+    if (!item || !item->has_file)
+        return qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "There is no image %s in %s.", name, settings->dir_machines);
+    if (item->entry == ENTRY_ENABLED)
+        return qwd_error_fail(error, QWD_ERROR_CONFLICT, "%s is on offer. First: qwdctl disable %s", name, name);
+    g_autofree char *real_path = usage_real_path(item->path), *own = g_strdup_printf("the machine %s", name);
+    g_autoptr(GHashTable) used = usage_load(settings, error);
+    const char *whom = used ? g_hash_table_lookup(used, real_path) : NULL;
+    if (!used)
+        return false;
+    if (whom && !g_str_equal(whom, own))
+        return qwd_error_fail(error, QWD_ERROR_CONFLICT, "%s is in use by %s.", item->path, whom);
+    add(list, settings->dir_machines, name, "an image that is not on offer");
+    return true;
+}
+
+/* --- asking and removing --- */
+
+static void print_list(const GPtrArray *list)
+{
+    g_autoptr(Table) table = table_new("Size", "What it is", "Path", NULL);
+    gint64 total = 0;
+    for (guint i = 0; i < list->len; i++) {
+        const Rubbish *rubbish = list->pdata[i];
+        g_autofree char *size = output_size(rubbish->size_bytes);
+        table_add(table, COLOUR_NONE, size, rubbish->why, rubbish->path);
+        total += rubbish->size_bytes;
+    }
+    table_print(table);
+    g_autofree char *total_text = output_size(total);
+    output_note("%u in all, %s.", list->len, total_text);
+}
+
+static void print_json(const GPtrArray *list)
+{
+    json_t *array = json_array();
+    for (guint i = 0; i < list->len; i++) {
+        const Rubbish *rubbish = list->pdata[i];
+        json_array_append_new(array, json_pack("{s:s, s:s, s:I}", "path", rubbish->path, "why", rubbish->why, "size",
+                                               (json_int_t)rubbish->size_bytes));
+    }
+    output_json(array);
+}
+
+static bool remove_all(const GPtrArray *list, GError **error)
+{
+    for (guint i = 0; i < list->len; i++) {
+        if (!folder_remove(((const Rubbish *)list->pdata[i])->path, error))
+            return false;
+    }
+    output_note("Removed.");
+    return true;
+}
+
+bool command_purge(Arguments *arguments, GError **error)
+{
+    const Settings *settings = arguments->settings;
+    g_auto(GStrv) words = command_words(arguments);
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)rubbish_free);
+    if (!account_become(settings->service_user, error) ||
+        !(*words ? collect_named(list, settings, *words, error) : collect(list, settings, error)))
+        return false;
+    if (command_option(arguments, "--json"))
+        print_json(list);
+    else if (list->len)
+        print_list(list);
+    else
+        output_note("There is nothing to remove.");
+    if (!list->len || command_option(arguments, "--yes") || output_confirm("Remove them for good?", false))
+        return !list->len || remove_all(list, error);
+    return output_is_terminal() || command_option(arguments, "--json") ||
+           qwd_error_fail(error, QWD_ERROR_DENIED, "Nothing was removed. To remove them: qwdctl purge --yes");
+}

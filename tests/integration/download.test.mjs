@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// qwdctl enable URL and download, from a web server that misbehaves on purpose.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { account, isRoot, pretendingImage, randomImage, Root, sh, sha256, Web } from './ctl.mjs';
+import { until, within } from './lib.mjs';
+
+let root, web, image, other;
+const KB = 1024;
+
+before(async () => {
+    root = new Root();
+    image = randomImage(root.path('home/image'), 1024 * KB);
+    other = randomImage(root.path('home/other'), 1024 * KB);
+    web = await new Web().start(root.path('home'));
+});
+
+after(() => {
+    web?.end();
+    root?.end();
+});
+
+beforeEach(() => {
+    root.reset();
+    settings();
+    web.files = {};
+    web.requests = [];
+    web.tunnels = [];
+});
+
+const settings = (more = {}) => root.configure({ download_ca: web.ca, download_patience: '20s', ...more });
+const there = () => fs.readdirSync(root.machines).sort();
+const holds = (name, bytes) => fs.readFileSync(path.join(root.machines, name)).equals(bytes);
+const enable = (name, ...more) => root.run(['enable', web.url(name), ...more]);
+
+function list(name, attributes = {}) {
+    const lines = Object.entries({ url: web.url(name), ...attributes }).map(([key, value]) => `${key}=${value}\n`);
+    fs.appendFileSync(root.path('etc/machines.conf'), `[${name}]\n${lines.join('')}`);
+}
+
+async function refused(result, code, words) {
+    const { code: found, err, out } = await result;
+    assert.equal(found, code, err);
+    assert.match(err, words);
+    assert.equal(out, '');
+    assert.ok(there().every((name) => /\.part(\.json)?$/.test(name)), `nothing that looks whole: ${there()}`);
+}
+
+describe('a server that behaves', () => {
+    test('enable URL: downloaded, inspected, listed, on the page', async () => {
+        web.files['lab one.qcow2'] = { body: image, etag: '"1"', ranges: true };
+        const result = await root.run(['enable', `${web.url('lab%20one.qcow2')}?download=1#x`, 'Lab one']);
+        assert.equal(result.code, 0, result.err);
+        assert.equal(result.out, 'lab one.qcow2\n');
+        assert.match(result.err, /^lab one\.qcow2: download +100 % +1(\.\d)? MB of 1(\.\d)? MB$/m, 'plain lines where there is no terminal');
+        assert.ok(holds('lab one.qcow2', image));
+        assert.deepEqual(there(), ['lab one.qcow2']);
+        const stat = fs.statSync(path.join(root.machines, 'lab one.qcow2'));
+        assert.equal(stat.mode & 0o7777, 0o644);
+        if (isRoot)
+            assert.equal(stat.uid, Number(sh('id', '-u', account)), 'root does not download');
+        assert.match(root.read('etc/config.d/lab one.qcow2.ini'), /^\[lab one\.qcow2\]\ndescription=Lab one\nurl=https:/);
+        assert.match(root.read('service/index.html'), /Lab one/);
+        const again = await root.run(['enable', web.url('lab%20one.qcow2')]);
+        assert.equal(again.code, 4);
+        assert.match(again.err, /exists already/);
+    });
+
+    test('download: what is missing, or what is named; several at once', async () => {
+        for (let i = 0; i < 5; i++) {
+            web.files[`m${i}.qcow2`] = { body: i % 2 ? image : other };
+            list(`m${i}.qcow2`);
+        }
+        web.files['m5.qcow2'] = { status: 404 };
+        list('m5.qcow2');
+        const result = await root.run(['download']);
+        assert.equal(result.code, 3);
+        assert.deepEqual(result.out.trim().split('\n').sort(), ['m0.qcow2', 'm1.qcow2', 'm2.qcow2', 'm3.qcow2', 'm4.qcow2']);
+        assert.match(result.err, /qwdctl: m5\.qcow2: \S+: the server answers with status 404\nqwdctl: 1 of 6 failed\.\n$/);
+        assert.ok(holds('m0.qcow2', other) && holds('m3.qcow2', image));
+        web.requests = [];
+        web.files['m5.qcow2'] = { body: image };
+        assert.equal((await root.run(['update'])).out, 'm5.qcow2\n');
+        assert.equal(web.requests.length, 1, 'what is there is not asked for');
+        web.files['m0.qcow2'] = { body: image };
+        assert.equal((await root.run(['download', 'm0.qcow2'])).code, 0);
+        assert.ok(holds('m0.qcow2', image), 'what is named is taken anew');
+    });
+
+    test('three at a time, no more and no less', async () => {
+        for (let i = 0; i < 6; i++) {
+            web.files[`t${i}.qcow2`] = { body: image };
+            list(`t${i}.qcow2`);
+        }
+        Object.assign(web, { together: 3, most: 0, held: [] });
+        try {
+            assert.equal((await root.run(['download'])).code, 0);
+        } finally {
+            web.together = 0;
+        }
+        assert.equal(web.most, 3);
+        assert.equal(there().length, 6);
+    });
+
+    test('on a terminal there are bars', async () => {
+        web.files['bar.qcow2'] = { body: image };
+        const result = await root.terminal(['enable', web.url('bar.qcow2')]);
+        assert.equal(result.code, 0, result.out);
+        assert.match(result.out, /bar\.qcow2 +\[#{16}\] download +100 %/);
+    });
+
+    test('redirects from https to https; from http to https', async () => {
+        web.files['end.qcow2'] = { body: image };
+        web.files['one.qcow2'] = { redirect: web.url('end.qcow2') };
+        assert.equal((await enable('one.qcow2')).code, 0);
+        web.files['two.qcow2'] = { redirect: web.url('end.qcow2') };
+        const clear = await root.run(['enable', web.url('two.qcow2', web.clear)]);
+        assert.equal(clear.code, 0, clear.err);
+        assert.match(clear.err, /Note: .* is not protected on its way, and no checksum is known/);
+        assert.ok(holds('two.qcow2', image));
+    });
+
+    test('a size that the server does not tell', async () => {
+        web.files['unknown.qcow2'] = { body: image, length: null };
+        assert.equal((await enable('unknown.qcow2')).code, 0);
+        assert.ok(holds('unknown.qcow2', image));
+    });
+});
+
+describe('checksums', () => {
+    test('given, listed at an address, or in the entry', async () => {
+        web.files['a.qcow2'] = web.files['b.qcow2'] = web.files['c.qcow2'] = { body: image };
+        web.files.SHA256SUMS = { body: Buffer.from(`${sha256(other)}  x.qcow2\n${sha256(image)} *b.qcow2\n`) };
+        assert.equal((await enable('a.qcow2', `--sha256=${sha256(image).toUpperCase()}`)).code, 0);
+        assert.match(root.read('etc/config.d/a.qcow2.ini'), /^sha256=[0-9A-F]{64}$/m);
+        assert.equal((await enable('b.qcow2', `--sha256=${web.url('SHA256SUMS')}`)).code, 0);
+        assert.match(root.read('etc/config.d/b.qcow2.ini'), /^sha256_url=https:\S+SHA256SUMS$/m);
+        list('c.qcow2', { sha256: sha256(image) });
+        assert.equal((await root.run(['download'])).code, 0);
+        assert.deepEqual(there(), ['a.qcow2', 'b.qcow2', 'c.qcow2']);
+    });
+
+    test('a wrong one: nothing stays, and what was there before stays', async () => {
+        web.files['a.qcow2'] = { body: image };
+        await refused(enable('a.qcow2', `--sha256=${sha256(other)}`), 4, new RegExp(`Expected ${sha256(other)}, found ${sha256(image)}`));
+        assert.deepEqual(there(), []);
+        assert.deepEqual(fs.readdirSync(root.path('etc/config.d')), []);
+        list('a.qcow2', { sha256: sha256(other) });
+        fs.writeFileSync(path.join(root.machines, 'a.qcow2'), other);
+        assert.equal((await root.run(['download', 'a.qcow2'])).code, 4);
+        assert.ok(holds('a.qcow2', other));
+        assert.deepEqual(there(), ['a.qcow2']);
+    });
+
+    test('one that is none, a list without the file, and no list', async () => {
+        web.files['a.qcow2'] = { body: image };
+        web.files.SHA256SUMS = { body: Buffer.from(`${sha256(image)}  x.qcow2\n`) };
+        await refused(enable('a.qcow2', '--sha256=abc'), 2, /is not a SHA-256/);
+        await refused(enable('a.qcow2', `--sha256=${web.url('SHA256SUMS')}`), 3, /does not list a\.qcow2/);
+        await refused(enable('a.qcow2', `--sha256=${web.url('NOTHING')}`), 3, /status 404/);
+        assert.deepEqual(there(), []);
+    });
+});
+
+describe('a server that does not', () => {
+    test('it cuts every connection: the download goes on where it broke', async () => {
+        web.files['cut.qcow2'] = { body: image, etag: '"1"', ranges: true, cut: 90 * KB };
+        const result = await enable('cut.qcow2');
+        assert.equal(result.code, 0, result.err);
+        assert.ok(holds('cut.qcow2', image));
+        const later = web.requests.slice(1);
+        assert.ok(later.length > 20, 'often');
+        assert.ok(later.every(({ range, condition }) => /^bytes=\d+-$/.test(range) && condition === '"1"'));
+        assert.deepEqual(there(), ['cut.qcow2']);
+    });
+
+    test('it cuts, and cannot go on: given up in the end', async () => {
+        web.files['cut.qcow2'] = { body: image, cut: 300 * KB };
+        await refused(enable('cut.qcow2'), 5, /cut\.qcow2/);
+        assert.equal(web.requests.length, 4, 'three more attempts that bring nothing more');
+    });
+
+    test('it has another file when the download goes on', async () => {
+        const file = { body: image, etag: '"1"', ranges: true, cut: 300 * KB };
+        web.files['new.qcow2'] = file;
+        web.once('closed new.qcow2', () => Object.assign(file, { body: other, etag: '"2"', cut: 0 }));
+        const result = await enable('new.qcow2');
+        assert.equal(result.code, 0, result.err);
+        assert.ok(holds('new.qcow2', other));
+    });
+
+    test('it says that it is the same file, and it is not', async () => {
+        const file = { body: image, etag: '"1"', ranges: true, cut: 300 * KB };
+        web.files['lie.qcow2'] = file;
+        web.once('closed lie.qcow2', () => Object.assign(file, { twist: true, cut: 0 }));
+        const result = await enable('lie.qcow2');
+        assert.equal(result.code, 0, result.err);
+        assert.ok(holds('lie.qcow2', image), 'from the beginning, then');
+        assert.equal(web.requests.at(-1).range, undefined);
+    });
+
+    test('it has a shorter one under the same name', async () => {
+        const file = { body: image, etag: '"1"', ranges: true, cut: 600 * KB };
+        web.files['short.qcow2'] = file;
+        const small = randomImage(root.path('home/small'), 64 * KB);
+        web.once('closed short.qcow2', () => Object.assign(file, { body: small, cut: 0 }));
+        const result = await enable('short.qcow2');
+        assert.equal(result.code, 0, result.err);
+        assert.ok(holds('short.qcow2', small));
+        assert.ok(web.requests.length >= 3);
+    });
+
+    test('it promises more than it sends, or less', async () => {
+        web.files['more.qcow2'] = { body: image, length: image.length + 1000 };
+        await refused(enable('more.qcow2'), 5, /more\.qcow2/);
+        web.files['less.qcow2'] = { body: image, length: null, cut: 200 * KB };
+        await refused(enable('less.qcow2'), 5, /less\.qcow2/);
+    });
+
+    test('it falls asleep: given up after download_patience, and gone on with later', async () => {
+        const file = { body: image, etag: '"1"', ranges: true, stall: 200 * KB };
+        web.files['slow.qcow2'] = file;
+        settings({ download_patience: '1s' });
+        list('slow.qcow2');
+        await refused(root.run(['download']), 5, /nothing has come for too long/);
+        assert.deepEqual(there(), ['slow.qcow2.part', 'slow.qcow2.part.json']);
+        file.stall = 0;
+        assert.equal((await root.run(['download'])).code, 0);
+        assert.match(web.requests.at(-1).range, /^bytes=[1-9]\d+-$/);
+        assert.ok(holds('slow.qcow2', image));
+        assert.deepEqual(there(), ['slow.qcow2']);
+    });
+
+    test('qwdctl is killed in the middle: nothing looks whole, a second one goes on', async () => {
+        const file = { body: image, etag: '"1"', ranges: true, stall: 400 * KB };
+        web.files['killed.qcow2'] = file;
+        list('killed.qcow2');
+        const child = root.spawn(['download']);
+        const closed = once(web, 'closed killed.qcow2');
+        const part = path.join(root.machines, 'killed.qcow2.part');
+        const watcher = fs.watch(root.machines);
+        await until(watcher, 'change', () => fs.existsSync(part) && fs.statSync(part).size > 0, 20000, 'a part');
+        watcher.close();
+        const busy = await root.run(['download', 'killed.qcow2']);
+        assert.equal(busy.code, 4);
+        assert.match(busy.err, /is being downloaded by another process/);
+        const purge = await root.run(['purge']);
+        assert.match(purge.err, /There is nothing to remove/, 'a download under way is not rubbish');
+        child.kill('SIGKILL');
+        await within(20000, 'the end of the connection', closed);
+        assert.ok(!there().includes('killed.qcow2'));
+        file.stall = 0;
+        assert.equal((await root.run(['download'])).code, 0);
+        assert.ok(holds('killed.qcow2', image));
+    });
+
+    test('it leads away from https, in circles, or nowhere', async () => {
+        web.files['plain.qcow2'] = { redirect: web.url('end.qcow2', web.clear) };
+        web.files['end.qcow2'] = { body: image };
+        await refused(enable('plain.qcow2'), 4, /leads to http:\S+, which is not protected/);
+        web.files['step.qcow2'] = { redirect: web.url('plain.qcow2') };
+        await refused(root.run(['enable', web.url('step.qcow2', web.clear)]), 4, /not protected/);
+        web.files['file.qcow2'] = { redirect: 'file:///etc/passwd' };
+        await refused(enable('file.qcow2'), 4, /not protected/);
+        await refused(root.run(['enable', web.url('file.qcow2', web.clear)]), 2, /only http/);
+        web.files['circle.qcow2'] = { redirect: web.url('circle.qcow2') };
+        await refused(enable('circle.qcow2'), 5, /in circles/);
+        assert.deepEqual(there(), []);
+    });
+
+    test('it is not who it says it is', async () => {
+        web.files['a.qcow2'] = { body: image };
+        settings({ download_ca: '' });
+        await refused(enable('a.qcow2'), 4, /certificate/);
+        settings();
+        await refused(root.run(['enable', web.url('a.qcow2').replace('localhost', '127.0.0.1')]), 4, /certificate/);
+        assert.deepEqual(web.requests, []);
+    });
+
+    test('it sends a page, a refusal, or an image that is a trap', async () => {
+        web.files['page.iso'] = { body: Buffer.from('<html>Please sign in</html>'), type: 'text/html; charset=utf-8' };
+        await refused(enable('page.iso'), 4, /a web page, not a file/);
+        web.files['secret.iso'] = { status: 403 };
+        await refused(enable('secret.iso'), 4, /status 403/);
+        web.files['late.iso'] = { status: 503 };
+        await refused(enable('late.iso'), 5, /status 503/);
+        web.files['trap.raw'] = { body: pretendingImage(root.path('home/trap')) };
+        await refused(enable('trap.raw'), 4, /refers to another file \(\/etc\/shadow\)/);
+        assert.deepEqual(there(), []);
+    });
+});
+
+describe('this server', () => {
+    test('too little room: refused before anything is written', async () => {
+        web.files['big.qcow2'] = { body: image };
+        settings({ service_min_free_disk: '16777216M' });
+        await refused(enable('big.qcow2'), 5, /The disk has too little room: 1 MB are missing, 0 MB may be used/);
+        fs.writeFileSync(root.path('home/local.raw'), 'x'.repeat(5000));
+        await refused(root.run(['enable', root.path('home/local.raw')]), 5, /too little room for local\.raw/);
+        assert.deepEqual(there(), []);
+    });
+
+    test('through the proxy, and without it for what no_proxy names', async () => {
+        web.files['a.qcow2'] = web.files['b.qcow2'] = web.files['c.qcow2'] = { body: image };
+        const proxy = `http://127.0.0.1:${web.proxy.address().port}`;
+        settings({ service_proxy: proxy });
+        assert.equal((await enable('a.qcow2')).code, 0);
+        assert.equal(web.tunnels.length, 1);
+        assert.equal((await root.run(['enable', web.url('b.qcow2')], { env: { no_proxy: 'localhost' } })).code, 0);
+        assert.equal(web.tunnels.length, 1);
+        settings();
+        assert.equal((await root.run(['enable', web.url('c.qcow2')], { env: { https_proxy: proxy } })).code, 0);
+        assert.equal(web.tunnels.length, 2);
+        settings({ service_proxy: 'http://127.0.0.1:1' });
+        web.files['d.qcow2'] = { body: image };
+        assert.equal((await enable('d.qcow2')).code, 5);
+    });
+
+    test('a folder that the service account cannot write', { skip: !isRoot && 'needs root' }, async () => {
+        web.files['a.qcow2'] = { body: image };
+        sh('chown', 'root', root.machines);
+        try {
+            await refused(enable('a.qcow2'), 2, /cannot be written by the service account/);
+        } finally {
+            sh('chown', account, root.machines);
+        }
+    });
+
+    test('a part that is a symbolic link is not followed', async () => {
+        web.files['link.qcow2'] = { body: image };
+        fs.writeFileSync(root.path('home/victim'), 'precious');
+        fs.chmodSync(root.path('home/victim'), 0o666);
+        fs.symlinkSync(root.path('home/victim'), path.join(root.machines, 'link.qcow2.part'));
+        const result = await enable('link.qcow2');
+        assert.notEqual(result.code, 0);
+        assert.equal(root.read('home/victim'), 'precious');
+    });
+});

@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// qwdctl as an administrator uses it, in a scratch root. What it says is compared with tests/fixtures/ctl.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { top } from './lib.mjs';
+import { account, isRoot, pretendingImage, randomImage, Root, sh } from './ctl.mjs';
+
+let root;
+before(() => (root = new Root()));
+after(() => root.end());
+beforeEach(() => root.reset());
+
+const entries = `; The machines of the lab.
+#
+[tiny.iso]
+description=Tiny <b> & "quoted"
+; a comment within
+url=https://example.org/tiny.iso
+
+;[old.iso]
+;description=Out of date
+
+[windows.vhdx]\r
+os=windows\r
+`;
+
+function withMachines() {
+    root.write('etc/machines.conf', entries);
+    root.write('service/machines/tiny.iso', 'tiny');
+    root.write('service/machines/alone.raw', 'alone');
+}
+
+// --- what it says ---
+
+describe('verbs, with golden outputs', () => {
+    test('nothing there yet', async () => {
+        await root.transcript('empty', [['status'], ['status', '--json'], ['names', 'machines'], ['names', 'sessions'],
+                                        ['download'], ['purge'], ['purge', '--yes'], ['refresh'], ['clean'], ['backoff'],
+                                        ['backoff', '--json'], ['stop']]);
+        assert.match(fs.readFileSync(root.page, 'utf8'), /No machine is on offer yet\..*qwdctl enable/);
+    });
+
+    test('machines', async () => {
+        withMachines();
+        await root.transcript('machines', [['status'], ['status', '--json'], ['names', 'machines'],
+                                           ['disable', 'tiny.iso'], ['disable', 'tiny.iso'], ['status'],
+                                           ['enable', 'tiny.iso'], ['enable', 'tiny.iso', 'Another description'],
+                                           ['enable', 'alone.raw', 'Alone'], ['enable', 'old.iso'], ['status']]);
+    });
+
+    test('what is refused', async () => {
+        withMachines();
+        root.write('home/not an image', 'x');
+        await root.transcript('refused', [
+            ['nonsense'], ['--nonsense'], ['enable'], ['enable', 'a', 'b', 'c'], ['disable'], ['disable', 'nobody.iso'],
+            ['disable', '../machines.conf'], ['enable', 'nobody.iso'], ['enable', '/no/such/file.iso'],
+            ['enable', '../machines.conf'], ['enable', 'x.part'], ['enable', '.hidden'], ['enable', '--sha256', 'x'],
+            ['enable', 'ftp://localhost/x.iso'], ['enable', 'https://localhost:1/x.iso'],
+            ['enable', 'https://localhost:1/'], ['enable', 'https://localhost:1/a/?x=y.iso'],
+            ['enable', 'https://localhost:1/..%2f..%2f.bashrc'],
+            ['enable', 'tiny.iso', 'two\nlines'], ['download', 'nobody.iso'], ['download', 'windows.vhdx'],
+            ['download', 'alone.raw'], ['edit', 'nobody.iso'], ['purge', 'tiny.iso', '--yes'], ['purge', 'nobody.iso'],
+            ['config'], ['config', 'get'], ['config', 'get', 'no_such'], ['config', 'set'], ['names', 'x'], ['help', 'x'],
+            ['status', '--nonsense'], ['status', '--js'], ['status', '--json=1'], ['purge', '--yes=no'], ['version', 'x']]);
+        assert.equal(root.read('etc/machines.conf'), entries);
+        assert.deepEqual(fs.readdirSync(root.path('etc/config.d')), []);
+    });
+
+    test('help, and the names of the original', async () => {
+        await root.transcript('help', [['help', 'enable'], ['help', 'update'], ['--help', 'purge'], ['version'], ['--version']]);
+        const help = await root.run(['help']);
+        const status = await root.run([]);
+        assert.deepEqual(await root.run(['--help']), help);
+        assert.deepEqual(await root.run(['--status']), status);
+        assert.deepEqual(await root.run(['status']), status);
+        assert.deepEqual(await root.run(['--update']), await root.run(['download']));
+        for (const [, name] of help.out.matchAll(/^ {2}([a-z-]+)/gm))
+            assert.equal((await root.run(['help', name])).code, 0, name);
+    });
+
+    test('config', async () => {
+        root.configure({ boot_delay: '5', qemu_exec_options: "-smbios 'type=1,product=my desk'", service_open: 'yes' });
+        await root.transcript('config', [['config', 'get', 'dir_machines'], ['config', 'get', 'boot_delay'],
+                                         ['config', 'get', 'qemu_exec_options'], ['config', 'check'],
+                                         ['config', 'check', '--qemu_exec_options=-vnc :1'],
+                                         ['config', 'check', '--accel=warp'], ['config', 'check', '--boot_delay=soon']]);
+        const list = await root.run(['config', 'list']);
+        assert.match(list.out, /^boot_delay = 5s$/m);
+        const json = JSON.parse((await root.run(['config', 'list', '--json'])).out);
+        assert.equal(list.out, Object.entries(json).map(([key, value]) => `${key} = ${value}\n`).join(''));
+        fs.appendFileSync(root.path('etc/q.conf'), '\n\nnonsense\n');
+        const broken = await root.run(['config', 'check']);
+        assert.equal(broken.code, 2);
+        assert.match(broken.err, /q\.conf, line 13: "nonsense" is not of the form key = value/);
+    });
+});
+
+// --- files ---
+
+describe('entries', () => {
+    test('disable and enable leave every other byte as it was; owner and mode stay', async () => {
+        withMachines();
+        fs.chmodSync(root.path('etc/machines.conf'), 0o640);
+        if (isRoot)
+            sh('chown', `root:${account}`, root.path('etc/machines.conf'));
+        const before = fs.statSync(root.path('etc/machines.conf'));
+        assert.equal((await root.run(['disable', 'tiny.iso'])).code, 0);
+        assert.equal(root.read('etc/machines.conf'), entries
+            .replace('[tiny.iso]\n', ';[tiny.iso]\n').replace('description=Tiny', ';description=Tiny')
+            .replace('; a comment', ';; a comment').replace('url=', ';url='));
+        assert.equal((await root.run(['enable', 'tiny.iso'])).code, 0);
+        assert.equal(root.read('etc/machines.conf'), entries);
+        const now = fs.statSync(root.path('etc/machines.conf'));
+        assert.deepEqual([now.mode, now.uid, now.gid], [before.mode, before.uid, before.gid]);
+        assert.deepEqual(fs.readdirSync(root.path('etc')).sort(), ['config.d', 'machines.conf', 'q.conf']);
+    });
+
+    test('a new machine gets a file of its own, and the page shows it at once', async () => {
+        root.write('service/machines/a b.raw', 'x');
+        const result = await root.run(['enable', 'a b.raw', 'Ünïcode; <i>&"']);
+        assert.equal(result.code, 0, result.err);
+        assert.equal(root.read('etc/config.d/a b.raw.ini'), '[a b.raw]\ndescription=Ünïcode; <i>&"\n');
+        assert.equal(fs.statSync(root.path('etc/config.d/a b.raw.ini')).mode & 0o7777, 0o644);
+        assert.match(root.read('service/index.html'), /Ünïcode; &lt;i&gt;&amp;&quot;/);
+        await root.run(['disable', 'a b.raw']);
+        assert.doesNotMatch(root.read('service/index.html'), /Ünïcode/);
+        await root.run(['enable', 'a b.raw']);
+        assert.match(root.read('service/index.html'), /Ünïcode/);
+    });
+
+    test('a machine that is listed twice is disabled twice, and the entry that counts comes back', async () => {
+        root.write('service/machines/x.raw', 'x');
+        root.write('etc/machines.conf', '[x.raw]\ndescription=first\n');
+        root.write('etc/config.d/x.ini', '[x.raw]\ndescription=second\n');
+        assert.equal((await root.run(['disable', 'x.raw'])).code, 0);
+        assert.equal(JSON.parse((await root.run(['status', '--json'])).out).machines[0].state, 'disabled');
+        await root.run(['enable', 'x.raw']);
+        assert.equal(JSON.parse((await root.run(['status', '--json'])).out).machines[0].description, 'second');
+        assert.equal(root.read('etc/config.d/x.ini'), '[x.raw]\ndescription=second\n');
+    });
+
+    test('a file with mistakes is not made worse', async () => {
+        root.write('service/machines/x.raw', 'x');
+        root.write('etc/machines.conf', '[x.raw]\n[y.raw]\ncolour=red\n');
+        const result = await root.run(['disable', 'x.raw']);
+        assert.notEqual(result.code, 0);
+        assert.match(result.err, /machines\.conf, line 3: \[y\.raw\] has an unknown attribute "colour"/);
+        const status = await root.run(['status']);
+        assert.equal(status.code, 2);
+        assert.match(status.err, /^No session runs\.$/m, 'the sessions are shown all the same');
+        assert.match(status.err, /unknown attribute "colour"/);
+    });
+});
+
+describe('enable FILE', () => {
+    test('a file from elsewhere is copied, readable for all, the service account\'s, and only then listed', async () => {
+        const bytes = randomImage(root.path('home/own.qcow2'));
+        fs.chmodSync(root.path('home/own.qcow2'), 0o600);
+        const result = await root.run(['enable', root.path('home/own.qcow2'), 'My own']);
+        assert.equal(result.code, 0, result.err);
+        assert.equal(result.out, 'own.qcow2\n');
+        const copy = path.join(root.machines, 'own.qcow2'), stat = fs.statSync(copy);
+        assert.ok(fs.readFileSync(copy).equals(bytes));
+        assert.equal(stat.mode & 0o7777, 0o644);
+        if (isRoot)
+            assert.equal(stat.uid, Number(sh('id', '-u', account)));
+        assert.deepEqual(fs.readdirSync(root.machines), ['own.qcow2'], 'nothing else is left');
+        const again = await root.run(['enable', root.path('home/own.qcow2')]);
+        assert.equal(again.code, 4);
+        assert.match(again.err, /exists already\. To enable it: qwdctl enable own\.qcow2/);
+    });
+
+    test('by its path in the folder, by file://, and in the current folder; holes stay holes', async () => {
+        randomImage(path.join(root.machines, 'in place.qcow2'), 65536);
+        assert.equal((await root.run(['enable', path.join(root.machines, 'in place.qcow2')])).code, 0);
+        root.write('home/sparse.raw', 'x');
+        fs.truncateSync(root.path('home/sparse.raw'), 1024 ** 3);
+        assert.equal((await root.run(['enable', 'sparse.raw'])).code, 0);
+        const { size, blocks } = fs.statSync(path.join(root.machines, 'sparse.raw'));
+        assert.equal(size, 1024 ** 3);
+        assert.ok(blocks * 512 < 64 * 1024 * 1024, `${blocks} blocks`);
+        root.write('home/by url.raw', 'y');
+        assert.equal((await root.run(['enable', `file://${root.path('home')}/by%20url.raw`])).code, 0);
+        assert.equal(fs.readFileSync(path.join(root.machines, 'by url.raw'), 'utf8'), 'y');
+    });
+
+    test('an image that pretends to be based on /etc/shadow is refused, and not kept', async () => {
+        pretendingImage(root.path('home/evil.raw'));
+        const result = await root.run(['enable', root.path('home/evil.raw')]);
+        assert.equal(result.code, 4);
+        assert.match(result.err, /refers to another file \(\/etc\/shadow\)/);
+        assert.deepEqual(fs.readdirSync(root.machines), []);
+        pretendingImage(path.join(root.machines, 'evil.raw'));
+        const inPlace = await root.run(['enable', 'evil.raw']);
+        assert.equal(inPlace.code, 4);
+        assert.match(inPlace.err, /\/etc\/shadow/);
+        assert.deepEqual(fs.readdirSync(root.path('etc/config.d')), []);
+    });
+
+    test('an image that the service account cannot read is not offered', { skip: !isRoot && 'needs root' }, async () => {
+        root.write('service/machines/closed.raw', 'x', 0o600);
+        sh('chown', 'root:root', path.join(root.machines, 'closed.raw'));
+        const result = await root.run(['enable', 'closed.raw']);
+        assert.notEqual(result.code, 0);
+        assert.match(result.err, /Permission denied/);
+    });
+});
+
+// --- edit ---
+
+// An editor that does to the file what a sed script says, a different one at each call.
+function editor(...scripts) {
+    scripts.forEach((script, i) => root.write(`home/edit-${i}.sed`, script));
+    root.write('home/count', '0');
+    return root.write('bin/test-editor', `#!/bin/sh
+n=$(cat ${root.path('home/count')})
+echo $((n + 1)) >${root.path('home/count')}
+echo "$@" >${root.path('home/edited')}
+for file; do :; done
+exec sed -i -f ${root.path('home')}/edit-$n.sed "$file"
+`, 0o755);
+}
+
+const copies = () => fs.readdirSync(root.path('home')).filter((name) => name.startsWith('qwdctl-edit-'));
+
+describe('edit', () => {
+    beforeEach(() => {
+        withMachines();
+        copies().forEach((name) => fs.rmSync(root.path('home', name), { recursive: true }));
+    });
+
+    test('what is accepted takes its place, and the page is made anew', async () => {
+        const VISUAL = `${editor('s/^description=.*/description=Edited/')} --wait`;
+        const result = await root.run(['edit'], { env: { VISUAL, EDITOR: '/bin/false' } });
+        assert.equal(result.code, 0, result.err);
+        assert.equal(root.read('etc/machines.conf'), entries.replace(/^description=.*/m, 'description=Edited'));
+        assert.match(root.read('service/index.html'), /Edited/);
+        assert.match(root.read('home/edited'), /^--wait \S+\/machines\.conf\n$/);
+        assert.deepEqual(copies(), []);
+    });
+
+    test('what is not: the line, the copy, and nothing changed', async () => {
+        const result = await root.run(['edit', 'machines'], { env: { EDITOR: editor('4s/.*/colour=red/') } });
+        assert.equal(result.code, 2);
+        assert.match(result.err, /machines\.conf, line 4: \[tiny\.iso\] has an unknown attribute "colour"/);
+        assert.equal(root.read('etc/machines.conf'), entries);
+        const [copy] = copies();
+        assert.match(result.err, new RegExp(`what you wrote is in \\S*${copy}/machines\\.conf`));
+        assert.match(root.read(`home/${copy}/machines.conf`), /^colour=red$/m);
+    });
+
+    test('on a terminal it offers to go on, with what was written', async () => {
+        const result = await root.terminal(['edit', 'machines'], {
+            env: { EDITOR: editor('4s/.*/colour=red/', '4s/colour=red/description=At last/') }, input: 'y\n',
+        });
+        assert.equal(result.code, 0, result.out);
+        assert.match(result.out, /line 4: .*\r\n.*Edit it again\? \[Y\/n\]/s);
+        assert.match(root.read('etc/machines.conf'), /^description=At last$/m);
+        assert.deepEqual(copies(), []);
+        const given = await root.terminal(['edit', 'machines'], { env: { EDITOR: editor('1s/.*/words/') }, input: 'n\n' });
+        assert.equal(given.code, 2);
+        assert.equal(copies().length, 1);
+    });
+
+    test('settings, the page, and the file of one machine', async () => {
+        const bad = await root.run(['edit', 'config'], { env: { EDITOR: editor('$a accel = warp') } });
+        assert.equal(bad.code, 2);
+        assert.match(bad.err, /q\.conf, line 8: accel = warp is not accepted/);
+        const good = await root.run(['edit', 'config'], { env: { EDITOR: editor('$a snapshot_lifetime = 2d') } });
+        assert.equal(good.code, 0, good.err);
+        assert.match(root.read('etc/q.conf'), /^snapshot_lifetime = 2d$/m);
+        const broken = await root.run(['edit', 'web'], { env: { EDITOR: editor('$a {{no_such_value}}') } });
+        assert.notEqual(broken.code, 0);
+        assert.match(broken.err, /landing\.html.*no_such_value/);
+        const page = await root.run(['edit', 'web'], { env: { EDITOR: editor('s/Choose a machine/Take a machine/') } });
+        assert.equal(page.code, 0, page.err);
+        assert.match(root.read('service/index.html'), /Take a machine/);
+        root.write('etc/config.d/more.ini', '[alone.raw]\n');
+        const machine = await root.run(['edit', 'alone.raw'], { env: { EDITOR: editor('$a os=other') } });
+        assert.equal(machine.code, 0, machine.err);
+        assert.equal(root.read('etc/config.d/more.ini'), '[alone.raw]\nos=other\n');
+    });
+
+    test('an editor that fails, one that changes nothing, and somebody else at the same time', async () => {
+        const failed = await root.run(['edit'], { env: { EDITOR: '/bin/false' } });
+        assert.equal(failed.code, 1);
+        assert.match(failed.err, /The editor \/bin\/false failed/);
+        const same = await root.run(['edit'], { env: { EDITOR: editor('') } });
+        assert.equal(same.code, 0);
+        assert.match(same.err, /Nothing was changed/);
+        const meanwhile = root.write('bin/meanwhile', `#!/bin/sh
+echo '# mine' >>"$1"
+echo '# theirs' >>${root.path('etc/machines.conf')}
+`, 0o755);
+        const both = await root.run(['edit'], { env: { EDITOR: meanwhile } });
+        assert.equal(both.code, 4);
+        assert.match(both.err, /was changed by somebody else meanwhile/);
+        assert.equal(root.read('etc/machines.conf'), `${entries}# theirs\n`);
+    });
+});
+
+// --- purge ---
+
+test('purge: what nobody needs, with sizes; asks first; keeps what others are based on', async () => {
+    root.write('etc/machines.conf', '[top.qcow2]\n;[off.raw]\n');
+    randomImage(path.join(root.machines, 'base.qcow2'), 65536);
+    sh('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', path.join(root.machines, 'base.qcow2'), '-F', 'qcow2',
+       path.join(root.machines, 'top.qcow2'));
+    root.write('service/machines/off.raw', 'x'.repeat(5000));
+    root.write('service/machines/orphan.raw', Buffer.alloc(2 * 1024 * 1024, 1));
+    root.write('service/machines/dead.iso.part', 'x'.repeat(100));
+    root.write('service/machines/dead.iso.part.json', '{}');
+    fs.mkdirSync(root.path('service/snapshots/broken-1'));
+    root.write('service/snapshots/broken-1/session.json', 'broken');
+    if (isRoot)
+        sh('chown', '-R', account, root.path('service'));
+    await root.transcript('purge', [['purge'], ['purge', 'top.qcow2'], ['purge', 'base.qcow2', '--yes'], ['status']]);
+    assert.equal(JSON.parse((await root.run(['purge', '--json'])).out).length, 4);
+
+    const no = await root.terminal(['purge'], { input: 'n\n' });
+    assert.equal(no.code, 0);
+    assert.match(no.out, /Remove them for good\? \[y\/N\]/);
+    assert.equal(fs.readdirSync(root.machines).length, 6);
+    const yes = await root.terminal(['purge'], { input: 'y\n' });
+    assert.equal(yes.code, 0, yes.out);
+    assert.deepEqual(fs.readdirSync(root.machines).sort(), ['base.qcow2', 'off.raw', 'top.qcow2']);
+    assert.deepEqual(fs.readdirSync(root.path('service/snapshots')), []);
+    const off = await root.run(['purge', 'off.raw', '--yes']);
+    assert.equal(off.code, 0, off.err);
+    assert.deepEqual(fs.readdirSync(root.machines).sort(), ['base.qcow2', 'top.qcow2']);
+});
+
+// --- terminals and pipes ---
+
+test('colour on a terminal only, and not with NO_COLOR; a pipe gets rows and nothing else', async () => {
+    withMachines();
+    const escape = /\x1b\[/;
+    assert.match((await root.terminal(['status'])).out, escape);
+    assert.doesNotMatch((await root.terminal(['status'], { env: { NO_COLOR: '1' } })).out, escape);
+    const piped = await root.run(['status']);
+    assert.doesNotMatch(piped.out + piped.err, escape);
+    assert.ok(piped.out.trimEnd().split('\n').every((line) => /^(enabled|disabled|missing|orphan) +\| /.test(line)), piped.out);
+});
+
+test('completion: commands, their words, machines, settings and files', () => {
+    withMachines();
+    const complete = (...words) => {
+        const script = `compopt() { :; }; . ${top}/etc/bash-completion/qwdctl
+            COMP_WORDS=(qwdctl "$@"); COMP_CWORD=$#; _qwdctl; printf '%s\\n' "\${COMPREPLY[@]}"`;
+        const made = spawnSync('bash', ['-c', script, 'bash', ...words],
+                               { env: root.environment(), cwd: root.path('home'), encoding: 'utf8' });
+        assert.equal(made.stderr, '');
+        return made.stdout.trim().split('\n').filter(Boolean).sort();
+    };
+    assert.deepEqual(complete('d'), ['disable', 'docs', 'doctor', 'download']);
+    assert.deepEqual(complete('disable', 't'), ['tiny.iso']);
+    assert.deepEqual(complete('edit', 'm'), ['machines']);
+    assert.deepEqual(complete('status', '--j'), ['--json']);
+    assert.deepEqual(complete('config', 'ch'), ['check']);
+    assert.deepEqual(complete('config', 'get', 'dir_sn'), ['dir_snapshots']);
+    assert.deepEqual(complete('start', 'x', '--dir_sn'), ['--dir_snapshots=']);
+    root.write('home/file-to-enable', '');
+    assert.ok(complete('enable', 'file-').includes('file-to-enable'));
+    assert.ok(complete('help', 'pu').includes('purge'));
+});
+
+// --- doctor ---
+
+const stranger = 'nobody';
+
+describe('doctor', () => {
+    async function findings(env = {}, ...options) {
+        const result = await root.run(['doctor', '--json', ...options], { env });
+        const list = JSON.parse(result.out);
+        return { code: result.code, list, of: (level, part) => list.filter((one) => one.level === level && one.part === part) };
+    }
+
+    test('a service that is whole', async () => {
+        withMachines();
+        await root.run(['refresh']);
+        const { code, list } = await findings({ APACHE_CONFDIR: '/nonexistent' });
+        assert.deepEqual(list.filter(({ level }) => level === 'broken'), []);
+        assert.equal(code, 0);
+        for (const part of ['account', 'accelerator', 'QEMU', 'display', 'network', 'folders', 'log', 'sockets', 'room', 'machines',
+                            'page', 'login', 'Apache', 'clock', 'cleaning'])
+            assert.ok(list.some((one) => one.part === part), part);
+        assert.ok(list.filter(({ level }) => level !== 'ok' && level !== 'warning').length === 0);
+        const table = await root.run(['doctor']);
+        assert.equal(table.code, 0);
+        assert.match(table.err, /^Level +\| Part +\| What was found/);
+        assert.ok(table.out.trimEnd().split('\n').every((line) => /^(ok|warning) +\| /.test(line)));
+    });
+
+    test('what is broken, with the command that mends it', async () => {
+        root.write('service/login-password', 'secret', 0o644);
+        fs.rmSync(root.page, { force: true });
+        root.write('service/machines/closed.raw', 'x', 0o600);
+        root.write('etc/machines.conf', '[closed.raw]\n[gone.iso]\nurl=https://example.org/gone.iso\n');
+        if (isRoot)
+            sh('chown', 'root', path.join(root.machines, 'closed.raw'));
+        fs.mkdirSync(root.path('open'));
+        fs.chmodSync(root.path('open'), 0o777);
+        fs.mkdirSync(root.path('closed/cache'), { recursive: true });
+        fs.chmodSync(root.path('closed'), 0o700);
+        const { code, list, of } = await findings({ APACHE_CONFDIR: '/nonexistent' },
+            `--email_password_file=${root.path('service/login-password')}`, '--dir_websockify=/nonexistent/websockify',
+            '--dir_novnc=/nonexistent', `--dir_cache=${root.path('open')}`, `--dir_login=/proc/nowhere`,
+            `--dir_cfg=${root.path('run')}/${'x'.repeat(100)}`, '--service_open=yes', '--service_address=0.0.0.0',
+            '--qemu_exec_options=-gdb tcp::1');
+        assert.equal(code, 1);
+        const broken = list.filter(({ level }) => level === 'broken').map(({ part, mend }) => `${part}: ${root.plain(mend)}`);
+        for (const expected of ['display: apt install websockify', 'display: apt install novnc', 'folders: chmod o-w ROOT/open',
+                                'sockets: qwdctl edit config', 'secrets: chmod o= ROOT/service/login-password',
+                                'machines: qwdctl edit config',
+                                ...(isRoot ? ["machines: chmod a+r 'ROOT/service/machines/closed.raw'"] : [])])
+            assert.ok(broken.includes(expected), `${expected} in ${broken.join('\n')}`);
+        assert.ok(broken.some((one) => one.startsWith('folders: install -d -o ') && one.endsWith('/proc/nowhere')));
+        assert.deepEqual(of('warning', 'page').map(({ mend }) => mend), ['qwdctl refresh']);
+        assert.ok(of('warning', 'machines').some(({ mend }) => mend === "qwdctl download 'gone.iso'"));
+        assert.ok(of('warning', 'login').some(({ text }) => /Whoever reaches the service/.test(text)));
+        assert.ok(of('warning', 'login').some(({ text }) => /websockify listens on 0\.0\.0\.0/.test(text)));
+        fs.rmSync(root.path('service/login-password'));
+        fs.rmSync(root.path('open'), { recursive: true });
+        if (isRoot)
+            assert.ok((await findings({}, `--dir_cache=${root.path('closed/cache')}`)).of('broken', 'folders')
+                .some(({ mend }) => mend === `chmod a+x ${root.path('closed')}`));
+        fs.rmSync(root.path('closed'), { recursive: true });
+    });
+
+    test('Apache\'s modules', async () => {
+        const enabled = (...files) => {
+            fs.rmSync(root.path('apache'), { recursive: true, force: true });
+            for (const folder of ['mods-enabled', 'conf-enabled'])
+                fs.mkdirSync(root.path('apache', folder), { recursive: true });
+            files.forEach((file) => root.write(`apache/${file}`, ''));
+            return findings({ APACHE_CONFDIR: root.path('apache') });
+        };
+        const all = ['cgid', 'alias', 'proxy', 'proxy_http', 'proxy_wstunnel', 'headers', 'setenvif'].map((name) => `mods-enabled/${name}.load`);
+        const conf = 'conf-enabled/qemu-web-desktop.conf';
+        assert.equal((await enabled(...all)).of('warning', 'Apache')[0].mend, 'a2enconf qemu-web-desktop && systemctl reload apache2');
+        assert.equal((await enabled(conf, ...all)).of('ok', 'Apache').length, 1);
+        const without = await enabled(conf, ...all.slice(1).filter((file) => !file.includes('wstunnel')));
+        assert.equal(without.of('broken', 'Apache')[0].mend, 'a2enmod cgid proxy_wstunnel && systemctl restart apache2');
+        assert.equal(without.code, 1);
+    });
+
+    test('an account that is not there, or root', { skip: !isRoot && 'needs root' }, async () => {
+        for (const name of ['no-such-account', 'root']) {
+            const { code, of } = await findings({}, `--service_user=${name}`);
+            assert.equal(code, 1);
+            assert.equal(of('broken', 'account').length, 1);
+        }
+        const { of } = await findings({}, `--service_user=${stranger}`);
+        assert.ok(of('broken', 'folders').length > 0, 'folders are another account\'s');
+    });
+});
