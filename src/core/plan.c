@@ -86,6 +86,18 @@ static bool check_gpu(const Plan *plan, const Machine *machine, GError **error)
                           "gpu: %s does not run with a GPU. Start it without, or choose another.", plan->title);
 }
 
+/* Groups and machines that allow less than the form hold for extensions as well; the form's own list is for the
+ * beginning only. */
+static gint64 extension_max(const Settings *settings, const Choices *choices)
+{
+    gint64 form_most = 0, seconds;
+    for (char **entry = settings->form_lifetime; *entry; entry++) {
+        if (units_parse_duration(*entry, &seconds))
+            form_most = MAX(form_most, seconds);
+    }
+    return choices->lifetime_max_s < form_most ? choices->lifetime_max_s : 0;
+}
+
 static void take_machine(Plan *plan, const Settings *settings, const Machine *machine, const Host *host)
 {
     plan->machine = g_strdup(machine->name);
@@ -113,7 +125,7 @@ Plan *plan_make(const Settings *settings, const Machine *machine, const PlanRequ
         asked_or_default(request->memory_mib, settings->snapshot_alloc_mem, host->memory_mib, choices->memory_max_mib);
     plan->lifetime_s =
         asked_or_default(request->lifetime_s, settings->snapshot_lifetime, G_MAXINT64, choices->lifetime_max_s);
-    plan->lifetime_max_s = choices->lifetime_max_s;
+    plan->lifetime_max_s = extension_max(settings, choices);
     plan->sessions_max = choices->sessions_max;
     plan->by_admin = request->by_admin;
     plan->disk_mib = settings->snapshot_alloc_disk;

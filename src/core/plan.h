@@ -26,7 +26,7 @@ typedef struct {
     gint64 memory_mib;
     gint64 disk_mib; /* of the empty disk beside an ISO */
     gint64 lifetime_s;
-    gint64 lifetime_max_s; /* that its owner may choose, for extensions; 0: as the setting says */
+    gint64 lifetime_max_s; /* of extensions, where a group or the machine allows less; 0: as the setting says */
     gint64 sessions_max;   /* of its owner, when a group says it; 0: as the setting says */
     bool by_admin;         /* only the limits of memory and disk concern it */
     bool oneshot;          /* ends when its first viewer leaves */

@@ -11,8 +11,8 @@ typedef struct {
 
 static gint compare_arrival(const SessionRecord *a, const SessionRecord *b)
 {
-    if (a->created_at != b->created_at)
-        return a->created_at < b->created_at ? -1 : 1;
+    if (a->admitted_ms != b->admitted_ms)
+        return a->admitted_ms < b->admitted_ms ? -1 : 1;
     return strcmp(a->id, b->id);
 }
 

@@ -177,6 +177,22 @@ static void test_json(Fixture *f, gconstpointer unused)
     plan_free(NULL);
 }
 
+/* A group that may choose less than the form offers is held by it when it extends, too. */
+static void test_extension_max(void)
+{
+    static const struct {
+        gint64 choice_s, kept_s;
+    } rows[] = {{7200, 7200}, {86400, 0}, {4 * 86400, 0}, {G_MAXINT64, 0}};
+    g_autoptr(Settings) settings = temp_settings("/nonexistent", "form_lifetime=2h,1d", NULL);
+    g_autoptr(Machine) machine = machine_from_path("/machines/tiny.iso");
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        const Choices choices = {G_MAXINT64, G_MAXINT64, rows[i].choice_s, 0};
+        g_autoptr(Plan) plan = plan_make(settings, machine, &(PlanRequest){.choices = &choices}, &host, NULL);
+        g_assert_nonnull(plan);
+        g_assert_cmpint(plan->lifetime_max_s, ==, rows[i].kept_s);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -191,5 +207,6 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
         g_test_add(tests[i].name, Fixture, NULL, set_up, tests[i].test, tear_down);
+    g_test_add_func("/plan/extension-max", test_extension_max);
     return g_test_run();
 }

@@ -10,6 +10,7 @@ static GPtrArray *crowd_of(const char *const *rows)
         SessionRecord *session = session_new(parts[0], "", g_new0(Plan, 1));
         session->state = *parts[1] == 'w' ? SESSION_QUEUED : *parts[1] == 'r' ? SESSION_RUNNING : SESSION_ENDED;
         session->created_at = g_ascii_strtoll(parts[2], NULL, 10);
+        session->admitted_ms = session->created_at * 1000;
         session->ends_at = session->created_at + 1000;
         g_ptr_array_add(sessions, session);
     }
