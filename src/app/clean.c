@@ -9,6 +9,7 @@
 
 #include "app/journal.h"
 #include "app/queue.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "base/token.h"
 #include "core/store.h"
@@ -36,14 +37,14 @@ static bool is_settled(const char *path)
 
 /* --- sessions without a supervisor --- */
 
-static bool is_abandoned(const SessionRecord *session)
+/* One that has just left the queue is old, and its record is not. */
+static bool is_abandoned(const Settings *settings, const SessionRecord *session)
 {
     ProcessId supervisor = session_process(session, "supervisor");
+    g_autofree char *record = g_build_filename(settings->dir_snapshots, session->id, "session.json", NULL);
     if (session->state == SESSION_QUEUED)
         return false;
-    if (!supervisor.pid)
-        return session->created_at + SETTLED_AFTER_S < session_now();
-    return !process_is_alive(supervisor);
+    return supervisor.pid ? !process_is_alive(supervisor) : is_settled(record);
 }
 
 static void end_processes(const SessionRecord *session)
@@ -66,19 +67,25 @@ static void remove_tokens(const Settings *settings, const SessionRecord *session
     }
 }
 
-static void remember(const Settings *settings, SessionRecord *session)
+static void describe_end(SessionRecord *session)
 {
     session->state = SESSION_FAILED;
     session->ended_at = session_now();
     session_set_text(&session->reason,
-                     "It was cut off: the server was restarted, or a part of the service was killed.");
+                     "It was cut off: the server was restarted, a part of the service was killed, or its disk failed.");
     g_ptr_array_set_size(session->links, 0);
     g_ptr_array_set_size(session->viewers, 0);
     g_ptr_array_set_size(session->processes, 0);
-    store_remember(settings, session, NULL);
-    journal_session(settings, "ERROR", session, session->reason);
 }
 
+/* A supervisor that was killed while it cleared up has told already how its session ended. */
+static bool is_remembered(const Settings *settings, const SessionRecord *session)
+{
+    g_autoptr(SessionRecord) told = store_recall(settings, session->id, NULL);
+    return told != NULL;
+}
+
+/* On a full disk there is room for the line of history once the session's folder is gone. */
 static void end_session(const Settings *settings, SessionRecord *session, GPtrArray *report)
 {
     g_autoptr(GError) error = NULL;
@@ -86,17 +93,23 @@ static void end_session(const Settings *settings, SessionRecord *session, GPtrAr
     end_processes(session);
     remove_tokens(settings, session);
     folder_remove(run_folder, NULL);
-    remember(settings, session);
+    describe_end(session);
+    bool told = is_remembered(settings, session);
+    bool remembered = told || store_remember(settings, session, NULL);
     if (store_remove(settings, session->id, &error))
         tell(report, "Ended %s of %s: its supervisor was gone.", session->id, session->owner);
     else
         tell(report, "%s of %s cannot be removed: %s", session->id, session->owner, error->message);
+    if (!remembered)
+        store_remember(settings, session, NULL);
+    if (!told)
+        journal_session(settings, "ERROR", session, session->reason);
 }
 
 static void end_abandoned(const Settings *settings, const GPtrArray *sessions, GPtrArray *report)
 {
     for (guint i = 0; i < sessions->len; i++) {
-        if (is_abandoned(sessions->pdata[i]))
+        if (is_abandoned(settings, sessions->pdata[i]))
             end_session(settings, sessions->pdata[i], report);
     }
 }
@@ -114,6 +127,13 @@ static void for_each_entry(const Settings *settings, const char *folder, Sweep s
     }
 }
 
+/* Somebody was killed before the record or after it: with no disk there is nothing to keep. */
+static bool is_empty_shell(const char *path, const GError *cause)
+{
+    g_autofree char *disk = g_build_filename(path, "disk.qcow2", NULL);
+    return g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND) && !g_file_test(disk, G_FILE_TEST_EXISTS);
+}
+
 /* A folder in dir_snapshots whose record cannot be read is kept under a name that nothing else looks at. */
 static void put_broken_aside(const Settings *settings, const char *path, const char *name, GPtrArray *report)
 {
@@ -123,6 +143,10 @@ static void put_broken_aside(const Settings *settings, const char *path, const c
     g_autoptr(SessionRecord) session = store_load(settings, name, &error);
     if (session)
         return;
+    if (is_empty_shell(path, error) && folder_remove(path, NULL)) {
+        tell(report, "Removed %s: it was no session yet, or none any more.", path);
+        return;
+    }
     g_autofree char *aside = g_strdup_printf("%s/broken-%s", settings->dir_snapshots, name);
     if (rename(path, aside) == 0)
         tell(report, "Put aside as %s: %s", aside, error->message);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include <signal.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "app/app.h"
 #include "app/queue.h"
@@ -9,6 +11,7 @@
 #include "core/store.h"
 
 #define EXTENSION_S 86400
+#define FULL_DISK_BYTES 65536 /* no record fits any more */
 
 /* A session whose end has been asked for is stopping, though its supervisor may not have noticed yet: a page that shows
  * it as running would not look again. */
@@ -16,6 +19,17 @@ static void note_stop_request(SessionRecord *session)
 {
     if (session->stop_requested_at && session_state_is_alive(session->state))
         session->state = SESSION_STOPPING;
+}
+
+/* Nobody could write that into the record. */
+static void note_full_disk(const Settings *settings, SessionRecord *session)
+{
+    struct statvfs disk;
+    bool is_full =
+        statvfs(settings->dir_snapshots, &disk) == 0 && (guint64)disk.f_bavail * disk.f_frsize < FULL_DISK_BYTES;
+    if (is_full && session_state_is_alive(session->state))
+        session_set_text(&session->note, "The server's disk is full: a machine that writes to its disk stands still "
+                                         "until there is room again. Tell the administrator of this service.");
 }
 
 SessionRecord *app_see(const Settings *settings, const Identity *who, const char *id, GError **error)
@@ -26,6 +40,7 @@ SessionRecord *app_see(const Settings *settings, const Identity *who, const char
     if (!session || !policy_allows(settings, who, ACTION_SEE, session, error))
         return NULL;
     note_stop_request(session);
+    note_full_disk(settings, session);
     return g_steal_pointer(&session);
 }
 
@@ -72,6 +87,11 @@ SessionRecord *app_stop(const Settings *settings, const Identity *who, const cha
         return stopped;
     if (g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND)) /* it ended meanwhile */
         return store_recall(settings, id, error);
+    /* A stop must work even on a disk that takes nothing: the supervisor hears of it by a signal. */
+    if (process_signal(session_process(session, "supervisor"), SIGUSR1, NULL)) {
+        session->state = SESSION_STOPPING;
+        return g_steal_pointer(&session);
+    }
     g_propagate_error(error, g_steal_pointer(&cause));
     return NULL;
 }
@@ -123,6 +143,7 @@ typedef struct {
     const Settings *settings;
     const char *id;
     SessionRecord *session; /* the newest record seen; NULL: the session is gone */
+    bool has_folder;        /* which is the last to go */
 } Awaited;
 
 static void look(void *data)
@@ -130,11 +151,13 @@ static void look(void *data)
     Awaited *awaited = data;
     session_free(awaited->session);
     awaited->session = store_load(awaited->settings, awaited->id, NULL);
+    g_autofree char *folder = store_folder(awaited->settings, awaited->id);
+    awaited->has_folder = g_file_test(folder, G_FILE_TEST_EXISTS);
 }
 
 static bool is_ended(void *data)
 {
-    return ((const Awaited *)data)->session == NULL;
+    return !((const Awaited *)data)->has_folder;
 }
 
 static bool is_settled(void *data)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * Ended sessions: the last lines of a file, a record each, so that a user can still be told why a session
  * ended. The file is cut when it has grown: the older half goes. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -33,6 +35,18 @@ static bool cut_history(const char *path, GError **error)
     return file_write_atomic(path, rest, strlen(rest), 0600, FILE_WRITE_FAST, error);
 }
 
+/* Half a line, for which there was room, would spoil the next one. To be called under the lock. */
+static bool append_whole(const char *path, const char *text, GError **error)
+{
+    struct stat st = {0};
+    off_t end = lstat(path, &st) == 0 && S_ISREG(st.st_mode) ? st.st_size : 0;
+    if (file_append(path, text, 0600, error))
+        return true;
+    if (S_ISREG(st.st_mode) && truncate(path, end) < 0)
+        g_prefix_error(error, "(%s) ", g_strerror(errno));
+    return false;
+}
+
 bool store_remember(const Settings *settings, const SessionRecord *session, GError **error)
 {
     autofd int lock = store_lock(settings, error);
@@ -43,7 +57,7 @@ bool store_remember(const Settings *settings, const SessionRecord *session, GErr
     char *line = json_dumps(object, JSON_COMPACT);
     g_autofree char *text = g_strconcat(line, "\n", NULL);
     free(line);
-    return cut_history(path, error) && file_append(path, text, 0600, error);
+    return cut_history(path, error) && append_whole(path, text, error);
 }
 
 /* The last line that mentions the id; the history holds one line for each session. */

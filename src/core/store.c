@@ -55,12 +55,18 @@ static bool write_record(const Settings *settings, const SessionRecord *session,
 bool store_create(const Settings *settings, const SessionRecord *session, GError **error)
 {
     g_autofree char *folder = store_folder(settings, session->id);
-    if (!folder_make_private(folder, error))
-        return false;
-    if (write_record(settings, session, FILE_WRITE_DURABLE, error))
+    if (folder_make_private(folder, error) && write_record(settings, session, FILE_WRITE_DURABLE, error))
         return true;
     folder_remove(folder, NULL);
+    g_prefix_error(error, "The server's disk does not take a new session. ");
     return false;
+}
+
+/* Somebody else has written it, or the disk is at fault: nobody's request is wrong, and no setting is. */
+static bool fail_broken(const char *path, const char *why, GError **error)
+{
+    return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "The record of this session cannot be read. %s%s%s",
+                          strstr(why, path) ? "" : path, strstr(why, path) ? "" : ": ", why);
 }
 
 SessionRecord *store_load(const Settings *settings, const char *id, GError **error)
@@ -72,15 +78,20 @@ SessionRecord *store_load(const Settings *settings, const char *id, GError **err
     g_autofree char *path = record_path(settings, id);
     g_autoptr(GError) cause = NULL;
     g_autoptr(JsonValue) object = json_object_read(path, RECORD_MAX_BYTES, &cause);
-    if (!object) {
-        bool absent = g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND);
-        g_propagate_error(error, absent ? session_not_found() : g_steal_pointer(&cause));
+    if (!object && g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND)) {
+        g_propagate_error(error, session_not_found());
         return NULL;
     }
-    SessionRecord *session = session_from_json(object, error);
-    if (!session)
-        g_prefix_error(error, "%s: ", path);
-    return session;
+    if (!object) {
+        fail_broken(path, cause->message, error);
+        return NULL;
+    }
+    g_autoptr(SessionRecord) session = session_from_json(object, &cause);
+    if (session && g_str_equal(session->id, id))
+        return g_steal_pointer(&session);
+    /* What is done to the record of another session would be done to that session. */
+    fail_broken(path, session ? "This is the record of another session." : cause->message, error);
+    return NULL;
 }
 
 SessionRecord *store_change(const Settings *settings, const char *id, StoreChange change, void *data, GError **error)

@@ -20,7 +20,8 @@ int store_lock(const Settings *settings, GError **error);
 /* Makes the folder and the record of a new session. Nothing is left on error. */
 bool store_create(const Settings *settings, const SessionRecord *session, GError **error);
 
-/* QWD_ERROR_NOT_FOUND when there is no such session (any more). */
+/* QWD_ERROR_NOT_FOUND when there is no such session (any more), QWD_ERROR_UNAVAILABLE when its record is broken or
+ * another session's. */
 SessionRecord *store_load(const Settings *settings, const char *id, GError **error);
 
 /* Changes a record in place; false with an error set refuses the change. */

@@ -2,7 +2,10 @@
  * Sessions on disk, and the history of ended ones. */
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -298,6 +301,46 @@ static void test_history_broken(Fixture *f, gconstpointer unused)
     g_assert_no_error(error);
 }
 
+/* What is done to it would be done to the other session. */
+static void test_foreign(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SessionRecord) other = test_session_new(f->settings, "bob");
+    g_autofree char *text = NULL, *path = record_path(f);
+    g_assert_true(store_create(f->settings, other, &error));
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_free(f->session->id);
+    f->session->id = g_strdup(other->id);
+    overwrite_record(f, text);
+    g_assert_null(store_load(f->settings, other->id, &error));
+    assert_error(error, QWD_ERROR_UNAVAILABLE, "This is the record of another session.");
+    g_autoptr(GPtrArray) sessions = store_list(f->settings, &error);
+    g_assert_cmpint(sessions->len, ==, 1);
+}
+
+/* A file of at most this size: the next line has room for its half. */
+static void test_history_full(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = history_path(f), *before = NULL, *after = NULL;
+    struct stat st;
+    g_assert_true(store_remember(f->settings, f->session, &error));
+    g_assert_true(g_file_get_contents(path, &before, NULL, NULL));
+    g_assert_cmpint(stat(path, &st), ==, 0);
+    struct rlimit old, small;
+    g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &old), ==, 0);
+    small = (struct rlimit){.rlim_cur = (rlim_t)st.st_size + 50, .rlim_max = old.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &small), ==, 0);
+    g_assert_false(store_remember(f->settings, f->session, &error));
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &old), ==, 0);
+    assert_error(error, QWD_ERROR_UNAVAILABLE, "Cannot write");
+    g_assert_true(g_file_get_contents(path, &after, NULL, NULL));
+    g_assert_cmpstr(after, ==, before);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -316,6 +359,8 @@ int main(int argc, char **argv)
         {"/history/recall", test_history},
         {"/history/cut", test_history_cut},
         {"/history/broken", test_history_broken},
+        {"/history/full", test_history_full},
+        {"/store/foreign", test_foreign},
     };
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
