@@ -24,6 +24,7 @@ static WebsockifyOptions websockify_options(const Supervisor *supervisor)
 }
 
 #define NOTE_MAX_BYTES 16384
+#define WEBSOCKIFY_RETRY_S 5
 
 /* --- viewers --- */
 
@@ -88,7 +89,16 @@ static bool admit_viewer(pid_t peer, char **address, void *data)
 
 /* --- websockify --- */
 
-/* Whoever sees websockify die starts it again; several supervisors agree on one. */
+/* Whoever sees websockify die starts it again; several supervisors agree on one. What is in the way (its port taken, a
+ * full disk) may go, so it is tried until it works. */
+static void on_websockify_died(void *data);
+
+static gboolean on_websockify_retry(gpointer data)
+{
+    on_websockify_died(data);
+    return G_SOURCE_REMOVE;
+}
+
 static void on_websockify_died(void *data)
 {
     Supervisor *supervisor = data;
@@ -98,7 +108,10 @@ static void on_websockify_died(void *data)
     if (websockify_ensure(&options, &error))
         supervisor->websockify_watch = websockify_watch(options.state_folder, on_websockify_died, supervisor);
     else
+        supervisor->websockify_watch = g_timeout_add_seconds(WEBSOCKIFY_RETRY_S, on_websockify_retry, supervisor);
+    if (error && !supervisor->websockify_failing)
         journal_session(supervisor->settings, "ERROR", supervisor->session, error->message);
+    supervisor->websockify_failing = error != NULL;
 }
 
 /* --- links --- */

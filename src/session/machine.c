@@ -60,6 +60,8 @@ static void on_event(const char *name, const json_t *data, void *user)
     Supervisor *supervisor = user;
     if (g_str_equal(name, "SHUTDOWN"))
         supervisor->guest_powered_off = json_get_bool(data, "guest", false);
+    else
+        trouble_on_event(supervisor, name, data);
 }
 
 static bool has_exited(void *data)
@@ -173,7 +175,8 @@ static bool command(Supervisor *supervisor, const char *name)
 static void power_down(Supervisor *supervisor)
 {
     int grace_ms = (int)supervisor->settings->session_stop_grace * 1000;
-    bool deserves_grace = supervisor->end_state == SESSION_ENDED && supervisor->session->ready_at && grace_ms > 0;
+    bool deserves_grace = supervisor->end_state == SESSION_ENDED && supervisor->session->ready_at && grace_ms > 0 &&
+                          !supervisor->stands_still;
     if (deserves_grace && command(supervisor, "system_powerdown"))
         wait_until(has_exited, supervisor, grace_ms, NULL);
     if (supervisor->qemu.running && supervisor->machine_is_up && command(supervisor, "quit"))
@@ -186,6 +189,7 @@ static void power_down(Supervisor *supervisor)
 
 void machine_stop(Supervisor *supervisor)
 {
+    trouble_clear(supervisor);
     if (supervisor->qmp && supervisor->qemu.running)
         power_down(supervisor);
     g_clear_handle_id(&supervisor->qemu.watch, g_source_remove);

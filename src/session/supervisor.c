@@ -79,7 +79,8 @@ static void follow_record(void *data)
     g_autoptr(GError) error = NULL;
     SessionRecord *session = store_load(supervisor->settings, supervisor->id, &error);
     if (!session) {
-        supervisor_end(supervisor, SESSION_FAILED, error->message);
+        bool absent = g_error_matches(error, QWD_ERROR, QWD_ERROR_NOT_FOUND);
+        supervisor_end(supervisor, SESSION_FAILED, absent ? "Its folder on the server was removed." : error->message);
         return;
     }
     take_record(supervisor, session);
@@ -159,7 +160,7 @@ static void undo_steps(Supervisor *supervisor, size_t count)
     }
 }
 
-static void remember(Supervisor *supervisor)
+static void describe_end(Supervisor *supervisor)
 {
     SessionRecord *session = supervisor->session;
     session->state = supervisor->end_state;
@@ -167,22 +168,32 @@ static void remember(Supervisor *supervisor)
     session_set_text(&session->reason, supervisor->end_reason);
     g_ptr_array_set_size(session->links, 0);
     g_ptr_array_set_size(session->processes, 0);
-    g_autoptr(GError) error = NULL;
-    if (!store_remember(supervisor->settings, session, &error))
-        journal_session(supervisor->settings, "ERROR", session, error->message);
+    g_ptr_array_set_size(session->viewers, 0);
     bool failed = session->state == SESSION_FAILED;
     journal_session(supervisor->settings, failed ? "ERROR" : "STOP", session, session->reason);
 }
 
-/* The folder goes last: its end tells those who wait that nothing of the session is left. */
-static void remove_traces(Supervisor *supervisor)
+/* The folder goes last: its end tells those who wait that nothing of the session is left. But on a full disk it makes
+ * the room for what is to be remembered. */
+static void leave(Supervisor *supervisor)
 {
-    g_autoptr(GError) error = NULL;
-    if (!store_remove(supervisor->settings, supervisor->id, &error))
-        journal_session(supervisor->settings, "ERROR", supervisor->session, error->message);
+    const Settings *settings = supervisor->settings;
+    g_autoptr(GError) not_removed = NULL, not_remembered = NULL;
+    bool remembered = store_remember(settings, supervisor->session, NULL);
+    if (!store_remove(settings, supervisor->id, &not_removed))
+        journal_session(settings, "ERROR", supervisor->session, not_removed->message);
+    if (!remembered && !store_remember(settings, supervisor->session, &not_remembered))
+        journal_session(settings, "ERROR", supervisor->session, not_remembered->message);
 }
 
 /* --- life --- */
+
+/* From somebody who could not write the request to the record. */
+static gboolean on_stop_request(gpointer data)
+{
+    supervisor_end(data, SESSION_ENDED, "Stopped on request.");
+    return G_SOURCE_CONTINUE;
+}
 
 static gboolean on_terminate(gpointer data)
 {
@@ -193,6 +204,7 @@ static gboolean on_terminate(gpointer data)
 static bool watch_events(Supervisor *supervisor, GError **error)
 {
     signal(SIGPIPE, SIG_IGN);
+    g_unix_signal_add(SIGUSR1, on_stop_request, supervisor);
     g_unix_signal_add(SIGTERM, on_terminate, supervisor);
     g_unix_signal_add(SIGINT, on_terminate, supervisor);
     g_unix_signal_add(SIGHUP, on_terminate, supervisor);
@@ -215,8 +227,8 @@ static void live(Supervisor *supervisor)
     wait_cancel(false);
     supervisor_change(supervisor, note_stopping, supervisor, NULL);
     undo_steps(supervisor, count);
-    remember(supervisor);
-    remove_traces(supervisor);
+    describe_end(supervisor);
+    leave(supervisor);
 }
 
 static void clear(Supervisor *supervisor)

@@ -44,6 +44,11 @@ typedef struct {
     GPtrArray *tokens; /* char *, those of the gate */
     guint websockify_watch, record_watch, alarm;
     gint64 alarm_at;
+    bool websockify_failing; /* told in the log already */
+
+    /* trouble.c */
+    bool stands_still; /* QEMU has stopped the machine, whose disk could not be written */
+    guint disk_retry;
 } Supervisor;
 
 /* Decides that the session ends: the first caller's word holds. Takes nothing. */
@@ -75,6 +80,10 @@ bool machine_start(Supervisor *supervisor, GError **error);
 void machine_stop(Supervisor *supervisor);
 bool display_start(Supervisor *supervisor, GError **error);
 void display_stop(Supervisor *supervisor);
+
+/* trouble.c: an event of QEMU that tells of trouble; others are none of its business. */
+void trouble_on_event(Supervisor *supervisor, const char *name, const json_t *data);
+void trouble_clear(Supervisor *supervisor);
 
 /* Opens the links that others have added to the record, closes those they have removed and those whose time is over. */
 void display_follow_record(Supervisor *supervisor);

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * Trouble of a running machine that does not end it: its user is told by the session's note. */
+#include <string.h>
+
+#include "app/journal.h"
+#include "base/json.h"
+#include "session/supervisor.h"
+
+#define DISK_RETRY_S 5
+#define COMMAND_DEADLINE_MS 5000
+
+static const char disk_note[] = "The server's disk is full: the machine stands still until there is room again.";
+static const char network_note[] = "The machine has lost its network. A new session has one again.";
+
+/* --- the note --- */
+
+static void write_note(SessionRecord *session, const void *data)
+{
+    session_set_text(&session->note, data);
+}
+
+/* A note that cannot be written, as on a full disk, is in the log at least. */
+static void set_note(Supervisor *supervisor, const char *note)
+{
+    const char *old = supervisor->session->note;
+    if (g_strcmp0(old, note) != 0)
+        supervisor_change(supervisor, write_note, note, NULL);
+}
+
+/* What is to be said besides a full disk. */
+static const char *lasting_note(const Supervisor *supervisor)
+{
+    return supervisor->network.note ? supervisor->network.note : "";
+}
+
+/* --- the disk --- */
+
+/* QEMU stops a machine rather than have a write fail; what failed is tried again when the machine goes on. */
+static gboolean on_disk_retry(gpointer data)
+{
+    Supervisor *supervisor = data;
+    if (supervisor->ending)
+        return G_SOURCE_CONTINUE; /* until trouble_clear */
+    if (!supervisor->stands_still) {
+        supervisor->disk_retry = 0;
+        set_note(supervisor, lasting_note(supervisor));
+        return G_SOURCE_REMOVE;
+    }
+    set_note(supervisor, disk_note);
+    supervisor->stands_still = false; /* unless another event says so */
+    g_autoptr(JsonValue) answer = qmp_execute(supervisor->qmp, "cont", NULL, COMMAND_DEADLINE_MS, NULL);
+    return G_SOURCE_CONTINUE;
+}
+
+static void on_disk_error(Supervisor *supervisor, const json_t *data)
+{
+    if (!g_str_equal(json_get_text(data, "action", ""), "stop"))
+        return;
+    supervisor->stands_still = true;
+    if (supervisor->disk_retry)
+        return;
+    supervisor->disk_retry = g_timeout_add_seconds(DISK_RETRY_S, on_disk_retry, supervisor);
+    journal_session(supervisor->settings, "ERROR", supervisor->session, disk_note);
+    set_note(supervisor, disk_note);
+}
+
+/* --- the network --- */
+
+static void on_network_lost(Supervisor *supervisor, const json_t *data)
+{
+    (void)data;
+    if (supervisor->ending)
+        return;
+    g_free(supervisor->network.note);
+    supervisor->network.note = g_strdup(network_note);
+    journal_session(supervisor->settings, "ERROR", supervisor->session, network_note);
+    set_note(supervisor, network_note);
+}
+
+/* --- all --- */
+
+static const struct {
+    const char *event;
+    void (*react)(Supervisor *supervisor, const json_t *data);
+} reactions[] = {
+    {"BLOCK_IO_ERROR", on_disk_error},
+    {"NETDEV_STREAM_DISCONNECTED", on_network_lost},
+};
+
+void trouble_on_event(Supervisor *supervisor, const char *name, const json_t *data)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(reactions); i++) {
+        if (g_str_equal(reactions[i].event, name))
+            reactions[i].react(supervisor, data);
+    }
+}
+
+void trouble_clear(Supervisor *supervisor)
+{
+    g_clear_handle_id(&supervisor->disk_retry, g_source_remove);
+}
