@@ -48,7 +48,7 @@ static gboolean on_disk_retry(gpointer data)
     }
     set_note(supervisor, disk_note);
     supervisor->stands_still = false; /* unless another event says so */
-    g_autoptr(JsonValue) answer = qmp_execute(supervisor->qmp, "cont", NULL, COMMAND_DEADLINE_MS, NULL);
+    json_decref(qmp_execute(supervisor->qmp, "cont", NULL, COMMAND_DEADLINE_MS, NULL));
     return G_SOURCE_CONTINUE;
 }
 

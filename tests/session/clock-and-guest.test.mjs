@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Guests that crash, and clocks that are wrong or are set: the session goes on. (All rows of the matrix: matrix.mjs)
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { assertOnlyLocksLeft, assertShows, clean, past, polite, stopAll } from './matrix.mjs';
+import { readUntil, tinyFolder, useService } from './service.mjs';
+
+// A disk that says BOOTED on the first serial port and then does what `ending` says, in machine code.
+function crashingDisk(ending) {
+    const text = 0x7c13 + ending.length / 2;
+    const address = Buffer.from([text & 255, text >> 8]).toString('hex');
+    const code = Buffer.from('31c0' + '8ed8' + 'fc'                             // ax = ds = 0, forwards
+        + 'be' + address                                                        // si = text
+        + 'ac' + '84c0' + '7406' + 'baf803' + 'ee' + 'ebf5' + ending, 'hex');   // a character to port 0x3f8, until one is 0
+    const disk = Buffer.alloc(4 * 1024 * 1024);
+    Buffer.concat([code, Buffer.from('BOOTED\r\n\0')]).copy(disk);
+    disk.writeUInt16LE(0xaa55, 510);
+    return disk;
+}
+
+const endings = {
+    'a triple fault': ['triple.raw', '0f011e007d' + 'cc'],       // an empty table of interrupts, and an interrupt
+    'a reboot': ['reboot.raw', 'b0fe' + 'e664' + 'f4' + 'ebfd'], // the keyboard controller resets the processor
+};
+
+const service = useService({
+    machines: Object.fromEntries(Object.values(endings).map(([name]) => [name, ''])),
+    images: { 'tiny.iso': path.join(tinyFolder(), 'tiny.iso') },
+}, () => {
+    for (const [name, ending] of Object.values(endings))
+        fs.writeFileSync(service.path('service/machines', name), crashingDisk(ending));
+});
+
+async function stopsWell(session) {
+    await stopAll(service, [session.id]);
+    assert.match(past(service, session.id)[0].reason, /^Stopped by /);
+    await service.assertNothingLeft(session, [session.control, session.view]);
+}
+
+describe('guests', { concurrency: true }, () => {
+    for (const [what, [machine]] of Object.entries(endings)) {
+        test(`${what}: the machine starts again, and the session goes on`, async () => {
+            const session = await service.createRunning({ machine });
+            await readUntil(service.serial(session.id), /BOOTED[^]*BOOTED[^]*BOOTED/, 60000);
+            assert.equal(service.record(session.id).state, 'running');
+            await assertShows(service, session.control, session.id);
+            await stopsWell(session);
+        });
+    }
+
+    test('the guest\'s kernel crashes: its screen can still be seen, and it can be stopped', async () => {
+        const session = await service.createRunning({ machine: 'tiny.iso', memory: '384M' }, { session_stop_grace: '1s' });
+        const shell = await service.shell(session.id);
+        shell.socket.write('echo c >/proc/sysrq-trigger\n');
+        await readUntil(shell.socket, /Kernel panic - not syncing/, 60000);
+        assert.equal(service.record(session.id).state, 'running');
+        await assertShows(service, session.control, session.id);
+        await stopsWell(session);
+    });
+});
+
+// --- clocks ---
+
+const day = 86400;
+
+// A request by a CGI program whose clock is wrong.
+async function withClock(seconds, body) {
+    service.cgi = ['env', 'NO_FAKE_STAT=1', 'faketime', '-f', `${seconds < 0 ? '' : '+'}${seconds}s`, service.cgiProgram];
+    try {
+        return await body();
+    } finally {
+        service.cgi = [service.cgiProgram];
+    }
+}
+
+test('the clock was ahead when a session was created, and is set back: it lives, and its pages make sense', async () => {
+    const session = await withClock(10 * day, () => service.createRunning({}, polite(service)));
+    assert.ok(session.created_at > session.started_at);
+    for (const fields of [{ session: session.id }, { manage: '1' }]) {
+        const page = await service.get(fields);
+        assert.equal(page.status, 200);
+        assert.doesNotMatch(page.text, /-\d+ (s|min|h|d)|NaN|-\d+ (second|minute|hour|day)/);
+    }
+    assert.equal(await clean(service), '', 'its supervisor runs');
+    await stopsWell(session);
+});
+
+test('the clock was behind: the life-time is over at once, and that is said', async () => {
+    const id = await withClock(-10 * day, () => service.create({}, polite(service)));
+    const { state, reason } = await service.ended(id);
+    assert.equal(state, 'ended');
+    assert.equal(reason, 'Its life-time was over.');
+    await service.assertNothingLeft({ id, processes: [] });
+});
+
+test('a clean whose clock is a year ahead, or behind, takes nothing from a session that runs', async () => {
+    const session = await service.createRunning();
+    for (const later of [366 * day, -366 * day])
+        assert.equal(await clean(service, { later }), '');
+    await assertShows(service, session.control, session.id);
+    await stopsWell(session);
+});
+
+// Its own clock, in a file.
+function clockedLibrary() {
+    const library = service.path('lib'), file = service.path('home/clock');
+    fs.mkdirSync(library);
+    for (const name of fs.readdirSync(service.lib).filter((entry) => entry !== 'qwd-session'))
+        fs.symlinkSync(path.join(service.lib, name), path.join(library, name));
+    fs.writeFileSync(file, '+0s\n');
+    fs.writeFileSync(path.join(library, 'qwd-session'), `#!/bin/sh
+export FAKETIME_TIMESTAMP_FILE=${file} FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1
+exec env LD_PRELOAD=libfaketime.so.1 LD_LIBRARY_PATH=$(echo /usr/lib/*/faketime) ${service.lib}/qwd-session "$1"
+`, { mode: 0o755 });
+    return { library, set: (seconds) => fs.writeFileSync(file, `${seconds < 0 ? '' : '+'}${seconds}s\n`) };
+}
+
+test('the clock is set while a session runs: it goes on, and what it says stays in order', async () => {
+    const { library, set } = clockedLibrary();
+    const qemu_exec = service.shim('qemu-unclocked', '#!/bin/sh\nunset LD_PRELOAD\nexec qemu-system-x86_64 "$@"\n');
+    const session = await service.createRunning({}, { qemu_exec, dir_lib: library, snapshot_lifetime: '3d' });
+    for (const seconds of [day, -day, 0]) {
+        set(seconds);
+        const viewer = await service.rfb(session.control);
+        await service.until(session.id, (record) => record.viewers.length === 1);
+        viewer.socket.destroy();
+        await service.until(session.id, (record) => record.viewers.length === 0);
+        assert.equal(service.record(session.id).state, 'running');
+    }
+    set(day);
+    await service.stop(session.id);
+    const told = await service.ended(session.id);
+    assert.match(told.reason, /^Stopped by /);
+    assert.ok(told.ended_at - session.ready_at > day - 60, 'its clock was the one that was set');
+    assert.ok(told.steps.every((step) => step.duration_ms >= 0 && step.duration_ms < 60000));
+});
+
+// The clock of this host is everybody's: that the kernel keeps the promise of such a timer is not tested here.
+test('the end of a life-time is a time of day for the kernel, which follows a clock that is set', async () => {
+    const session = await service.createRunning({}, polite(service));
+    const folder = `/proc/${service.process(session, 'supervisor')}`;
+    const timers = fs.readdirSync(`${folder}/fd`).filter((fd) => fs.readlinkSync(`${folder}/fd/${fd}`).includes('timerfd'))
+        .map((fd) => fs.readFileSync(`${folder}/fdinfo/${fd}`, 'latin1'));
+    assert.equal(timers.length, 1);
+    assert.match(timers[0], /^clockid: 0$/m, 'CLOCK_REALTIME');
+    assert.match(timers[0], /^settime flags: 01$/m, 'TFD_TIMER_ABSTIME');
+    await stopsWell(session);
+    await assertOnlyLocksLeft(service);
+});

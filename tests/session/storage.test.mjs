@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Disks that are full, read-only or gone, and files that are not what they should be: the user is told, a stop works,
+// and it concerns nobody else. The disks are small file systems in memory. (All rows: matrix.mjs)
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { assertOnlyLocksLeft, assertShows, clean, past, polite, stopAll } from './matrix.mjs';
+import { bootDisk, isRoot, processGone, readUntil, tinyFolder, useService, watching, within } from './service.mjs';
+
+const service = useService({
+    machines: { 'boot.raw': '' },
+    images: isRoot ? { 'tiny.iso': path.join(tinyFolder(), 'tiny.iso') } : {},
+    settings: { snapshot_alloc_disk: '1G' },
+}, () => {
+    fs.writeFileSync(service.path('service/machines/boot.raw'), bootDisk());
+});
+
+// --- disks ---
+
+function mount(...words) {
+    const made = spawnSync('mount', words, { encoding: 'utf8' });
+    assert.equal(made.status, 0, made.stderr);
+}
+
+// Mounts a small disk on one of the service's folders until the test is over.
+function smallDisk(t, folder, options) {
+    mount('-t', 'tmpfs', '-o', `${options},mode=755`, 'none', service.path(folder));
+    service.give(folder);
+    t.after(() => spawnSync('umount', ['-l', service.path(folder)]));
+}
+
+// What is open stays writable, as after an error of the disk nothing else would.
+function readOnly(t, folder) {
+    mount('--bind', folder, folder);
+    t.after(() => spawnSync('umount', ['-l', folder]));
+    mount('-o', 'remount,bind,ro', folder);
+}
+
+// Fills what is left, but for some bytes. Returns what makes room again.
+function fill(folder, leave = 0) {
+    const { bavail, bsize } = fs.statfsSync(service.path(folder));
+    const file = service.path(folder, 'somebody-elses');
+    fs.writeFileSync(file, Buffer.alloc(Math.max(bavail * bsize - leave, 0)));
+    return () => fs.rmSync(file);
+}
+
+const boot = (settings = {}) => service.createRunning({ machine: 'boot.raw' }, settings);
+
+// Whoever asks for a session is told why there is none.
+async function assertRefused(why) {
+    const before = service.sessions();
+    const answer = await service.json('POST', { create: 'Create', machine: 'boot.raw' });
+    assert.equal(answer.status, 503);
+    assert.equal(answer.error.kind, 'unavailable');
+    assert.match(answer.error.message, why);
+    assert.match(answer.error.advice, /tell the administrator/);
+    assert.deepEqual(service.sessions(), before, 'nothing is left of it');
+}
+
+const fullNote = /^The server's disk is full: /;
+
+describe('disks', { skip: !isRoot && 'file systems are mounted by root' }, () => {
+    test('the sessions\' disk is full: no session, and the words say why', async (t) => {
+        smallDisk(t, 'service/snapshots', 'size=2m');
+        const free = fill('service/snapshots');
+        await assertRefused(/The server's disk does not take a new session\. Cannot .*: No space left on device/);
+        free();
+        const session = await boot();
+        await assertShows(service, session.control, session.id);
+        await stopAll(service);
+        await assertOnlyLocksLeft(service);
+    });
+
+    test('no room for the machine\'s disk: the session has failed, and this is remembered', async (t) => {
+        smallDisk(t, 'service/snapshots', 'size=2m');
+        const free = fill('service/snapshots', 32768);
+        const id = await service.create({ machine: 'boot.raw' });
+        await service.ended(id);
+        await service.supervisorsGone(id);
+        assert.equal(past(service, id).length, 1);
+        const [{ state, reason }] = past(service, id);
+        assert.equal(state, 'failed');
+        assert.match(reason, /No space left on device/);
+        free();
+        await assertOnlyLocksLeft(service);
+    });
+
+    test('no inodes: the same', async (t) => {
+        smallDisk(t, 'service/snapshots', 'nr_inodes=5');
+        fs.writeFileSync(path.join(service.snapshots, '.qemu-web-desktop.lock'), '');
+        service.give('service/snapshots/.qemu-web-desktop.lock');
+        for (let count = 0; fs.statfsSync(service.snapshots).ffree > 0; count++)
+            fs.writeFileSync(path.join(service.snapshots, `other-${count}`), '');
+        await assertRefused(/does not take a new session\. .*: No space left on device/);
+    });
+
+    // The disk fills up while a guest writes to its own.
+    async function writingGuest() {
+        const session = await service.createRunning({ machine: 'tiny.iso', memory: '384M' });
+        const shell = await service.shell(session.id);
+        await shell.run('udevadm wait --timeout=60 /dev/vda');
+        shell.socket.write('dd if=/dev/urandom of=/dev/vda bs=1M count=40 conv=fsync 2>/dev/null; echo WRO\'\'TE=$?\n');
+        await watching([service.path('service')], () => service.log().includes(`NAME=${session.id} The server's disk is full`), 60000,
+                       'a line of the log');
+        return { session, shell };
+    }
+
+    test('it becomes full while sessions run: the machine stands still, and goes on when there is room', async (t) => {
+        smallDisk(t, 'service/snapshots', 'size=40m');
+        const free = fill('service/snapshots', 16 * 1024 * 1024);
+        const { session, shell } = await writingGuest();
+        assert.equal(service.record(session.id).state, 'running', 'the record can be read');
+        const { session: seen } = await service.json('GET', { session: session.id });
+        assert.equal(seen.state, 'running');
+        assert.match(seen.note, fullNote);
+        assert.match((await service.get({ session: session.id })).text, /The server&#39;s disk is full|The server's disk is full/);
+        await assertRefused(/No space left on device/);
+        assert.equal((await service.json('POST', { session_extend: session.id })).status, 409);
+        free();
+        mount('-o', 'remount,size=100m', service.snapshots);
+        const [, status] = await readUntil(shell.socket, /WROTE=(\d+)/, 60000);
+        assert.equal(status, '0', 'the guest has noticed nothing');
+        await service.until(session.id, (record) => record.note === '', 20000);
+        await service.stop(session.id);
+        assert.match((await service.ended(session.id)).reason, /^Stopped by /);
+        await assertOnlyLocksLeft(service);
+    });
+
+    test('a stop works on a full disk, is remembered, and makes room', async (t) => {
+        smallDisk(t, 'service/snapshots', 'size=40m');
+        const free = fill('service/snapshots', 16 * 1024 * 1024);
+        const other = await boot();
+        const { session } = await writingGuest();
+        const begin = Date.now();
+        const answer = await service.json('POST', { session_stop: session.id }, {});
+        assert.equal(answer.status, 200, JSON.stringify(answer));
+        const told = await service.ended(session.id, 20000);
+        assert.ok(Date.now() - begin < 10000);
+        assert.match(told.reason, /^Stopped (on request|by .*)\.$/);
+        await service.assertNothingLeft(session, [session.control, session.view]);
+        await assertShows(service, other.control, other.id);
+        assert.equal((await service.json('GET', { session: other.id })).session.note, null, 'there is room again');
+        await stopAll(service);
+        free();
+        await assertOnlyLocksLeft(service);
+    });
+
+    test('it becomes read-only: a stop ends the machine; the rest goes when it can be written again', async (t) => {
+        smallDisk(t, 'service/snapshots', 'size=20m');
+        const session = await boot();
+        readOnly(t, service.snapshots);
+        await assertRefused(/Read-only file system/);
+        assert.equal((await service.json('GET', { session: session.id })).session.state, 'running');
+        await assertShows(service, session.control, session.id);
+        assert.equal((await service.stop(session.id)).status, 200);
+        for (const name of ['qemu', 'supervisor'])
+            await processGone(service.process(session, name));
+        assert.match(service.log(), new RegExp(`STOP .*NAME=${session.id} Stopped on request`));
+        spawnSync('umount', ['-l', service.snapshots]);
+        assert.match(await clean(service), new RegExp(`Ended ${session.id}`));
+        assert.match(past(service, session.id)[0].reason, /^It was cut off: .* or its disk failed\.$/);
+        await assertOnlyLocksLeft(service);
+    });
+
+    test('it goes away: its sessions end, and new ones work', async () => {
+        const session = await boot();
+        fs.renameSync(service.snapshots, service.path('away'));
+        fs.rmSync(service.path('away'), { recursive: true });
+        for (const name of ['qemu', 'supervisor'])
+            await processGone(service.process(session, name));
+        const [{ state, reason }] = past(service, session.id);
+        assert.equal(state, 'failed');
+        assert.equal(reason, 'Its folder on the server was removed.');
+        await service.assertNothingLeft(session, [session.control, session.view]);
+        const next = await boot();
+        await assertShows(service, next.control, next.id);
+        await stopAll(service);
+        await assertOnlyLocksLeft(service);
+    });
+
+    test('the sockets\' disk is full: new sessions fail and say why, the others go on', async (t) => {
+        smallDisk(t, 'run', 'size=1m');
+        const free = fill('run');
+        const failed = await service.ended(await service.create({ machine: 'boot.raw' }));
+        assert.equal(failed.state, 'failed');
+        assert.match(failed.reason, /^Cannot write .*websockify\.json: No space left on device/);
+        await service.assertNothingLeft({ id: failed.id, processes: [] });
+        await service.assertAllGone();
+        free();
+        const session = await boot();
+        const again = fill('run');
+        await assertShows(service, session.control, session.id);
+        await stopAll(service);
+        assert.match(past(service, session.id)[0].reason, /^Stopped by /);
+        await service.assertNothingLeft(session, [session.control, session.view]);
+        again();
+        await clean(service, { later: 120 });
+        await assertOnlyLocksLeft(service);
+    });
+
+    test('the sockets\' disk has no inodes: the same', async (t) => {
+        smallDisk(t, 'run', 'nr_inodes=4');
+        const failed = await service.ended(await service.create({ machine: 'boot.raw' }));
+        assert.equal(failed.state, 'failed');
+        assert.match(failed.reason, /No space left on device/);
+        await service.assertAllGone();
+    });
+
+    test('something in a session\'s folder cannot be removed: its end is remembered all the same', async () => {
+        const session = await boot();
+        const folder = path.join(service.snapshots, session.id);
+        fs.mkdirSync(path.join(folder, 'of-root'), { mode: 0o700 });
+        fs.writeFileSync(path.join(folder, 'of-root', 'file'), '');
+        await service.stop(session.id);
+        for (const name of ['qemu', 'supervisor'])
+            await processGone(service.process(session, name));
+        assert.match(past(service, session.id)[0].reason, /^Stopped by /);
+        assert.match(service.log(), new RegExp(`ERROR .*NAME=${session.id} .*Cannot`));
+        assert.match(await clean(service, { later: 120 }), new RegExp(`${session.id}.* cannot be removed: |Put aside as .*broken-${session.id}`));
+        assert.equal(past(service, session.id).length, 1);
+        for (const name of fs.readdirSync(service.snapshots).filter((entry) => entry.includes(session.id)))
+            fs.rmSync(path.join(service.snapshots, name), { recursive: true });
+        await clean(service, { later: 120 });
+        await assertOnlyLocksLeft(service);
+    });
+});
+
+// --- the log ---
+
+for (const [name, make] of Object.entries({
+    'is on a full disk': () => '/dev/full',
+    'is a pipe that nobody reads': () => {
+        const pipe = service.path('log-pipe');
+        spawnSync('mkfifo', ['-m', '666', pipe]);
+        return pipe;
+    },
+    'is a folder': () => service.path('service'),
+})) {
+    test(`the log ${name}: no session fails for it`, async () => {
+        const session = await service.createRunning({}, { ...polite(service), file_log: make() });
+        assert.match(fs.readFileSync(path.join(service.snapshots, session.id, 'supervisor.log'), 'utf8'), /START /);
+        await service.stop(session.id);
+        assert.match((await service.ended(session.id)).reason, /^Stopped by /);
+        await service.assertNothingLeft(session, [session.control, session.view]);
+    });
+}
+
+// --- files that are not what they should be ---
+
+const newId = () => crypto.randomBytes(16).toString('hex');
+
+// Each makes a folder (or what stands in its place) of a session that is broken in one way.
+const brokenFolders = {
+    'nothing but words': (file) => fs.writeFileSync(file, 'nonsense'),
+    'empty': (file) => fs.writeFileSync(file, ''),
+    'half a record': (file, other) => fs.writeFileSync(file, fs.readFileSync(other).subarray(0, 200)),
+    'no object': (file) => fs.writeFileSync(file, '[]'),
+    'very deep': (file) => fs.writeFileSync(file, '{"a":'.repeat(12000)),
+    'another schema': (file) => fs.writeFileSync(file, '{"schema": 99}'),
+    'somebody else\'s record': (file, other) => fs.copyFileSync(other, file),
+    'a link to somebody else\'s record': (file, other) => fs.symlinkSync(other, file),
+    'a link to what never ends': (file) => fs.symlinkSync('/dev/zero', file),
+    'a folder': (file) => fs.mkdirSync(file),
+    'a pipe': (file) => spawnSync('mkfifo', ['-m', '666', file]),
+    'a gigabyte': (file) => {
+        fs.writeFileSync(file, '');
+        fs.truncateSync(file, 2 ** 30);
+    },
+};
+
+function plant(make, other) {
+    const id = newId(), folder = path.join(service.snapshots, id);
+    fs.mkdirSync(folder, { mode: 0o700 });
+    make(path.join(folder, 'session.json'), other);
+    if (isRoot)
+        spawnSync('chown', ['-Rh', 'www-data:www-data', folder]);
+    return id;
+}
+
+test('broken records concern their session alone, hang nobody, and are moved aside and reported', async () => {
+    const good = await service.createRunning({ machine: 'boot.raw', user: 'alice' });
+    const other = path.join(service.snapshots, good.id, 'session.json');
+    const broken = Object.fromEntries(Object.entries(brokenFolders).map(([name, make]) => [plant(make, other), name]));
+    const file = newId(), dangling = newId();
+    fs.writeFileSync(path.join(service.snapshots, file), 'a file');
+    fs.symlinkSync('/nonexistent', path.join(service.snapshots, dangling));
+    if (isRoot) {
+        const foreign = newId();
+        fs.mkdirSync(path.join(service.snapshots, foreign), { mode: 0o700 });
+        broken[foreign] = 'root\'s';
+    }
+
+    const { sessions } = await within(5000, 'the list', service.json('GET', { manage: '1', user: 'alice' }));
+    assert.deepEqual(sessions.map(({ id }) => id), [good.id]);
+    for (const [id, name] of Object.entries(broken)) {
+        const answers = [service.json('GET', { session: id }), service.stop(id), service.json('POST', { session_extend: id })];
+        for (const answer of await within(5000, name, Promise.all(answers))) {
+            assert.equal(answer.status, 503, name);
+            assert.match(answer.error.message, /^The record of this session cannot be read\. /);
+        }
+    }
+    const status = await within(5000, 'the status', service.run([path.join(service.bin, 'qwdctl'), 'status'], { asRoot: true }));
+    assert.equal(status.code, 0, status.err);
+    const next = await service.createRunning({ machine: 'boot.raw' });
+    await stopAll(service, [next.id]);
+
+    assert.equal(await clean(service), '', 'what is new may still be in the making');
+    const said = await within(10000, 'the clean', clean(service, { later: 120 }));
+    for (const [id, name] of Object.entries(broken)) {
+        const lines = said.split('\n').filter((line) => line.includes(id));
+        assert.equal(lines.length, 1, name);
+        assert.match(lines[0], new RegExp(`^Put aside as .*/broken-${id}: The record of this session cannot be read\\. \\S`), name);
+    }
+    assert.equal(await clean(service, { later: 120 }), '', 'once');
+    assert.equal(service.record(good.id).state, 'running');
+    await assertShows(service, good.control, good.id);
+    await stopAll(service, [good.id]);
+    const kept = fs.readdirSync(service.snapshots).filter((name) => name.startsWith('broken-'));
+    await assertOnlyLocksLeft(service, kept);
+    assert.ok(kept.length >= Object.keys(broken).length);
+    for (const name of kept)
+        fs.rmSync(path.join(service.snapshots, name), { recursive: true });
+});
+
+test('the record of a running session is broken: it ends, its user is told, the others go on', async () => {
+    const [session, other] = [await boot(), await boot()];
+    const file = path.join(service.snapshots, session.id, 'session.json');
+    fs.writeFileSync(`${file}.new`, 'nonsense', { mode: 0o644 });
+    fs.renameSync(`${file}.new`, file);
+    const { state, reason } = await service.ended(session.id);
+    assert.equal(state, 'failed');
+    assert.match(reason, /^The record of this session cannot be read\. /);
+    await service.assertNothingLeft(session, [session.control, session.view]);
+    await assertShows(service, other.control, other.id);
+    await stopAll(service, [other.id]);
+});
+
+for (const [name, make] of Object.entries({
+    'a pipe': (file) => spawnSync('mkfifo', ['-m', '666', file]),
+    'a folder': (file) => fs.mkdirSync(file),
+    'a gigabyte': (file) => {
+        fs.writeFileSync(file, '');
+        fs.chmodSync(file, 0o666);
+        fs.truncateSync(file, 2 ** 30);
+    },
+})) {
+    test(`the history is ${name}: sessions come and go all the same`, async (t) => {
+        const file = path.join(service.snapshots, '.qemu-web-desktop.history');
+        fs.rmSync(file, { force: true });
+        make(file);
+        t.after(() => fs.rmSync(file, { recursive: true, force: true }));
+        const session = await service.createRunning({}, polite(service));
+        await service.stop(session.id);
+        await watching([service.snapshots], () => !service.sessions().includes(session.id), 20000, 'its end');
+        await service.assertNothingLeft(session, [session.control, session.view]);
+        assert.ok([200, 404].includes((await within(5000, 'an answer', service.get({ session: session.id }))).status));
+    });
+}
+
