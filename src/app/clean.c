@@ -84,9 +84,10 @@ static void describe_end(const Settings *settings, SessionRecord *session)
     g_autoptr(SessionRecord) told = told_end(settings, session);
     session->state = told ? told->state : SESSION_FAILED;
     session->ended_at = told ? told->ended_at : session_now();
-    session_set_text(&session->reason,
-                     told ? told->reason
-                          : "It was cut off: the server was restarted, or a part of the service was killed.");
+    session_set_text(
+        &session->reason,
+        told ? told->reason
+             : "It was cut off: the server was restarted, a part of the service was killed, or its disk failed.");
     g_ptr_array_set_size(session->links, 0);
     g_ptr_array_set_size(session->viewers, 0);
     g_ptr_array_set_size(session->processes, 0);

@@ -162,6 +162,7 @@ typedef struct {
     const Settings *settings;
     const char *id;
     SessionRecord *session; /* the newest record seen; NULL: the session is gone */
+    bool has_folder;        /* which is the last to go */
 } Awaited;
 
 static void look(void *data)
@@ -169,18 +170,20 @@ static void look(void *data)
     Awaited *awaited = data;
     session_free(awaited->session);
     awaited->session = store_load(awaited->settings, awaited->id, NULL);
+    g_autofree char *folder = store_folder(awaited->settings, awaited->id);
+    awaited->has_folder = g_file_test(folder, G_FILE_TEST_EXISTS);
 }
 
 static bool is_ended(void *data)
 {
     const Awaited *awaited = data;
-    return !awaited->session || !session_state_is_alive(awaited->session->state);
+    return !awaited->has_folder || (awaited->session && !session_state_is_alive(awaited->session->state));
 }
 
 static bool is_settled(void *data)
 {
     const Awaited *awaited = data;
-    return is_ended(data) || awaited->session->state == SESSION_RUNNING;
+    return is_ended(data) || (awaited->session && awaited->session->state == SESSION_RUNNING);
 }
 
 /* Looks whenever something in the session's folder changes, the folder's end included. */
