@@ -90,7 +90,7 @@ describe('an ordinary user, without any service', () => {
         const table = await byUser(qwdctl());
         assert.match(table.err, /^PID +\| CPU\/% \| User name /);
         const user = isRoot ? 'nobody' : process.env.USER;
-        assert.match(table.out, new RegExp(`^\\d+ +\\| +[\\d.]+ \\| ${user} +\\| +1 \\| +0\\.0 \\| running +\\| .*${id} `, 'm'));
+        assert.match(table.out, new RegExp(`^\\d+ +\\| +[\\d.]+ \\| ${user} +\\| +1 \\| +0\\.0 \\| +\\| running +\\| .*${id} `, 'm'));
         const json = JSON.parse((await byUser(qwdctl(), 'status', '--json')).out);
         assert.deepEqual(json.sessions.map((session) => session.id), [id]);
         assert.equal(json.sessions[0].plan.memory_mib, 48);
