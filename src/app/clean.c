@@ -160,6 +160,18 @@ static void put_broken_aside(const Settings *settings, const char *path, const c
         tell(report, "Put aside as %s: %s", aside, error->message);
 }
 
+/* A file that was being written when its writer was killed: ".qemu-web-desktop.NAME.XXXXXX" (mkstemp(3)). Others may
+ * have files in this folder. */
+static void remove_half_written(const Settings *settings, const char *path, const char *name, GPtrArray *report)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    const char *suffix = strrchr(name, '.');
+    (void)settings;
+    if (g_str_has_prefix(name, ".qemu-web-desktop.") && strlen(suffix) == strlen(".XXXXXX") &&
+        strspn(suffix + 1, letters) == strlen("XXXXXX") && is_settled(path) && unlink(path) == 0)
+        tell(report, "Removed %s, which was not finished.", path);
+}
+
 static void remove_stale_run_folder(const Settings *settings, const char *path, const char *name, GPtrArray *report)
 {
     g_autofree char *folder = store_folder(settings, name);
@@ -229,6 +241,7 @@ bool app_clean(const Settings *settings, GPtrArray *report, GError **error)
     end_abandoned(settings, sessions, report);
     keep_remove_expired(settings, report);
     for_each_entry(settings, settings->dir_snapshots, put_broken_aside, report);
+    for_each_entry(settings, settings->dir_snapshots, remove_half_written, report);
     for_each_entry(settings, settings->dir_cfg, remove_stale_run_folder, report);
     remove_stale_tokens(settings, display_folder, report);
     for_each_entry(settings, viewers_folder, remove_stale_note, report);
