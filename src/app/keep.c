@@ -51,14 +51,21 @@ static bool keep(const Settings *settings, const SessionRecord *ended)
     return kept != NULL;
 }
 
+/* One line for each end: a supervisor that was killed while it cleared up has written it already. */
+static bool remember(const Settings *settings, const SessionRecord *ended, GError **error)
+{
+    g_autoptr(SessionRecord) told = store_recall(settings, ended->id, NULL);
+    return (told && told->ended_at == ended->ended_at) || store_remember(settings, ended, error);
+}
+
 /* On a full disk there is room for the line of history once the session's folder is gone. */
 bool keep_or_remove(const Settings *settings, const SessionRecord *ended, GError **error)
 {
-    bool remembered = store_remember(settings, ended, NULL);
+    bool remembered = remember(settings, ended, NULL);
     SessionRecord kept = *ended; /* texts and lists stay the other's */
     kept.kept_until = kept_until(settings, ended, ended->ended_at);
     bool is_away = (kept.kept_until && keep(settings, &kept)) || store_remove(settings, ended->id, error);
-    return (remembered || store_remember(settings, ended, is_away ? error : NULL)) && is_away;
+    return (remembered || remember(settings, ended, is_away ? error : NULL)) && is_away;
 }
 
 void keep_remove_expired(const Settings *settings, GPtrArray *report)
