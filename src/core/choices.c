@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/choices.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "base/units.h"
 #include "core/ini.h"
@@ -71,22 +73,21 @@ static bool is_known(const char *key)
 }
 
 /* A misspelt key would give more than was meant. */
-static bool check_keys(const Settings *settings, GKeyFile *file, const char *group, GError **error)
+static bool check_keys(const char *path, GKeyFile *file, const char *group, GError **error)
 {
     g_auto(GStrv) keys = g_key_file_get_keys(file, group, NULL, NULL);
     for (char **key = keys; key && *key; key++) {
         if (!is_known(*key))
-            return qwd_error_fail(error, QWD_ERROR_CONFIG, "%s: [%s] has an unknown key \"%s\".", settings->file_groups,
-                                  group, *key);
+            return qwd_error_fail(error, QWD_ERROR_CONFIG, "%s: [%s] has an unknown key \"%s\".", path, group, *key);
     }
     return true;
 }
 
 /* Raises *most to what a group gives. */
-static bool take_group(const Settings *settings, GKeyFile *file, const char *group, Choices *found, GError **error)
+static bool take_group(const char *path, GKeyFile *file, const char *group, Choices *found, GError **error)
 {
-    g_autofree char *where = g_strdup_printf("%s: [%s]", settings->file_groups, group);
-    if (!check_keys(settings, file, group, error))
+    g_autofree char *where = g_strdup_printf("%s: [%s]", path, group);
+    if (!check_keys(path, file, group, error))
         return false;
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autofree char *list = g_key_file_get_value(file, group, rows[i].key, NULL);
@@ -107,10 +108,22 @@ static bool take_groups(const Settings *settings, const char *const *groups, Cho
         return false;
     }
     for (; file && *groups; groups++) {
-        if (g_key_file_has_group(file, *groups) && !take_group(settings, file, *groups, found, error))
+        if (g_key_file_has_group(file, *groups) && !take_group(settings->file_groups, file, *groups, found, error))
             return false;
     }
     return true;
+}
+
+bool choices_check_text(const char *text, const char *path, GError **error)
+{
+    g_autoptr(GKeyFile) file = ini_parse(text, strlen(text), path, error);
+    g_auto(GStrv) groups = file ? g_key_file_get_groups(file, NULL) : NULL;
+    for (char **group = groups; group && *group; group++) {
+        Choices unused = {0};
+        if (!take_group(path, file, *group, &unused, error))
+            return false;
+    }
+    return file != NULL;
 }
 
 /* What no group has said is as the form's lists say. */

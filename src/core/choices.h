@@ -18,5 +18,8 @@ typedef struct {
 bool choices_read(const Settings *settings, const Machine *machine, const char *const *groups, bool is_admin,
                   Choices *choices, GError **error);
 
+/* Whether this text may be put in place as groups.conf; `path` is for the error. QWD_ERROR_CONFIG. */
+bool choices_check_text(const char *text, const char *path, GError **error);
+
 /* Whether anything depends on membership in this group. */
 bool choices_depend_on_group(const Settings *settings, const char *group);

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "core/entries.h"
+#include "core/choices.h"
 #include "core/inventory.h"
 #include "core/machine.h"
 #include "ctl/commands.h"
@@ -49,6 +50,11 @@ static bool check_settings(const Edit *edit, const char *text, GError **error)
     (void)text;
     g_autoptr(Settings) settings = settings_load(edit->copy, true, NULL, error);
     return settings != NULL;
+}
+
+static bool check_groups(const Edit *edit, const char *text, GError **error)
+{
+    return choices_check_text(text, edit->copy, error);
 }
 
 static bool check_page(const Edit *edit, const char *text, GError **error)
@@ -174,8 +180,8 @@ static char *machine_file(const Settings *settings, const char *name, GError **e
         return machines_file_of(settings, name, error);
     if (inventory)
         qwd_error_fail(error, QWD_ERROR_NOT_FOUND,
-                       "There is no entry for %s. What can be edited: machines, config, web, or a machine with an "
-                       "entry.",
+                       "There is no entry for %s. What can be edited: machines, groups, config, web, or a machine "
+                       "with an entry.",
                        name);
     return NULL;
 }
@@ -188,6 +194,10 @@ static char *choose(Edit *edit, const char *what, GError **error)
     if (g_str_equal(what, "config")) {
         edit->check = check_settings;
         return g_strdup(settings_default_file());
+    }
+    if (g_str_equal(what, "groups")) {
+        edit->check = check_groups;
+        return g_strdup(edit->settings->file_groups);
     }
     if (g_str_equal(what, "web")) {
         edit->check = check_page;

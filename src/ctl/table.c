@@ -29,8 +29,9 @@ const Command commands[] = {
      "Download images from the url of their entries: those that are named, else those of enabled machines that are not "
      "there. A download that broke off goes on where it stopped. Also called update.",
      0, 1000, command_download},
-    {"edit", "[machines|config|web|VM]",
-     "Edit the list of machines, the settings, the page's template, or the file with a machine's entry, with $VISUAL "
+    {"edit", "[machines|groups|config|web|VM]",
+     "Edit the list of machines, what groups may choose, the settings, the page's template, or the file with a "
+     "machine's entry, with $VISUAL "
      "or "
      "$EDITOR. What is not accepted is not put in place, and not lost.",
      0, 1, command_edit},

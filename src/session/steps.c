@@ -152,13 +152,6 @@ static bool disk_start(Supervisor *supervisor, GError **error)
     return good && copy_firmware(supervisor, error);
 }
 
-/* Before the session's end is remembered: there must be room for that on a full disk. */
-static void disk_undo(Supervisor *supervisor)
-{
-    if (supervisor->disk_path && !supervisor->session->plan->use_master)
-        unlink(supervisor->disk_path);
-}
-
 /* --- network --- */
 
 static bool network_start(Supervisor *supervisor, GError **error)
@@ -174,10 +167,14 @@ static void network_undo(Supervisor *supervisor)
     network_close(&supervisor->network);
 }
 
+/* The disk goes, or is kept, with the session's folder. */
 const Step supervisor_steps[] = {
-    {"prepare", folders_start, folders_undo},  {"accelerator", accelerator_start, NULL},
-    {"disk", disk_start, disk_undo},           {"network", network_start, network_undo},
-    {"starting", machine_start, machine_stop}, {"display", display_start, display_stop},
+    {"prepare", folders_start, folders_undo},
+    {"accelerator", accelerator_start, NULL},
+    {"disk", disk_start, NULL},
+    {"network", network_start, network_undo},
+    {"starting", machine_start, machine_stop},
+    {"display", display_start, display_stop},
 };
 
 const size_t supervisor_step_count = G_N_ELEMENTS(supervisor_steps);

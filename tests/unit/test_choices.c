@@ -111,6 +111,12 @@ static void test_members(Fixture *f, gconstpointer data)
     }
 }
 
+static void test_check(void)
+{
+    g_assert_true(choices_check_text("", "copy", NULL));
+    g_assert_true(choices_check_text("; none\n[students]\ncpu = 1,2\n[physics]\nsessions = 5\n", "copy", NULL));
+}
+
 /* What cannot be understood gives nobody more than was meant. */
 static void test_broken(Fixture *f, gconstpointer data)
 {
@@ -124,6 +130,7 @@ static void test_broken(Fixture *f, gconstpointer data)
         g_assert_false(choices_read(f->settings, f->machine, words("students"), false, &found, &error));
         g_assert_error(error, QWD_ERROR, QWD_ERROR_CONFIG);
         g_assert_nonnull(strstr(error->message, "groups.conf"));
+        g_assert_false(choices_check_text(texts[i], "copy", NULL));
     }
 }
 
@@ -149,6 +156,7 @@ int main(int argc, char **argv)
     ADD("/choices/machine", test_machine);
     ADD("/choices/members", test_members);
     ADD("/choices/broken", test_broken);
+    g_test_add_func("/choices/check", test_check);
     ADD("/choices/dependence", test_dependence);
     return g_test_run();
 }
