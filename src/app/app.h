@@ -11,6 +11,8 @@ typedef struct {
     const char *machine; /* name from the list, or the path of an image (commands only); "" the setting's */
     bool may_be_path;
     const char *remote_host; /* where the request came from */
+    const char *script;      /* of the form, "" or NULL: none */
+    const char *password;    /* the user's, for the scripts' @PW@; NULL: unknown. It goes to the supervisor alone. */
     PlanRequest plan;
 } CreateRequest;
 

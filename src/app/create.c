@@ -63,6 +63,16 @@ static Plan *make_plan(const Settings *settings, const Identity *who, const Crea
     return plan_make(settings, machine, &wanted, &host, error);
 }
 
+static bool choose_scripts(const Settings *settings, const Identity *who, const CreateRequest *request,
+                           SessionRecord *session, GError **error)
+{
+    Subject subject = {.user = who->user, .groups = who->groups, .machine = session->plan->machine};
+    bool none = g_str_equal(session->plan->script_method, "none");
+    return scripts_choose(settings, &subject, session->scripts, error) &&
+           scripts_add_form(settings, request->script ? request->script : "", session->scripts, error) &&
+           (!none || scripts_keep_options(session->scripts, error));
+}
+
 char *app_create(const Settings *settings, const Identity *who, const CreateRequest *request, GError **error)
 {
     if (!policy_allows(settings, who, ACTION_CREATE, NULL, error))
@@ -71,8 +81,10 @@ char *app_create(const Settings *settings, const Identity *who, const CreateRequ
     if (!plan)
         return NULL;
     g_autoptr(SessionRecord) session = session_new(who->user, request->remote_host, plan);
+    if (!choose_scripts(settings, who, request, session, error))
+        return NULL;
     const char *overrides = g_getenv("QWD_OVERRIDES");
     session_set_text(&session->overrides, overrides ? overrides : "");
     bool may_wait = !request->may_be_path; /* who starts one by hand watches it start */
-    return app_queue_enter(settings, session, may_wait, error) ? g_strdup(session->id) : NULL;
+    return app_queue_enter(settings, session, request->password, may_wait, error) ? g_strdup(session->id) : NULL;
 }

@@ -12,12 +12,16 @@
 
 /* --- starting --- */
 
-static bool start(const Settings *settings, const SessionRecord *session, GError **error)
+static bool start(const Settings *settings, const SessionRecord *session, const char *secret, GError **error)
 {
     g_autofree char *supervisor = g_build_filename(settings->dir_lib, "qwd-session", NULL);
     g_autofree char *folder = store_folder(settings, session->id);
     g_autofree char *log = g_build_filename(folder, "supervisor.log", NULL);
-    EngineJob job = {.supervisor = supervisor, .log_path = log, .id = session->id, .overrides = session->overrides};
+    EngineJob job = {.supervisor = supervisor,
+                     .log_path = log,
+                     .id = session->id,
+                     .overrides = session->overrides,
+                     .secret = secret};
     return engine_find("direct")->start(&job, error);
 }
 
@@ -110,13 +114,14 @@ static bool reserve(const Settings *settings, SessionRecord *session, bool may_w
            store_create(settings, session, error);
 }
 
-bool app_queue_enter(const Settings *settings, SessionRecord *session, bool may_wait, GError **error)
+bool app_queue_enter(const Settings *settings, SessionRecord *session, const char *secret, bool may_wait,
+                     GError **error)
 {
     if (!reserve(settings, session, may_wait, error))
         return false;
     if (session->state == SESSION_QUEUED)
         return app_queue_advance(settings, error);
-    if (start(settings, session, error))
+    if (start(settings, session, secret, error))
         return true;
     store_remove(settings, session->id, NULL);
     return false;
@@ -181,7 +186,7 @@ bool app_queue_advance(const Settings *settings, GError **error)
     g_autoptr(GPtrArray) taken = take_heads(settings, error);
     for (guint i = 0; taken && i < taken->len; i++) {
         g_autoptr(GError) cause = NULL;
-        if (!start(settings, taken->pdata[i], &cause))
+        if (!start(settings, taken->pdata[i], NULL, &cause))
             end(settings, taken->pdata[i], SESSION_FAILED, cause->message);
     }
     return taken != NULL;

@@ -20,6 +20,9 @@ typedef struct {
     char *os;                      /* "linux", "windows", "other" */
     char *groups;                  /* who may use it: names separated by commas; "" everybody */
     char *cpu, *memory, *lifetime; /* what may be chosen: lists, "" as elsewhere (core/choices.h) */
+
+    /* How boot scripts get into it: "auto", "agent", "cloud-init", "none". */
+    char *script_method;
 } Machine;
 
 void machine_free(Machine *machine);

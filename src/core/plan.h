@@ -31,6 +31,9 @@ typedef struct {
     bool oneshot;        /* ends when its first viewer leaves */
     bool use_master;     /* writes to the master image */
     bool clipboard;
+
+    /* As the machine's. */
+    char *script_method;
 } Plan;
 
 /* What somebody asks for; 0 means the default. */

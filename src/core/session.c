@@ -138,6 +138,7 @@ static SessionRecord *session_empty(void)
     session->viewers = g_ptr_array_new_with_free_func(viewer_free);
     session->processes = g_ptr_array_new_with_free_func(process_free);
     session->steps = g_ptr_array_new_with_free_func(step_free);
+    session->scripts = g_ptr_array_new_with_free_func(script_free);
     return session;
 }
 
@@ -164,6 +165,7 @@ void session_free(SessionRecord *session)
     g_ptr_array_unref(session->viewers);
     g_ptr_array_unref(session->processes);
     g_ptr_array_unref(session->steps);
+    g_ptr_array_unref(session->scripts);
     g_free(session);
 }
 
@@ -275,6 +277,14 @@ static json_t *steps_to_json(const GPtrArray *steps)
     return array;
 }
 
+static json_t *scripts_to_json(const GPtrArray *scripts)
+{
+    json_t *array = json_array();
+    for (guint i = 0; i < scripts->len; i++)
+        json_array_append_new(array, script_to_json(scripts->pdata[i]));
+    return array;
+}
+
 json_t *session_to_json(const SessionRecord *session)
 {
     json_t *object = json_object();
@@ -288,6 +298,7 @@ json_t *session_to_json(const SessionRecord *session)
                         roles_to_json(session->viewers, viewer_fields, offsetof(SessionViewer, role)));
     json_object_set_new(object, "processes", processes_to_json(session->processes));
     json_object_set_new(object, "steps", steps_to_json(session->steps));
+    json_object_set_new(object, "scripts", scripts_to_json(session->scripts));
     return object;
 }
 
@@ -335,6 +346,8 @@ static void read_lists(SessionRecord *session, const json_t *object)
     }
     json_array_foreach(json_object_get(object, "steps"), i, item)
         session_add_step(session, json_get_text(item, "name", ""), json_get_integer(item, "duration_ms", 0));
+    json_array_foreach(json_object_get(object, "scripts"), i, item)
+        g_ptr_array_add(session->scripts, script_from_json(item));
 }
 
 SessionRecord *session_from_json(const json_t *object, GError **error)

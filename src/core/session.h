@@ -8,6 +8,7 @@
 
 #include "base/process.h"
 #include "core/plan.h"
+#include "core/script.h"
 
 #define SESSION_SCHEMA 1
 
@@ -79,6 +80,7 @@ typedef struct {
     gint64 disconnect_serial; /* the viewer that a face wants disconnected; 0 nobody */
     GPtrArray *processes;     /* SessionProcess * */
     GPtrArray *steps;         /* SessionStep * */
+    GPtrArray *scripts;       /* BootScript * */
 } SessionRecord;
 
 /* A queued session with a new id. Takes the plan. */

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/wait.h"
+#include "core/runner.h"
 #include "session/supervisor.h"
 #include "vm/qemu.h"
 
@@ -90,7 +91,27 @@ static QemuSpec spec_of(const Supervisor *supervisor)
                       .cdrom_path = supervisor->cdrom_path,
                       .firmware_code = supervisor->firmware_code,
                       .firmware_vars = supervisor->firmware_vars,
-                      .run_folder = supervisor->run_folder};
+                      .run_folder = supervisor->run_folder,
+                      .script_port = supervisor->script_fd >= 0 ? RUNNER_PORT : NULL,
+                      .seed_path = supervisor->seed_path,
+                      .more_options = (const char *const *)supervisor->qemu_options};
+}
+
+enum { QEMU_FDS = 3 };
+
+/* The descriptors that QEMU gets, those that there are. */
+static size_t list_fds(const Supervisor *supervisor, int qmp_fd, int *pass, int *as)
+{
+    const int all[QEMU_FDS] = {qmp_fd, supervisor->network.qemu_fd, supervisor->script_fd};
+    const int numbers[QEMU_FDS] = {QEMU_FD_QMP, QEMU_FD_NETWORK, QEMU_FD_SCRIPT};
+    size_t count = 0;
+    for (size_t i = 0; i < QEMU_FDS; i++) {
+        if (all[i] < 0)
+            continue;
+        pass[count] = all[i];
+        as[count++] = numbers[i];
+    }
+    return count;
 }
 
 static bool spawn_qemu(Supervisor *supervisor, int qmp_fd, GError **error)
@@ -101,13 +122,12 @@ static bool spawn_qemu(Supervisor *supervisor, int qmp_fd, GError **error)
     autofd int log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
     if (log < 0)
         return qwd_error_errno(error, errno, "Cannot open %s", path);
-    int pass[] = {qmp_fd, supervisor->network.qemu_fd};
-    int as[] = {QEMU_FD_QMP, QEMU_FD_NETWORK};
+    int pass[QEMU_FDS], as[QEMU_FDS];
     SpawnOptions options = {.argv = (const char *const *)argv, SPAWN_OPTIONS_INIT, .die_with_parent = true};
     options.stdout_fd = options.stderr_fd = log;
     options.pass_fds = pass;
     options.as_fds = as;
-    options.pass_count = supervisor->network.qemu_fd >= 0 ? 2 : 1;
+    options.pass_count = list_fds(supervisor, qmp_fd, pass, as);
     pid_t pid;
     if (!process_spawn(&options, &pid, error))
         return false;
@@ -147,6 +167,7 @@ bool machine_start(Supervisor *supervisor, GError **error)
         return false;
     fd_close_pointed(&theirs);
     fd_close_pointed(&supervisor->network.qemu_fd);
+    fd_close_pointed(&supervisor->script_fd);
     supervisor->qmp = qmp_new(fd_steal(&ours), on_event, supervisor);
     if (!supervisor_change(supervisor, note_processes, supervisor, error))
         return false;

@@ -200,6 +200,12 @@ static bool watch_events(Supervisor *supervisor, GError **error)
     return supervisor->record_watch != 0;
 }
 
+static void begin_life(Supervisor *supervisor)
+{
+    journal_session(supervisor->settings, "START", supervisor->session, NULL);
+    script_run(supervisor);
+}
+
 static void live(Supervisor *supervisor)
 {
     g_autoptr(GError) error = NULL;
@@ -209,7 +215,7 @@ static void live(Supervisor *supervisor)
     if (error)
         supervisor_end(supervisor, SESSION_FAILED, error->message);
     else if (!supervisor->ending)
-        journal_session(supervisor->settings, "START", supervisor->session, NULL);
+        begin_life(supervisor);
     while (!supervisor->ending)
         g_main_context_iteration(NULL, TRUE);
     wait_cancel(false);
@@ -232,13 +238,15 @@ static void clear(Supervisor *supervisor)
     g_free(supervisor->disk_path);
     g_free(supervisor->cdrom_path);
     g_free(supervisor->firmware_vars);
+    g_free(supervisor->seed_path);
+    g_strfreev(supervisor->qemu_options);
     image_info_clear(&supervisor->image);
     accelerator_clear(&supervisor->accelerator);
 }
 
 bool supervisor_run(const Settings *settings, const char *id, GError **error)
 {
-    Supervisor supervisor = {.settings = settings, .id = g_strdup(id), .network.qemu_fd = -1};
+    Supervisor supervisor = {.settings = settings, .id = g_strdup(id), .network.qemu_fd = -1, .script_fd = -1};
     supervisor.session = store_load(settings, id, error);
     bool good = supervisor.session != NULL;
     if (good) {

@@ -36,6 +36,10 @@ typedef struct {
     const char *firmware_code;
     Accelerator accelerator;
     Network network;
+    int script_fd;       /* QEMU's end of the port for boot scripts, until QEMU has it; -1: none */
+    char *seed_path;     /* of cloud-init */
+    char **qemu_options; /* further ones */
+    struct ScriptRun *script_run;
     Child qemu;
     Qmp *qmp;
     bool machine_is_up; /* from now on its end is the session's */
@@ -75,6 +79,14 @@ bool machine_start(Supervisor *supervisor, GError **error);
 void machine_stop(Supervisor *supervisor);
 bool display_start(Supervisor *supervisor, GError **error);
 void display_stop(Supervisor *supervisor);
+
+/* step of script.c */
+bool script_start(Supervisor *supervisor, GError **error);
+void script_stop(Supervisor *supervisor);
+
+/* Has the boot scripts run inside the machine while everything else goes on; returns when they have ended, their time
+ * is over, or the session ends. */
+void script_run(Supervisor *supervisor);
 
 /* Opens the links that others have added to the record, closes those they have removed and those whose time is over. */
 void display_follow_record(Supervisor *supervisor);

@@ -24,10 +24,13 @@ typedef struct {
     const char *cdrom_path;                    /* an ISO, or NULL */
     const char *firmware_code, *firmware_vars; /* flash of a UEFI machine, else NULL */
     const char *run_folder;                    /* of the sockets vnc, agent and serial */
+    const char *script_port;                   /* name of the port behind QEMU_FD_SCRIPT; NULL: there is none */
+    const char *seed_path;                     /* a cloud-init seed, or NULL */
+    const char *const *more_options;           /* an administrator's, or NULL */
 } QemuSpec;
 
 /* Numbers of the descriptors QEMU inherits. */
-enum { QEMU_FD_QMP = 3, QEMU_FD_NETWORK = 4 };
+enum { QEMU_FD_QMP = 3, QEMU_FD_NETWORK = 4, QEMU_FD_SCRIPT = 5 };
 
 /* NULL-terminated; free with g_strfreev. */
 char **qemu_argv(const QemuSpec *spec);

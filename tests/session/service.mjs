@@ -153,6 +153,7 @@ export class Service {
             dir_lib: this.lib,
             dir_html: this.html,
             file_machines: this.path('etc/machines.conf'),
+            file_scripts: this.path('etc/scripts.conf'),
             file_log: this.path('service/log'),
             service_port: this.port,
             accel: 'tcg',

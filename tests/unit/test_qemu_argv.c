@@ -56,6 +56,10 @@ static const struct {
     {"commas",
      {SPEC_DEFAULTS, .run_folder = "/run/a,b,,c=d", .disk_path = "/snap/a,file=\"/etc/passwd\"\\/disk.qcow2",
       .cdrom_path = "/machines/x,y.iso"}},
+    {"script", {SPEC_DEFAULTS, .script_port = "org.qemu-web-desktop.script.0", .seed_path = "/snap/I,D/seed.iso"}},
+    {"script-sata", {SPEC_DEFAULTS, .disk = "sata", .seed_path = "/snap/ID/seed.iso", .cdrom_path = "/machines/x.iso"}},
+    {"script-ide", {SPEC_DEFAULTS, .disk = "ide", .seed_path = "/snap/ID/seed.iso", .cdrom_path = "/machines/x.iso"}},
+    {"more-options", {SPEC_DEFAULTS, .more_options = (const char *const[]){"-smbios", "type=1,serial=x", NULL}}},
     {"use-master", {SPEC_DEFAULTS, .disk_path = "/machines/data.raw", .disk_format = "raw", .disk_is_master = true}},
 };
 #pragma GCC diagnostic pop
@@ -160,19 +164,21 @@ static void start_and_quit(const QemuSpec *spec)
         g_ptr_array_add(words, *word);
     g_ptr_array_add(words, (char *)"-S");
     g_ptr_array_add(words, NULL);
-    int qmp_ours, network_ours, theirs[2];
-    g_assert_true(unix_pair(&qmp_ours, &theirs[0], NULL) && unix_pair(&network_ours, &theirs[1], NULL));
+    int qmp_ours, network_ours, script_ours, theirs[3];
+    g_assert_true(unix_pair(&qmp_ours, &theirs[0], NULL) && unix_pair(&network_ours, &theirs[1], NULL) &&
+                  unix_pair(&script_ours, &theirs[2], NULL));
     SpawnOptions options = {.argv = (const char *const *)words->pdata, SPAWN_OPTIONS_INIT, .die_with_parent = true};
     autofd int words_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3); /* its last words are the test's */
     options.stderr_fd = words_fd;
     options.pass_fds = theirs;
-    options.as_fds = (const int[]){QEMU_FD_QMP, QEMU_FD_NETWORK};
-    options.pass_count = 2;
+    options.as_fds = (const int[]){QEMU_FD_QMP, QEMU_FD_NETWORK, QEMU_FD_SCRIPT};
+    options.pass_count = 3;
     pid_t pid;
     int status;
     g_assert_true(process_spawn(&options, &pid, &error));
     close(theirs[0]);
     close(theirs[1]);
+    close(theirs[2]);
     g_autoptr(Qmp) qmp = qmp_new(qmp_ours, NULL, NULL);
     bool up = qmp_negotiate(qmp, DEADLINE_MS, &error);
     g_assert_no_error(error);
@@ -182,6 +188,7 @@ static void start_and_quit(const QemuSpec *spec)
     g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
     g_assert_cmpint(status, ==, 0);
     close(network_ours);
+    close(script_ours);
 }
 
 /* QEMU takes every option of every case: devices, buses, sandbox and all. */
@@ -189,7 +196,8 @@ static void test_accepted(const void *name)
 {
     g_autoptr(TempFolder) folder = temp_folder();
     QemuSpec spec = real_spec(name, folder);
-    g_autofree char *program = g_find_program_in_path(spec.program), *disk = NULL, *vars = NULL, *cdrom = NULL;
+    g_autofree char *program = g_find_program_in_path(spec.program), *disk = NULL, *vars = NULL, *cdrom = NULL,
+                    *seed = NULL;
     const char *vars_template;
     if (!program || (spec.firmware_code && !qemu_find_uefi(spec.arch, &spec.firmware_code, &vars_template, NULL))) {
         g_test_skip("its QEMU or firmware is not installed");
@@ -200,6 +208,8 @@ static void test_accepted(const void *name)
         spec.cdrom_path = cdrom = temp_file(folder, "x,y.iso", "0123456789");
     if (spec.firmware_code)
         spec.firmware_vars = vars = copy_vars(folder, vars_template);
+    if (spec.seed_path)
+        spec.seed_path = seed = temp_file(folder, "seed", "0123456789");
     start_and_quit(&spec);
 }
 
