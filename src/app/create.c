@@ -63,12 +63,14 @@ static Plan *make_plan(const Settings *settings, const Identity *who, const Crea
     return plan_make(settings, machine, &wanted, &host, error);
 }
 
-static bool choose_scripts(const Settings *settings, const Identity *who, const CreateRequest *request,
-                           SessionRecord *session, GError **error)
+static bool choose_extras(const Settings *settings, const Identity *who, const CreateRequest *request,
+                          SessionRecord *session, GError **error)
 {
     Subject subject = {.user = who->user, .groups = who->groups, .machine = session->plan->machine};
-    bool none = g_str_equal(session->plan->script_method, "none");
-    return scripts_choose(settings, &subject, session->scripts, error) &&
+    bool none = g_str_equal(session->plan->script_method, "none"), is_proven = who->is_authenticated || who->is_admin;
+    return folders_choose(settings, &subject, is_proven, session->folders, error) &&
+           (!session->folders->len || scripts_add_mount(settings, session->scripts, error)) &&
+           scripts_choose(settings, &subject, session->scripts, error) &&
            scripts_add_form(settings, request->script ? request->script : "", session->scripts, error) &&
            (!none || scripts_keep_options(session->scripts, error));
 }
@@ -81,7 +83,7 @@ char *app_create(const Settings *settings, const Identity *who, const CreateRequ
     if (!plan)
         return NULL;
     g_autoptr(SessionRecord) session = session_new(who->user, request->remote_host, plan);
-    if (!choose_scripts(settings, who, request, session, error))
+    if (!choose_extras(settings, who, request, session, error))
         return NULL;
     const char *overrides = g_getenv("QWD_OVERRIDES");
     session_set_text(&session->overrides, overrides ? overrides : "");

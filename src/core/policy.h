@@ -14,6 +14,7 @@ typedef enum {
     ACTION_EXTEND,
     ACTION_SHARE, /* make and revoke links, disconnect viewers */
     ACTION_PURGE,
+    ACTION_SAVE, /* make a machine of it */
     ACTION_COUNT
 } Action;
 

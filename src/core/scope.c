@@ -77,3 +77,15 @@ bool scope_matches(GKeyFile *table, const char *section, const Subject *subject)
     return key_matches(table, section, "user", user) && key_matches(table, section, "group", subject->groups) &&
            key_matches(table, section, "machine", machine);
 }
+
+bool scope_table_names_group(const char *path, const char *group)
+{
+    const char *const one[] = {group, NULL};
+    g_autoptr(GKeyFile) table = scope_table_load(path, NULL);
+    g_auto(GStrv) sections = table ? g_key_file_get_groups(table, NULL) : NULL;
+    for (char **section = sections; section && *section; section++) {
+        if (g_key_file_has_key(table, *section, "group", NULL) && key_matches(table, *section, "group", one))
+            return true;
+    }
+    return false;
+}

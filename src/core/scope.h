@@ -23,4 +23,7 @@ char *scope_value(GKeyFile *table, const char *section, const char *key);
 /* QWD_ERROR_CONFIG when the section has a key that is neither in `keys` (separated by spaces) nor one of ours. */
 bool scope_check_keys(GKeyFile *table, const char *section, const char *keys, GError **error);
 
+/* Whether the file has an entry that membership in this group may decide. */
+bool scope_table_names_group(const char *path, const char *group);
+
 bool scope_matches(GKeyFile *table, const char *section, const Subject *subject);

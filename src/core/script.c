@@ -44,8 +44,10 @@ BootScript *script_from_json(const json_t *object)
     return script;
 }
 
-static void add(GPtrArray *scripts, const char *name, const char *source)
+static bool add(GPtrArray *scripts, const char *name, const char *source, GError **error)
 {
+    if (scripts->len >= SCRIPTS_MAX)
+        return qwd_error_fail(error, QWD_ERROR_CONFIG, "A machine can have %d scripts at most.", SCRIPTS_MAX);
     BootScript *script = g_new0(BootScript, 1);
     *script = (BootScript){.name = g_strdup(name),
                            .source = g_strdup(source),
@@ -53,6 +55,7 @@ static void add(GPtrArray *scripts, const char *name, const char *source)
                            .method = g_strdup(""),
                            .output = g_strdup("")};
     g_ptr_array_add(scripts, script);
+    return true;
 }
 
 /* --- kinds --- */
@@ -77,28 +80,45 @@ static bool may_write(ScriptAuthor author, size_t row)
 static bool refuse(ScriptAuthor author, GError **error)
 {
     static const char *const allowed[] = {
-        [SCRIPT_BY_ADMINISTRATOR] = "exec: or bash: with commands, a path, an address with https:// or http://, or "
-                                    "qemu: with options",
+        [SCRIPT_BY_ADMINISTRATOR] =
+            ("exec: or bash: with commands, a path, an address with https:// or http://, or qemu: with options"),
         [SCRIPT_BY_FORM_TEXT] = "exec: or bash: with commands",
         [SCRIPT_BY_FORM] = "exec: or bash: with commands, or an address with https:// or http://",
     };
     QwdErrorKind kind = author == SCRIPT_BY_ADMINISTRATOR ? QWD_ERROR_CONFIG : QWD_ERROR_USAGE;
-    return qwd_error_fail(error, kind, "script: write %s.", allowed[author]);
+    return qwd_error_fail(error, kind, "script: write %s, at most %d bytes.", allowed[author], SCRIPT_SOURCE_MAX_BYTES);
 }
 
 bool script_parse(const char *source, ScriptAuthor author, ScriptKind *kind, const char **rest, GError **error)
 {
-    if (strlen(source) > SCRIPT_MAX_BYTES)
-        return qwd_error_fail(error, QWD_ERROR_USAGE, "script: write at most %d bytes.", SCRIPT_MAX_BYTES);
     for (size_t i = 0; i < G_N_ELEMENTS(prefixes); i++) {
         size_t length = strlen(prefixes[i].prefix);
-        if (!g_str_has_prefix(source, prefixes[i].prefix) || !source[length] || !may_write(author, i))
+        if (!g_str_has_prefix(source, prefixes[i].prefix) || !source[length] || !may_write(author, i) ||
+            strlen(source) > SCRIPT_SOURCE_MAX_BYTES)
             continue;
         *kind = prefixes[i].kind;
         *rest = prefixes[i].keeps_prefix ? source : source + length;
         return true;
     }
     return refuse(author, error);
+}
+
+void script_set_result(BootScript *script, ScriptState state, const char *method, const char *output)
+{
+    g_autofree char *valid = g_utf8_make_valid(output, -1);
+    size_t length = strlen(valid), cut = length - MIN(length, SCRIPT_OUTPUT_MAX_BYTES);
+    while ((valid[cut] & 0xc0) == 0x80) /* not in the midst of a character */
+        cut++;
+    for (char *c = valid; *c; c++) {
+        if (g_ascii_iscntrl(*c) && *c != '\n' && *c != '\t')
+            *c = ' ';
+    }
+    g_free(script->output);
+    g_free(script->method);
+    g_free(script->state_name);
+    script->output = g_strdup(valid + cut);
+    script->method = g_strdup(method);
+    script->state_name = g_strdup(state_names[state]);
 }
 
 bool script_is_options(const BootScript *script)
@@ -116,8 +136,7 @@ static bool add_checked(GPtrArray *scripts, const char *name, const char *source
         g_prefix_error(error, "[%s] ", name);
         return false;
     }
-    add(scripts, name, source);
-    return true;
+    return add(scripts, name, source, error);
 }
 
 static bool choose_section(GKeyFile *table, const char *section, const Subject *subject, GPtrArray *scripts,
@@ -146,6 +165,11 @@ bool scripts_choose(const Settings *settings, const Subject *subject, GPtrArray 
     return true;
 }
 
+bool scripts_add_mount(const Settings *settings, GPtrArray *scripts, GError **error)
+{
+    return !*settings->file_mount_script || add_checked(scripts, "folders", settings->file_mount_script, error);
+}
+
 bool scripts_keep_options(GPtrArray *scripts, GError **error)
 {
     for (guint i = scripts->len; i-- > 0;) {
@@ -167,10 +191,7 @@ bool scripts_add_form(const Settings *settings, const char *source, GPtrArray *s
     if (g_str_equal(settings->form_script, "no"))
         return qwd_error_fail(error, QWD_ERROR_DENIED, "This service takes no scripts from its form.");
     ScriptAuthor author = g_str_equal(settings->form_script, "url") ? SCRIPT_BY_FORM : SCRIPT_BY_FORM_TEXT;
-    if (!script_parse(source, author, &kind, &rest, error))
-        return false;
-    add(scripts, "form", source);
-    return true;
+    return script_parse(source, author, &kind, &rest, error) && add(scripts, "form", source, error);
 }
 
 /* --- qemu: --- */

@@ -18,7 +18,12 @@
 #include "core/scope.h"
 #include "core/settings.h"
 
-#define SCRIPT_MAX_BYTES 65536
+#define SCRIPT_MAX_BYTES 65536 /* of a file */
+
+/* What stands in a record is limited: with it, the record. */
+#define SCRIPT_SOURCE_MAX_BYTES 8192
+#define SCRIPT_OUTPUT_MAX_BYTES 4096
+#define SCRIPTS_MAX 8
 
 typedef enum { SCRIPT_SH, SCRIPT_BASH, SCRIPT_FILE, SCRIPT_URL, SCRIPT_QEMU, SCRIPT_KINDS } ScriptKind;
 
@@ -46,6 +51,9 @@ typedef struct {
 /* For a GPtrArray of BootScript *. */
 void script_free(void *script);
 
+/* Sets how far it is. Of the output the end is kept, as text: valid UTF-8 without control characters. */
+void script_set_result(BootScript *script, ScriptState state, const char *method, const char *output);
+
 json_t *script_to_json(const BootScript *script);
 BootScript *script_from_json(const json_t *object);
 
@@ -61,6 +69,9 @@ bool script_is_options(const BootScript *script);
 
 /* Adds to `scripts` (BootScript *) those of scripts.conf and config_script that are for this subject. */
 bool scripts_choose(const Settings *settings, const Subject *subject, GPtrArray *scripts, GError **error);
+
+/* Adds the script that mounts folders (file_mount_script), if there is one. */
+bool scripts_add_mount(const Settings *settings, GPtrArray *scripts, GError **error);
 
 /* For a machine that takes no scripts (script_method = none): only options of QEMU stay. QWD_ERROR_USAGE when a user
  * has written one for it. */

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "base/process.h"
+#include "core/folder.h"
 #include "core/plan.h"
 #include "core/script.h"
 
@@ -81,6 +82,12 @@ typedef struct {
     GPtrArray *processes;     /* SessionProcess * */
     GPtrArray *steps;         /* SessionStep * */
     GPtrArray *scripts;       /* BootScript * */
+    GPtrArray *folders;       /* HostFolder * */
+
+    /* Its disk as a new machine (app/save.h). */
+    char *save_name, *save_state, *save_reason;
+    gint64 save_percent;
+    bool save_standalone;
 } SessionRecord;
 
 /* A queued session with a new id. Takes the plan. */

@@ -23,6 +23,7 @@ bool command_option(const Arguments *arguments, const char *option);
 
 bool command_start(Arguments *arguments, GError **error);
 bool command_stop(Arguments *arguments, GError **error);
+bool command_save(Arguments *arguments, GError **error);
 bool command_status(Arguments *arguments, GError **error);
 bool command_clean(Arguments *arguments, GError **error);
 bool command_backoff(Arguments *arguments, GError **error);

@@ -8,6 +8,10 @@ const Command commands[] = {
      1, 1, command_start},
     {"stop", "[ID|PID|TOKEN]", "End a session, or all of them, and wait until nothing of them is left.", 0, 1,
      command_stop},
+    {"save", "ID NAME [DESCRIPTION] [--standalone] [--image-only]",
+     "Make a machine of a session's disk while it runs, or of one that was kept: an image NAME in dir_machines and its "
+     "entry in config.d. The image stands on that of the session's machine, or alone. --image-only writes no entry.",
+     2, 3, command_save},
     {"status", "[--json]", "List the sessions, and what they run with.", 0, 0, command_status},
     {"clean", "",
      "Sweep up what a killed supervisor, a reboot or a full disk has left. Says what it did; silent when there was "

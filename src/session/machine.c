@@ -59,6 +59,7 @@ static void on_qemu_exit(pid_t pid, int status, gpointer data)
 static void on_event(const char *name, const json_t *data, void *user)
 {
     Supervisor *supervisor = user;
+    save_on_event(supervisor, name, data);
     if (g_str_equal(name, "SHUTDOWN"))
         supervisor->guest_powered_off = json_get_bool(data, "guest", false);
 }
@@ -97,19 +98,39 @@ static QemuSpec spec_of(const Supervisor *supervisor)
                       .more_options = (const char *const *)supervisor->qemu_options};
 }
 
-enum { QEMU_FDS = 3 };
+enum { QEMU_FDS = 3 + FOLDERS_MAX };
+
+typedef struct {
+    int pass[QEMU_FDS], as[QEMU_FDS];
+    size_t count;
+} FdList;
+
+static void add_fd(FdList *list, int fd, int number)
+{
+    if (fd < 0)
+        return;
+    list->pass[list->count] = fd;
+    list->as[list->count++] = number;
+}
 
 /* The descriptors that QEMU gets, those that there are. */
-static size_t list_fds(const Supervisor *supervisor, int qmp_fd, int *pass, int *as)
+static FdList list_fds(const Supervisor *supervisor, int qmp_fd)
 {
-    const int all[QEMU_FDS] = {qmp_fd, supervisor->network.qemu_fd, supervisor->script_fd};
-    const int numbers[QEMU_FDS] = {QEMU_FD_QMP, QEMU_FD_NETWORK, QEMU_FD_SCRIPT};
-    size_t count = 0;
-    for (size_t i = 0; i < QEMU_FDS; i++) {
-        if (all[i] < 0)
-            continue;
-        pass[count] = all[i];
-        as[count++] = numbers[i];
+    FdList list = {.count = 0};
+    add_fd(&list, qmp_fd, QEMU_FD_QMP);
+    add_fd(&list, supervisor->network.qemu_fd, QEMU_FD_NETWORK);
+    add_fd(&list, supervisor->script_fd, QEMU_FD_SCRIPT);
+    for (guint i = 0; i < supervisor->folder_fds->len; i++)
+        add_fd(&list, g_array_index(supervisor->folder_fds, int, i), QEMU_FD_FOLDERS + (int)i);
+    return list;
+}
+
+static size_t list_folders(const Supervisor *supervisor, QemuFolder *folders)
+{
+    guint count = supervisor->folder_fds->len;
+    for (guint i = 0; i < count; i++) {
+        const HostFolder *folder = supervisor->session->folders->pdata[i];
+        folders[i] = (QemuFolder){.name = folder->name, .writable = folder->writable};
     }
     return count;
 }
@@ -117,17 +138,20 @@ static size_t list_fds(const Supervisor *supervisor, int qmp_fd, int *pass, int 
 static bool spawn_qemu(Supervisor *supervisor, int qmp_fd, GError **error)
 {
     QemuSpec spec = spec_of(supervisor);
+    QemuFolder folders[FOLDERS_MAX];
+    spec.folder_count = list_folders(supervisor, folders);
+    spec.folders = folders;
     g_auto(GStrv) argv = qemu_argv(&spec);
     g_autofree char *path = log_path(supervisor);
     autofd int log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
     if (log < 0)
         return qwd_error_errno(error, errno, "Cannot open %s", path);
-    int pass[QEMU_FDS], as[QEMU_FDS];
+    FdList fds = list_fds(supervisor, qmp_fd);
     SpawnOptions options = {.argv = (const char *const *)argv, SPAWN_OPTIONS_INIT, .die_with_parent = true};
     options.stdout_fd = options.stderr_fd = log;
-    options.pass_fds = pass;
-    options.as_fds = as;
-    options.pass_count = list_fds(supervisor, qmp_fd, pass, as);
+    options.pass_fds = fds.pass;
+    options.as_fds = fds.as;
+    options.pass_count = fds.count;
     pid_t pid;
     if (!process_spawn(&options, &pid, error))
         return false;
@@ -168,6 +192,7 @@ bool machine_start(Supervisor *supervisor, GError **error)
     fd_close_pointed(&theirs);
     fd_close_pointed(&supervisor->network.qemu_fd);
     fd_close_pointed(&supervisor->script_fd);
+    host_folders_close(supervisor);
     supervisor->qmp = qmp_new(fd_steal(&ours), on_event, supervisor);
     if (!supervisor_change(supervisor, note_processes, supervisor, error))
         return false;
@@ -207,6 +232,7 @@ static void power_down(Supervisor *supervisor)
 
 void machine_stop(Supervisor *supervisor)
 {
+    save_stop(supervisor);
     if (supervisor->qmp && supervisor->qemu.running)
         power_down(supervisor);
     g_clear_handle_id(&supervisor->qemu.watch, g_source_remove);

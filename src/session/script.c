@@ -53,9 +53,8 @@ static void note_outcome(SessionRecord *session, const void *data)
     if (outcome->index >= session->scripts->len)
         return;
     BootScript *script = session->scripts->pdata[outcome->index];
-    session_set_text(&script->state_name, script_state_name(outcome->state));
-    session_set_text(&script->method, outcome->method ? outcome->method : "");
-    session_set_text(&script->output, outcome->output ? outcome->output : "");
+    script_set_result(script, outcome->state, outcome->method ? outcome->method : "",
+                      outcome->output ? outcome->output : "");
     script->exit_code = outcome->exit_code;
     script->duration_ms = outcome->duration_ms;
 }
@@ -124,7 +123,7 @@ static char *decode_output(const char *word)
 {
     gsize length = 0;
     g_autofree guchar *bytes = word && *word ? g_base64_decode(word, &length) : NULL;
-    return bytes ? g_utf8_make_valid((const char *)bytes, (gssize)MIN(length, RUNNER_OUTPUT_MAX_BYTES)) : g_strdup("");
+    return bytes ? g_utf8_make_valid((const char *)bytes, (gssize)length) : g_strdup("");
 }
 
 static void take_result(ScriptRun *run, char **words)
@@ -348,6 +347,14 @@ static bool takes(const Supervisor *supervisor, const char *method)
     return g_str_equal(chosen, "auto") || g_str_equal(chosen, method);
 }
 
+/* A session that starts again, with a disk that was kept, runs them again. */
+static void note_all_waiting(SessionRecord *session, const void *data)
+{
+    (void)data;
+    for (guint i = 0; i < session->scripts->len; i++)
+        script_set_result(session->scripts->pdata[i], SCRIPT_WAITING, "", "");
+}
+
 bool script_start(Supervisor *supervisor, GError **error)
 {
     g_autoptr(Secret) password = read_password();
@@ -363,7 +370,8 @@ bool script_start(Supervisor *supervisor, GError **error)
                        .input = g_string_new(NULL),
                        .output = g_string_new(NULL),
                        .lines_left = 100 + 2 * (int)supervisor->session->scripts->len};
-    return open_port(supervisor, run, error) && (!takes(supervisor, "cloud-init") || make_seed(supervisor, error));
+    return supervisor_change(supervisor, note_all_waiting, NULL, error) && open_port(supervisor, run, error) &&
+           (!takes(supervisor, "cloud-init") || make_seed(supervisor, error));
 }
 
 void script_stop(Supervisor *supervisor)

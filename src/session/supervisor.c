@@ -85,6 +85,7 @@ static void follow_record(void *data)
     take_record(supervisor, session);
     follow_end_time(supervisor);
     display_follow_record(supervisor);
+    save_follow_record(supervisor);
     if (supervisor->session->stop_requested_at) {
         g_autofree char *reason = g_strdup_printf("Stopped by %s.", supervisor->session->stop_by);
         supervisor_end(supervisor, SESSION_ENDED, reason);

@@ -303,6 +303,20 @@ static void add_network(Argv *argv, const QemuSpec *spec)
         json_pack("{s:s, s:s, s:s, s:s}", "driver", "virtio-net-pci", "netdev", "net0", "mac", mac, "romfile", ""));
 }
 
+/* What a guest writes belongs to the service on the host; its owners, modes and links are kept beside it, where they
+ * mean nothing to the host. */
+static void add_folders(Argv *argv, const QemuSpec *spec)
+{
+    for (size_t i = 0; i < spec->folder_count; i++) {
+        const QemuFolder *folder = &spec->folders[i];
+        g_autofree char *id = g_strdup_printf("folder%zu", i), *tag = g_strconcat("host_", folder->name, NULL);
+        add_format(argv, "-fsdev", "local,id=%s,path=/proc/self/fd/%zu,multidevs=remap,%s", id, QEMU_FD_FOLDERS + i,
+                   folder->writable ? "security_model=mapped-xattr" : "security_model=none,readonly=on");
+        add_json(argv, "-device",
+                 json_pack("{s:s, s:s, s:s}", "driver", "virtio-9p-pci", "fsdev", id, "mount_tag", tag));
+    }
+}
+
 static void add_helpers(Argv *argv, const QemuSpec *spec)
 {
     add_json(argv, "-device",
@@ -327,6 +341,7 @@ char **qemu_argv(const QemuSpec *spec)
     add_channels(argv, spec);
     add_network(argv, spec);
     add_helpers(argv, spec);
+    add_folders(argv, spec);
     for (const char *const *word = spec->more_options; word && *word; word++)
         add(argv, *word, NULL);
     g_ptr_array_add(argv, NULL);

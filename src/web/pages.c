@@ -84,7 +84,7 @@ static const struct {
     const char *covers; /* the supervisor's steps, between spaces */
 } shown_steps[] = {
     {"queued", "Queued", " "},
-    {"disk", "Preparing the disk", " prepare accelerator disk network script "},
+    {"disk", "Preparing the disk", " prepare accelerator disk network folders script "},
     {"starting", "Starting the machine", " starting display "},
     {"ready", "Ready", " "},
 };
@@ -176,6 +176,19 @@ static json_t *sharing_value(const PageContext *context, const SessionRecord *se
     for (guint i = 0; i < session->viewers->len; i++)
         json_array_append_new(viewers, viewer_value(session, session->viewers->pdata[i]));
     return json_pack("{s:s, s:o, s:o}", "id", session->id, "links", links, "viewers", viewers);
+}
+
+/* --- folders --- */
+
+/* Null when the machine has none. */
+static json_t *folders_value(const SessionRecord *session)
+{
+    g_autoptr(JsonValue) list = json_array();
+    for (guint i = 0; i < session->folders->len; i++) {
+        const HostFolder *folder = session->folders->pdata[i];
+        json_array_append_new(list, json_pack("{s:s, s:b}", "name", folder->name, "writable", (int)folder->writable));
+    }
+    return json_array_size(list) ? json_pack("{s:O}", "list", list) : json_null();
 }
 
 /* --- boot scripts --- */
@@ -292,6 +305,7 @@ json_t *page_session(const PageContext *context, const SessionRecord *session)
     json_object_set_new(value, "is_stopping", json_boolean(session->state == SESSION_STOPPING));
     json_object_set_new(value, "ready", ready_value(context, session));
     json_object_set_new(value, "over", over_value(session));
+    json_object_set_new(value, "folders", folders_value(session));
     json_object_set_new(value, "scripts", scripts_value(session));
     json_object_set_new(value, "sharing", sharing_value(context, session));
     json_t *values = page_common_values(context, title_of(session));

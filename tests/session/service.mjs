@@ -154,6 +154,8 @@ export class Service {
             dir_html: this.html,
             file_machines: this.path('etc/machines.conf'),
             file_scripts: this.path('etc/scripts.conf'),
+            file_folders: this.path('etc/folders.conf'),
+            file_mount_script: path.join(path.dirname(this.html), 'mount-folders.sh'),
             file_log: this.path('service/log'),
             service_port: this.port,
             accel: 'tcg',

@@ -51,7 +51,8 @@ static void test_matrix(void)
         g_autoptr(SessionRecord) foreign = test_session_new(settings, "alice2");
         for (int action = 0; action < ACTION_COUNT; action++) {
             bool of_session = action >= ACTION_SEE && action <= ACTION_SHARE;
-            int expected = action == ACTION_FORM ? rows[i].form : action == ACTION_PURGE ? rows[i].purge : rows[i].own;
+            bool is_admins = action == ACTION_PURGE || action == ACTION_SAVE;
+            int expected = action == ACTION_FORM ? rows[i].form : is_admins ? rows[i].purge : rows[i].own;
             check(settings, &rows[i].who, (Action)action, of_session ? own : NULL, expected);
             if (of_session)
                 check(settings, &rows[i].who, (Action)action, foreign, rows[i].foreign);

@@ -60,6 +60,8 @@ static const struct {
     {"script-sata", {SPEC_DEFAULTS, .disk = "sata", .seed_path = "/snap/ID/seed.iso", .cdrom_path = "/machines/x.iso"}},
     {"script-ide", {SPEC_DEFAULTS, .disk = "ide", .seed_path = "/snap/ID/seed.iso", .cdrom_path = "/machines/x.iso"}},
     {"more-options", {SPEC_DEFAULTS, .more_options = (const char *const[]){"-smbios", "type=1,serial=x", NULL}}},
+    {"folders",
+     {SPEC_DEFAULTS, .folders = (const QemuFolder[]){{"course", false}, {"personal", true}}, .folder_count = 2}},
     {"use-master", {SPEC_DEFAULTS, .disk_path = "/machines/data.raw", .disk_format = "raw", .disk_is_master = true}},
 };
 #pragma GCC diagnostic pop
@@ -155,7 +157,7 @@ static char *copy_vars(const char *folder, const char *vars)
 }
 
 /* Starts it, stopped before its first instruction, and asks it to end. */
-static void start_and_quit(const QemuSpec *spec)
+static void start_and_quit(const QemuSpec *spec, const char *folder)
 {
     g_autoptr(GError) error = NULL;
     g_auto(GStrv) argv = qemu_argv(spec);
@@ -164,21 +166,23 @@ static void start_and_quit(const QemuSpec *spec)
         g_ptr_array_add(words, *word);
     g_ptr_array_add(words, (char *)"-S");
     g_ptr_array_add(words, NULL);
-    int qmp_ours, network_ours, script_ours, theirs[3];
+    int qmp_ours, network_ours, script_ours, theirs[5];
     g_assert_true(unix_pair(&qmp_ours, &theirs[0], NULL) && unix_pair(&network_ours, &theirs[1], NULL) &&
                   unix_pair(&script_ours, &theirs[2], NULL));
+    theirs[3] = theirs[4] = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     SpawnOptions options = {.argv = (const char *const *)words->pdata, SPAWN_OPTIONS_INIT, .die_with_parent = true};
     autofd int words_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3); /* its last words are the test's */
     options.stderr_fd = words_fd;
     options.pass_fds = theirs;
-    options.as_fds = (const int[]){QEMU_FD_QMP, QEMU_FD_NETWORK, QEMU_FD_SCRIPT};
-    options.pass_count = 3;
+    options.as_fds = (const int[]){QEMU_FD_QMP, QEMU_FD_NETWORK, QEMU_FD_SCRIPT, QEMU_FD_FOLDERS, QEMU_FD_FOLDERS + 1};
+    options.pass_count = 5;
     pid_t pid;
     int status;
     g_assert_true(process_spawn(&options, &pid, &error));
     close(theirs[0]);
     close(theirs[1]);
     close(theirs[2]);
+    close(theirs[3]);
     g_autoptr(Qmp) qmp = qmp_new(qmp_ours, NULL, NULL);
     bool up = qmp_negotiate(qmp, DEADLINE_MS, &error);
     g_assert_no_error(error);
@@ -210,7 +214,7 @@ static void test_accepted(const void *name)
         spec.firmware_vars = vars = copy_vars(folder, vars_template);
     if (spec.seed_path)
         spec.seed_path = seed = temp_file(folder, "seed", "0123456789");
-    start_and_quit(&spec);
+    start_and_quit(&spec, folder);
 }
 
 /* --- the small pieces --- */

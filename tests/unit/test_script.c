@@ -53,6 +53,18 @@ static void test_scope(void)
     }
 }
 
+static void test_named_groups(void)
+{
+    g_autoptr(TempFolder) folder = temp_folder();
+    g_autofree char *path = temp_file(folder, "table", "[a]\nuser = x\n[b]\ngroup = class-*, staff\nuser = x\n");
+    static const char *const named[] = {"class-", "class-2b", "staff"}, *const others[] = {"class", "Staff", "*", ""};
+    for (size_t i = 0; i < G_N_ELEMENTS(named); i++)
+        g_assert_true(scope_table_names_group(path, named[i]));
+    for (size_t i = 0; i < G_N_ELEMENTS(others); i++)
+        g_assert_false(scope_table_names_group(path, others[i]));
+    g_assert_false(scope_table_names_group("/nonexistent", "staff"));
+}
+
 /* A name is never a pattern, and an unknown user is nobody's. */
 static void test_hostile_names(void)
 {
@@ -176,6 +188,41 @@ static void test_wrong_tables(void)
     }
 }
 
+static void test_result(void)
+{
+    static const char *const pairs[][2] = {
+        {"a\n\tb", "a\n\tb"}, {"\x1b[31mred\r\n", " [31mred \n"}, {"\xff", "\xef\xbf\xbd"}, {"", ""}};
+    BootScript *script = g_new0(BootScript, 1);
+    for (size_t i = 0; i < G_N_ELEMENTS(pairs); i++) {
+        script_set_result(script, SCRIPT_DONE, "agent", pairs[i][0]);
+        g_assert_cmpstr(script->output, ==, pairs[i][1]);
+    }
+    g_assert_cmpstr(script->state_name, ==, "done");
+    GString *text = g_string_new("x");
+    while (text->len < 2 * SCRIPT_OUTPUT_MAX_BYTES)
+        g_string_append(text, "\xe2\x82\xac");
+    script_set_result(script, SCRIPT_FAILED, "", text->str);
+    g_assert_true(g_utf8_validate(script->output, -1, NULL));
+    g_assert_cmpint(strlen(script->output), <=, SCRIPT_OUTPUT_MAX_BYTES);
+    g_assert_cmpint(strlen(script->output), >, SCRIPT_OUTPUT_MAX_BYTES - 3);
+    g_string_free(text, TRUE);
+    script_free(script);
+}
+
+static void test_many(void)
+{
+    GError *error = NULL;
+    g_autoptr(TempFolder) folder = temp_folder();
+    GString *table = g_string_new(NULL);
+    for (int i = 0; i <= SCRIPTS_MAX; i++)
+        g_string_append_printf(table, "[%d]\nscript = exec:true\n", i);
+    g_autoptr(Settings) settings = settings_with(folder, table->str, NULL);
+    g_autoptr(GPtrArray) scripts = g_ptr_array_new_with_free_func(script_free);
+    g_assert_false(scripts_choose(settings, &alice, scripts, &error));
+    assert_error(error, QWD_ERROR_CONFIG, "8 scripts at most");
+    g_string_free(table, TRUE);
+}
+
 static void test_form(void)
 {
     GError *error = NULL;
@@ -200,9 +247,12 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/script/scope", test_scope);
     g_test_add_func("/script/hostile-names", test_hostile_names);
+    g_test_add_func("/script/named-groups", test_named_groups);
     g_test_add_func("/script/parse", test_parse);
     g_test_add_func("/script/choose", test_choose);
     g_test_add_func("/script/wrong-tables", test_wrong_tables);
+    g_test_add_func("/script/result", test_result);
+    g_test_add_func("/script/many", test_many);
     g_test_add_func("/script/form", test_form);
     return g_test_run();
 }
