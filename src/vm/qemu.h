@@ -38,7 +38,7 @@ typedef struct {
 } QemuSpec;
 
 /* Numbers of the descriptors QEMU inherits. */
-enum { QEMU_FD_QMP = 3, QEMU_FD_NETWORK = 4, QEMU_FD_SCRIPT = 5, QEMU_FD_FOLDERS = 10 };
+enum { QEMU_FD_QMP = 3, QEMU_FD_NETWORK = 4, QEMU_FD_SCRIPT = 6, QEMU_FD_FOLDERS = 10 };
 
 /* NULL-terminated; free with g_strfreev. */
 char **qemu_argv(const QemuSpec *spec);
