@@ -58,6 +58,7 @@ LIBS_auth-imap  := $(shell pkg-config --libs libcurl)
 LIBS_auth-smtp  := $(LIBS_auth-imap)
 LIBS_mail       := $(LIBS_auth-imap)
 LIBS_download   := $(LIBS_auth-imap)
+LIBS_fetch      := $(LIBS_auth-imap)
 PROGRAMS := $(foreach f,$(FACES),$(B)/$(PROGRAM_$(f))) $(HELPERS:%=$(B)/qwd-%)
 
 all: $(PROGRAMS)
@@ -133,7 +134,8 @@ install: all
 	install -m 644 -t $(DESTDIR)$(DATADIR)/html $(wildcard html/*.html html/*.svg)
 	install -m 644 -t $(DESTDIR)$(DATADIR)/html/static $(wildcard html/static/*)
 	install -m 644 -t $(DESTDIR)$(DATADIR)/html/mail $(wildcard html/mail/*)
-	install -D -m 644 -t $(DESTDIR)$(SYSCONFDIR) etc/qemu-web-desktop.conf etc/machines.conf etc/groups.conf
+	install -D -m 644 -t $(DESTDIR)$(SYSCONFDIR) etc/qemu-web-desktop.conf etc/machines.conf etc/scripts.conf etc/folders.conf etc/groups.conf
+	install -m 755 etc/mount-folders.sh $(DESTDIR)$(DATADIR)/mount-folders.sh
 	install -d $(DESTDIR)$(SYSCONFDIR)/config.d
 	install -D -m 644 etc/pam.d/qemu-web-desktop $(DESTDIR)$(PAMDIR)/qemu-web-desktop
 	install -D -m 644 etc/apache2/qemu-web-desktop.conf $(DESTDIR)$(APACHEDIR)/conf-available/qemu-web-desktop.conf

@@ -63,6 +63,18 @@ static Plan *make_plan(const Settings *settings, const Identity *who, const Crea
     return plan_make(settings, machine, &wanted, &host, error);
 }
 
+static bool choose_extras(const Settings *settings, const Identity *who, const CreateRequest *request,
+                          SessionRecord *session, GError **error)
+{
+    Subject subject = {.user = who->user, .groups = who->groups, .machine = session->plan->machine};
+    bool none = g_str_equal(session->plan->script_method, "none"), is_proven = who->is_authenticated || who->is_admin;
+    return folders_choose(settings, &subject, is_proven, session->folders, error) &&
+           (!session->folders->len || scripts_add_mount(settings, session->scripts, error)) &&
+           scripts_choose(settings, &subject, session->scripts, error) &&
+           scripts_add_form(settings, request->script ? request->script : "", session->scripts, error) &&
+           (!none || scripts_keep_options(session->scripts, error));
+}
+
 char *app_create(const Settings *settings, const Identity *who, const CreateRequest *request, GError **error)
 {
     if (!policy_allows(settings, who, ACTION_CREATE, NULL, error))
@@ -73,8 +85,10 @@ char *app_create(const Settings *settings, const Identity *who, const CreateRequ
     g_autoptr(SessionRecord) session = session_new(who->user, request->remote_host, plan);
     session_set_text(&session->email, who->email);
     session_set_text(&session->base, request->base);
+    if (!choose_extras(settings, who, request, session, error))
+        return NULL;
     const char *overrides = g_getenv("QWD_OVERRIDES");
     session_set_text(&session->overrides, overrides ? overrides : "");
     bool may_wait = !request->may_be_path; /* who starts one by hand watches it start */
-    return app_queue_enter(settings, session, may_wait, error) ? g_strdup(session->id) : NULL;
+    return app_queue_enter(settings, session, request->password, may_wait, error) ? g_strdup(session->id) : NULL;
 }

@@ -16,12 +16,16 @@
 
 /* --- starting --- */
 
-static bool start(const Settings *settings, const SessionRecord *session, GError **error)
+static bool start(const Settings *settings, const SessionRecord *session, const char *secret, GError **error)
 {
     g_autofree char *supervisor = g_build_filename(settings->dir_lib, "qwd-session", NULL);
     g_autofree char *folder = store_folder(settings, session->id);
     g_autofree char *log = g_build_filename(folder, SESSION_LOG_SUPERVISOR, NULL);
-    EngineJob job = {.supervisor = supervisor, .log_path = log, .id = session->id, .overrides = session->overrides};
+    EngineJob job = {.supervisor = supervisor,
+                     .log_path = log,
+                     .id = session->id,
+                     .overrides = session->overrides,
+                     .secret = secret};
     return engine_find("direct")->start(&job, error);
 }
 
@@ -138,11 +142,12 @@ static bool reserve(const Settings *settings, SessionRecord *session, bool may_w
            decide(&situation, session, may_wait && settings->service_queue, error) && commit(settings, session, error);
 }
 
-bool app_queue_enter(const Settings *settings, SessionRecord *session, bool may_wait, GError **error)
+bool app_queue_enter(const Settings *settings, SessionRecord *session, const char *secret, bool may_wait,
+                     GError **error)
 {
     if (!reserve(settings, session, may_wait, store_create, error))
         return false;
-    if (session->state != SESSION_QUEUED && !start(settings, session, error)) {
+    if (session->state != SESSION_QUEUED && !start(settings, session, secret, error)) {
         store_remove(settings, session->id, NULL);
         return false;
     }
@@ -154,7 +159,8 @@ bool app_queue_reenter(const Settings *settings, SessionRecord *session, QueueCo
 {
     if (!reserve(settings, session, true, commit, error))
         return false;
-    return session->state == SESSION_QUEUED ? app_queue_advance(settings, error) : start(settings, session, error);
+    return session->state == SESSION_QUEUED ? app_queue_advance(settings, error)
+                                            : start(settings, session, NULL, error);
 }
 
 /* --- the queue moves on --- */
@@ -220,7 +226,7 @@ bool app_queue_advance(const Settings *settings, GError **error)
     g_autoptr(GPtrArray) taken = take_heads(settings, error);
     for (guint i = 0; taken && i < taken->len; i++) {
         g_autoptr(GError) cause = NULL;
-        if (!start(settings, taken->pdata[i], &cause))
+        if (!start(settings, taken->pdata[i], NULL, &cause))
             end(settings, taken->pdata[i], SESSION_FAILED, cause->message);
     }
     return taken != NULL;

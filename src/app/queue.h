@@ -7,9 +7,11 @@
 #include "core/session.h"
 #include "core/settings.h"
 
-/* Admits a new session under the lock of the store and starts its supervisor; where there is no room and service_queue
- * is on, it waits if `may_wait`. QWD_ERROR_LIMIT, QWD_ERROR_CONFLICT (its image is taken); nothing is left then. */
-bool app_queue_enter(const Settings *settings, SessionRecord *session, bool may_wait, GError **error);
+/* Admits a new session under the lock of the store and starts its supervisor, which alone gets the `secret` (NULL:
+ * none); where there is no room and service_queue is on, it waits if `may_wait`, and the secret is forgotten.
+ * QWD_ERROR_LIMIT, QWD_ERROR_CONFLICT (its image is taken); nothing is left then. */
+bool app_queue_enter(const Settings *settings, SessionRecord *session, const char *secret, bool may_wait,
+                     GError **error);
 
 /* What makes an admission hold: writes the record. Called under the lock of the store. */
 typedef bool (*QueueCommit)(const Settings *settings, const SessionRecord *session, GError **error);

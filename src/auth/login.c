@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/token.h"
 #include "core/choices.h"
+#include "core/scope.h"
 
 #define PURPOSE "login"
 #define CSRF_PURPOSE "form"
@@ -38,7 +39,8 @@ static bool is_named(const Settings *settings, const char *group)
     g_autofree char *word = g_strconcat("@", group, NULL);
     return g_strv_contains((const char *const *)settings->user_admin, word) ||
            g_strv_contains((const char *const *)settings->check_user_mfa_groups, group) ||
-           choices_depend_on_group(settings, group);
+           choices_depend_on_group(settings, group) || scope_table_names_group(settings->file_scripts, group) ||
+           scope_table_names_group(settings->file_folders, group);
 }
 
 void login_trim_groups(const Settings *settings, AuthIdentity *identity)

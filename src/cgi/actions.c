@@ -107,6 +107,8 @@ static Response *create(Call *call, GError **error)
     if (!form_read_create(call->page.request, &form, error))
         return NULL;
     CreateRequest request = {.machine = form.machine,
+                             .script = form.script,
+                             .password = call->login_form.password,
                              .remote_host = request_variable(call->page.request, REQUEST_REMOTE_ADDR),
                              .base = call->page.base,
                              .plan = {.cpus = form.cpus,

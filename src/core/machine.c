@@ -36,6 +36,9 @@ static const MachineAttribute attributes[] = {
               "Numbers of cores that may be chosen for it, the largest being the most it gets; empty: as elsewhere."),
     ATTRIBUTE(memory, "", "", "Sizes of memory that may be chosen for it, in the same way."),
     ATTRIBUTE(lifetime, "", "", "Life-times that may be chosen for it, in the same way."),
+    ATTRIBUTE(
+        script_method, "auto", "auto agent cloud-init none",
+        "How boot scripts get into the machine: QEMU's guest agent, a cloud-init seed, or whichever answers first."),
     {0},
 };
 

@@ -22,6 +22,9 @@ typedef struct {
     char *gpu;                     /* "auto", "no": never with a physical GPU */
     char *groups;                  /* who may use it: names separated by commas; "" everybody */
     char *cpu, *memory, *lifetime; /* what may be chosen: lists, "" as elsewhere (core/choices.h) */
+
+    /* How boot scripts get into it: "auto", "agent", "cloud-init", "none". */
+    char *script_method;
 } Machine;
 
 void machine_free(Machine *machine);

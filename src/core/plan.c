@@ -17,6 +17,7 @@ static const Field plan_fields[] = {
     {"display", FIELD_TEXT, offsetof(Plan, display)},
     {"accel", FIELD_TEXT, offsetof(Plan, accel)},
     {"os", FIELD_TEXT, offsetof(Plan, os)},
+    {"script_method", FIELD_TEXT, offsetof(Plan, script_method)},
     {"network", FIELD_TEXT, offsetof(Plan, network)},
     {"cpus", FIELD_INTEGER, offsetof(Plan, cpus)},
     {"memory_mib", FIELD_INTEGER, offsetof(Plan, memory_mib)},
@@ -110,6 +111,7 @@ static void take_machine(Plan *plan, const Settings *settings, const Machine *ma
     plan->display = g_strdup(first_of(machine->display, is_arm ? "virtio-gpu-pci" : settings->qemu_video));
     plan->accel = g_strdup(first_of(machine->accel, settings->accel));
     plan->os = g_strdup(machine->os);
+    plan->script_method = g_strdup(machine->script_method);
 }
 
 Plan *plan_make(const Settings *settings, const Machine *machine, const PlanRequest *request, const Host *host,

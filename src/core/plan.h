@@ -36,6 +36,9 @@ typedef struct {
     char *gpu_name;    /* for people; "" none yet */
     char *gpu_devices; /* addresses, see gpu_devices() in vm/gpu.h */
     char *gpu_group;   /* number of their IOMMU group */
+
+    /* As the machine's. */
+    char *script_method;
 } Plan;
 
 /* What somebody asks for; 0 means the default. */

@@ -7,10 +7,10 @@
 typedef enum { FOR_EVERYBODY, FOR_USERS, FOR_OWNERS, FOR_ADMINISTRATORS, FOR_THIS_HOST } Circle;
 
 static const Circle circles[ACTION_COUNT] = {
-    [ACTION_FORM] = FOR_EVERYBODY,    [ACTION_CREATE] = FOR_USERS,  [ACTION_LIST] = FOR_USERS,
-    [ACTION_SEE] = FOR_OWNERS,        [ACTION_STOP] = FOR_OWNERS,   [ACTION_EXTEND] = FOR_OWNERS,
-    [ACTION_SHARE] = FOR_OWNERS,      [ACTION_RESUME] = FOR_OWNERS, [ACTION_PURGE] = FOR_ADMINISTRATORS,
-    [ACTION_METRICS] = FOR_THIS_HOST,
+    [ACTION_FORM] = FOR_EVERYBODY,    [ACTION_CREATE] = FOR_USERS,        [ACTION_LIST] = FOR_USERS,
+    [ACTION_SEE] = FOR_OWNERS,        [ACTION_STOP] = FOR_OWNERS,         [ACTION_EXTEND] = FOR_OWNERS,
+    [ACTION_SHARE] = FOR_OWNERS,      [ACTION_RESUME] = FOR_OWNERS,       [ACTION_PURGE] = FOR_ADMINISTRATORS,
+    [ACTION_METRICS] = FOR_THIS_HOST, [ACTION_SAVE] = FOR_ADMINISTRATORS,
 };
 
 bool policy_login_is_configured(const Settings *settings)
@@ -71,5 +71,7 @@ bool policy_allows(const Settings *settings, const Identity *who, Action action,
         return check_owner(settings, who, session, error);
     return circle < FOR_ADMINISTRATORS ||
            qwd_error_fail(error, QWD_ERROR_DENIED,
-                          "Only an administrator may end all sessions. On the server, use: qwdctl stop");
+                          action == ACTION_SAVE
+                              ? "Only an administrator may make a machine of a session."
+                              : "Only an administrator may end all sessions. On the server, use: qwdctl stop");
 }

@@ -16,6 +16,7 @@ typedef enum {
     ACTION_SHARE,  /* make and revoke links, disconnect viewers */
     ACTION_PURGE,
     ACTION_METRICS, /* see figures of the whole service */
+    ACTION_SAVE,    /* make a machine of it */
     ACTION_COUNT
 } Action;
 

@@ -77,6 +77,11 @@ static const Field session_fields[] = {
     INTEGER_FIELD(resumed_at),
     TEXT_FIELD(image_version),
     INTEGER_FIELD(disconnect_serial),
+    TEXT_FIELD(save_name),
+    TEXT_FIELD(save_state),
+    TEXT_FIELD(save_reason),
+    INTEGER_FIELD(save_percent),
+    {"save_standalone", FIELD_BOOL, offsetof(SessionRecord, save_standalone)},
     {0},
 };
 
@@ -153,6 +158,8 @@ static SessionRecord *session_empty(void)
     session->viewers = g_ptr_array_new_with_free_func(viewer_free);
     session->processes = g_ptr_array_new_with_free_func(process_free);
     session->steps = g_ptr_array_new_with_free_func(step_free);
+    session->scripts = g_ptr_array_new_with_free_func(script_free);
+    session->folders = g_ptr_array_new_with_free_func(host_folder_free);
     return session;
 }
 
@@ -180,6 +187,8 @@ void session_free(SessionRecord *session)
     g_ptr_array_unref(session->viewers);
     g_ptr_array_unref(session->processes);
     g_ptr_array_unref(session->steps);
+    g_ptr_array_unref(session->scripts);
+    g_ptr_array_unref(session->folders);
     g_free(session);
 }
 
@@ -291,6 +300,22 @@ static json_t *steps_to_json(const GPtrArray *steps)
     return array;
 }
 
+static json_t *scripts_to_json(const GPtrArray *scripts)
+{
+    json_t *array = json_array();
+    for (guint i = 0; i < scripts->len; i++)
+        json_array_append_new(array, script_to_json(scripts->pdata[i]));
+    return array;
+}
+
+static json_t *folders_to_json(const GPtrArray *folders)
+{
+    json_t *array = json_array();
+    for (guint i = 0; i < folders->len; i++)
+        json_array_append_new(array, host_folder_to_json(folders->pdata[i]));
+    return array;
+}
+
 json_t *session_to_json(const SessionRecord *session)
 {
     json_t *object = json_object();
@@ -304,6 +329,8 @@ json_t *session_to_json(const SessionRecord *session)
                         roles_to_json(session->viewers, viewer_fields, offsetof(SessionViewer, role)));
     json_object_set_new(object, "processes", processes_to_json(session->processes));
     json_object_set_new(object, "steps", steps_to_json(session->steps));
+    json_object_set_new(object, "scripts", scripts_to_json(session->scripts));
+    json_object_set_new(object, "folders", folders_to_json(session->folders));
     return object;
 }
 
@@ -351,6 +378,10 @@ static void read_lists(SessionRecord *session, const json_t *object)
     }
     json_array_foreach(json_object_get(object, "steps"), i, item)
         session_add_step(session, json_get_text(item, "name", ""), json_get_integer(item, "duration_ms", 0));
+    json_array_foreach(json_object_get(object, "scripts"), i, item)
+        g_ptr_array_add(session->scripts, script_from_json(item));
+    json_array_foreach(json_object_get(object, "folders"), i, item)
+        g_ptr_array_add(session->folders, host_folder_from_json(item));
 }
 
 SessionRecord *session_from_json(const json_t *object, GError **error)

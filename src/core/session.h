@@ -7,7 +7,9 @@
 #include <stdbool.h>
 
 #include "base/process.h"
+#include "core/folder.h"
 #include "core/plan.h"
+#include "core/script.h"
 
 #define SESSION_SCHEMA 1
 
@@ -90,6 +92,13 @@ typedef struct {
     gint64 disconnect_serial; /* the viewer that a face wants disconnected; 0 nobody */
     GPtrArray *processes;     /* SessionProcess * */
     GPtrArray *steps;         /* SessionStep * */
+    GPtrArray *scripts;       /* BootScript * */
+    GPtrArray *folders;       /* HostFolder * */
+
+    /* Its disk as a new machine (app/save.h). */
+    char *save_name, *save_state, *save_reason;
+    gint64 save_percent;
+    bool save_standalone;
 } SessionRecord;
 
 /* A queued session with a new id. Takes the plan. */

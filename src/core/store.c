@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "base/token.h"
 
-#define RECORD_MAX_BYTES (64 * 1024)
+#define RECORD_MAX_BYTES (256 * 1024) /* boot scripts and their output take most of it: core/script.h */
 
 char *store_folder(const Settings *settings, const char *id)
 {

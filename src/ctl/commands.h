@@ -37,6 +37,7 @@ bool refresh_check_template(const Settings *settings, const char *template, GErr
 bool command_start(Arguments *arguments, GError **error);
 bool command_stop(Arguments *arguments, GError **error);
 bool command_extend(Arguments *arguments, GError **error);
+bool command_save(Arguments *arguments, GError **error);
 bool command_status(Arguments *arguments, GError **error);
 bool command_clean(Arguments *arguments, GError **error);
 bool command_log(Arguments *arguments, GError **error);

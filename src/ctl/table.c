@@ -12,6 +12,10 @@ const Command commands[] = {
      "Move the end of a session by a time such as 8h or 4d, beyond the limits that hold for its user. Without one: by "
      "session_extension.",
      1, 2, command_extend},
+    {"save", "ID NAME [DESCRIPTION] [--standalone] [--image-only]",
+     "Make a machine of a session's disk while it runs, or of one that was kept: an image NAME in dir_machines and its "
+     "entry in config.d. The image stands on that of the session's machine, or alone. --image-only writes no entry.",
+     2, 3, command_save},
     {"status", "[--json]",
      "List the sessions, what they run with, and the machines: enabled, disabled, missing (an entry without its image) "
      "or "

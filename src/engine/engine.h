@@ -11,6 +11,7 @@ typedef struct {
     const char *log_path;   /* for what it writes to standard error */
     const char *id;         /* of the session */
     const char *overrides;  /* settings that it was created with: the value of $QWD_OVERRIDES */
+    const char *secret;     /* for the supervisor's standard input, at most SECRET_MAX_BYTES; NULL: none */
 } EngineJob;
 
 typedef struct {

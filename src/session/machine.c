@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/wait.h"
+#include "core/runner.h"
 #include "core/session_logs.h"
 #include "session/supervisor.h"
 #include "vm/options.h"
@@ -55,6 +56,7 @@ static void on_qemu_exit(pid_t pid, int status, gpointer data)
 static void on_event(const char *name, const json_t *data, void *user)
 {
     Supervisor *supervisor = user;
+    save_on_event(supervisor, name, data);
     if (g_str_equal(name, "SHUTDOWN"))
         supervisor->guest_powered_off = json_get_bool(data, "guest", false);
     else
@@ -89,7 +91,48 @@ static QemuSpec spec_of(const Supervisor *supervisor)
                       .cdrom_path = supervisor->cdrom_path,
                       .firmware_code = supervisor->firmware_code,
                       .firmware_vars = supervisor->firmware_vars,
-                      .run_folder = supervisor->run_folder};
+                      .run_folder = supervisor->run_folder,
+                      .script_port = supervisor->script_fd >= 0 ? RUNNER_PORT : NULL,
+                      .seed_path = supervisor->seed_path,
+                      .more_options = (const char *const *)supervisor->qemu_options};
+}
+
+enum { QEMU_FDS = 4 + FOLDERS_MAX };
+
+typedef struct {
+    int pass[QEMU_FDS], as[QEMU_FDS];
+    size_t count;
+} FdList;
+
+static void add_fd(FdList *list, int fd, int number)
+{
+    if (fd < 0)
+        return;
+    list->pass[list->count] = fd;
+    list->as[list->count++] = number;
+}
+
+/* The descriptors that QEMU gets, those that there are. */
+static FdList list_fds(const Supervisor *supervisor, int qmp_fd, int serial_fd)
+{
+    FdList list = {.count = 0};
+    add_fd(&list, qmp_fd, QEMU_FD_QMP);
+    add_fd(&list, supervisor->network.qemu_fd, QEMU_FD_NETWORK);
+    add_fd(&list, serial_fd, QEMU_FD_SERIAL_LOG);
+    add_fd(&list, supervisor->script_fd, QEMU_FD_SCRIPT);
+    for (guint i = 0; i < supervisor->folder_fds->len; i++)
+        add_fd(&list, g_array_index(supervisor->folder_fds, int, i), QEMU_FD_FOLDERS + (int)i);
+    return list;
+}
+
+static size_t list_folders(const Supervisor *supervisor, QemuFolder *folders)
+{
+    guint count = supervisor->folder_fds->len;
+    for (guint i = 0; i < count; i++) {
+        const HostFolder *folder = supervisor->session->folders->pdata[i];
+        folders[i] = (QemuFolder){.name = folder->name, .writable = folder->writable};
+    }
+    return count;
 }
 
 static BoundedLog *open_log(const Supervisor *supervisor, const char *name, int *writer, GError **error)
@@ -98,27 +141,33 @@ static BoundedLog *open_log(const Supervisor *supervisor, const char *name, int 
     return bounded_log_open(path, supervisor->settings->session_log_max * 1048576, writer, error);
 }
 
+static bool open_logs(Supervisor *supervisor, int *log, int *serial, GError **error)
+{
+    supervisor->qemu_log = open_log(supervisor, SESSION_LOG_QEMU, log, error);
+    supervisor->serial_log = supervisor->qemu_log ? open_log(supervisor, SESSION_LOG_SERIAL, serial, error) : NULL;
+    return supervisor->serial_log != NULL;
+}
+
 static bool spawn_qemu(Supervisor *supervisor, int qmp_fd, GError **error)
 {
     g_auto(GStrv) gpu_devices = g_strsplit(supervisor->session->plan->gpu_devices, " ", -1);
+    g_auto(GStrv) extra = qemu_options_parse(supervisor->settings->qemu_exec_options, error);
+    autofd int log = -1, serial = -1;
+    if (!extra || !open_logs(supervisor, &log, &serial, error))
+        return false;
+    QemuFolder folders[FOLDERS_MAX];
     QemuSpec spec = spec_of(supervisor);
     spec.gpu_devices = (const char *const *)gpu_devices;
-    g_auto(GStrv) extra = qemu_options_parse(supervisor->settings->qemu_exec_options, error);
-    if (!extra)
-        return false;
     spec.extra = (const char *const *)extra;
+    spec.folder_count = list_folders(supervisor, folders);
+    spec.folders = folders;
     g_auto(GStrv) argv = qemu_argv(&spec);
-    autofd int log = -1, serial = -1;
-    if (!(supervisor->qemu_log = open_log(supervisor, SESSION_LOG_QEMU, &log, error)) ||
-        !(supervisor->serial_log = open_log(supervisor, SESSION_LOG_SERIAL, &serial, error)))
-        return false;
-    int pass[] = {qmp_fd, serial, supervisor->network.qemu_fd};
-    int as[] = {QEMU_FD_QMP, QEMU_FD_SERIAL_LOG, QEMU_FD_NETWORK};
+    FdList fds = list_fds(supervisor, qmp_fd, serial);
     SpawnOptions options = {.argv = (const char *const *)argv, SPAWN_OPTIONS_INIT, .die_with_parent = true};
     options.stdout_fd = options.stderr_fd = log;
-    options.pass_fds = pass;
-    options.as_fds = as;
-    options.pass_count = supervisor->network.qemu_fd >= 0 ? 3 : 2;
+    options.pass_fds = fds.pass;
+    options.as_fds = fds.as;
+    options.pass_count = fds.count;
     pid_t pid;
     if (!process_spawn(&options, &pid, error))
         return false;
@@ -158,6 +207,8 @@ bool machine_start(Supervisor *supervisor, GError **error)
         return false;
     fd_close_pointed(&theirs);
     fd_close_pointed(&supervisor->network.qemu_fd);
+    fd_close_pointed(&supervisor->script_fd);
+    host_folders_close(supervisor);
     supervisor->qmp = qmp_new(fd_steal(&ours), on_event, supervisor);
     if (!supervisor_change(supervisor, note_processes, supervisor, error))
         return false;
@@ -199,6 +250,7 @@ static void power_down(Supervisor *supervisor)
 void machine_stop(Supervisor *supervisor)
 {
     trouble_clear(supervisor);
+    save_stop(supervisor);
     if (supervisor->qmp && supervisor->qemu.running)
         power_down(supervisor);
     g_clear_handle_id(&supervisor->qemu.watch, g_source_remove);

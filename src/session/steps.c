@@ -173,6 +173,8 @@ const Step supervisor_steps[] = {
     {"accelerator", accelerator_start, NULL},
     {"disk", disk_start, NULL},
     {"network", network_start, network_undo},
+    {"folders", host_folders_open, host_folders_close},
+    {"script", script_start, script_stop},
     {"starting", machine_start, machine_stop},
     {"display", display_start, display_stop},
 };

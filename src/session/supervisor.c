@@ -73,6 +73,7 @@ static void follow_record(void *data)
     take_record(supervisor, session);
     times_follow(supervisor);
     display_follow_record(supervisor);
+    save_follow_record(supervisor);
     if (supervisor->session->stop_requested_at) {
         g_autofree char *reason = g_strdup_printf("Stopped by %s.", supervisor->session->stop_by);
         supervisor_end(supervisor, SESSION_ENDED, reason);
@@ -198,10 +199,11 @@ static bool watch_events(Supervisor *supervisor, GError **error)
     return supervisor->record_watch != 0;
 }
 
-static void tell_start(const Supervisor *supervisor)
+static void begin_life(Supervisor *supervisor)
 {
     journal_session(supervisor->settings, "START", supervisor->session, NULL);
     metrics_count_ready(supervisor->settings, supervisor->session);
+    script_run(supervisor);
 }
 
 static void live(Supervisor *supervisor)
@@ -213,7 +215,7 @@ static void live(Supervisor *supervisor)
     if (error)
         supervisor_end(supervisor, SESSION_FAILED, error->message);
     else if (!supervisor->ending)
-        tell_start(supervisor);
+        begin_life(supervisor);
     while (!supervisor->ending)
         g_main_context_iteration(NULL, TRUE);
     wait_cancel(false);
@@ -236,13 +238,15 @@ static void clear(Supervisor *supervisor)
     g_free(supervisor->disk_path);
     g_free(supervisor->cdrom_path);
     g_free(supervisor->firmware_vars);
+    g_free(supervisor->seed_path);
+    g_strfreev(supervisor->qemu_options);
     image_info_clear(&supervisor->image);
     accelerator_clear(&supervisor->accelerator);
 }
 
 bool supervisor_run(const Settings *settings, const char *id, GError **error)
 {
-    Supervisor supervisor = {.settings = settings, .id = g_strdup(id), .network.qemu_fd = -1};
+    Supervisor supervisor = {.settings = settings, .id = g_strdup(id), .network.qemu_fd = -1, .script_fd = -1};
     supervisor.session = store_load(settings, id, error);
     bool good = supervisor.session != NULL;
     if (good) {

@@ -38,6 +38,14 @@ typedef struct Supervisor {
     const char *firmware_code;
     Accelerator accelerator;
     Network network;
+    GArray *folder_fds;  /* int, of session->folders, until QEMU has them */
+    int script_fd;       /* QEMU's end of the port for boot scripts, until QEMU has it; -1: none */
+    char *seed_path;     /* of cloud-init */
+    char **qemu_options; /* further ones */
+    struct ScriptRun *script_run;
+    bool is_saving;
+    guint save_timer, save_end;
+    GError *save_error;
     Child qemu;
     BoundedLog *qemu_log, *serial_log;
     Qmp *qmp;
@@ -87,6 +95,22 @@ void display_stop(Supervisor *supervisor);
 /* trouble.c: an event of QEMU that tells of trouble; others are none of its business. */
 void trouble_on_event(Supervisor *supervisor, const char *name, const json_t *data);
 void trouble_clear(Supervisor *supervisor);
+/* step of folder.c */
+bool host_folders_open(Supervisor *supervisor, GError **error);
+void host_folders_close(Supervisor *supervisor);
+
+/* step of script.c */
+bool script_start(Supervisor *supervisor, GError **error);
+void script_stop(Supervisor *supervisor);
+
+/* Has the boot scripts run inside the machine while everything else goes on; returns when they have ended, their time
+ * is over, or the session ends. */
+void script_run(Supervisor *supervisor);
+
+/* Begins to make a machine of the session when the record asks for it; goes on with QEMU's events; gives it up. */
+void save_follow_record(Supervisor *supervisor);
+void save_on_event(Supervisor *supervisor, const char *name, const json_t *data);
+void save_stop(Supervisor *supervisor);
 
 /* Opens the links that others have added to the record, closes those they have removed and those whose time is over. */
 void display_follow_record(Supervisor *supervisor);

@@ -228,6 +228,23 @@ static void add_cdrom(Argv *argv, const QemuSpec *spec)
     add_json(argv, "-device", device);
 }
 
+/* On the bus that the machine's system has a driver for; on IDE, CD and disk are the first two. */
+static void add_seed(Argv *argv, const QemuSpec *spec)
+{
+    if (!spec->seed_path)
+        return;
+    bool ide = g_str_equal(disk_bus(spec)->device, "ide-hd");
+    json_t *file = json_pack("{s:s, s:s}", "driver", "file", "filename", spec->seed_path);
+    add_json(argv, "-blockdev",
+             json_pack("{s:s, s:s, s:b, s:o}", "driver", "raw", "node-name", "seed0", "read-only", 1, "file", file));
+    json_t *device =
+        json_pack("{s:s, s:s, s:s}", "driver", ide ? "ide-cd" : "virtio-blk-pci", "id", "seed", "drive", "seed0");
+    set_optional(device, "bus", !ide ? NULL : is_ide(spec) ? "ide.0" : "ide.2");
+    if (is_ide(spec))
+        json_object_set_new(device, "unit", json_integer(1));
+    add_json(argv, "-device", device);
+}
+
 /* --- other devices --- */
 
 static void add_input_and_display(Argv *argv, const QemuSpec *spec)
@@ -257,6 +274,10 @@ static void add_channels(Argv *argv, const QemuSpec *spec)
         add(argv, "-chardev", "qemu-vdagent,id=clipboard,name=vdagent,clipboard=on,mouse=off");
         add_port(argv, "clipboard", "com.redhat.spice.0");
     }
+    if (spec->script_port) {
+        add_format(argv, "-chardev", "socket,id=script,fd=%d", QEMU_FD_SCRIPT);
+        add_port(argv, "script", spec->script_port);
+    }
     add_format(argv, "-add-fd", "fd=%d,set=1", QEMU_FD_SERIAL_LOG);
     add_format(argv, "-chardev", "socket,id=serial,path=%s/serial,server=on,wait=off,logfile=/dev/fdset/1,logappend=on",
                folder);
@@ -283,6 +304,20 @@ static void add_network(Argv *argv, const QemuSpec *spec)
     add_json(
         argv, "-device",
         json_pack("{s:s, s:s, s:s, s:s}", "driver", "virtio-net-pci", "netdev", "net0", "mac", mac, "romfile", ""));
+}
+
+/* What a guest writes belongs to the service on the host; its owners, modes and links are kept beside it, where they
+ * mean nothing to the host. */
+static void add_folders(Argv *argv, const QemuSpec *spec)
+{
+    for (size_t i = 0; i < spec->folder_count; i++) {
+        const QemuFolder *folder = &spec->folders[i];
+        g_autofree char *id = g_strdup_printf("folder%zu", i), *tag = g_strconcat("host_", folder->name, NULL);
+        add_format(argv, "-fsdev", "local,id=%s,path=/proc/self/fd/%zu,multidevs=remap,%s", id, QEMU_FD_FOLDERS + i,
+                   folder->writable ? "security_model=mapped-xattr" : "security_model=none,readonly=on");
+        add_json(argv, "-device",
+                 json_pack("{s:s, s:s, s:s}", "driver", "virtio-9p-pci", "fsdev", id, "mount_tag", tag));
+    }
 }
 
 static void add_helpers(Argv *argv, const QemuSpec *spec)
@@ -345,12 +380,16 @@ char **qemu_argv(const QemuSpec *spec)
     add_firmware(argv, spec);
     add_disk(argv, spec);
     add_cdrom(argv, spec);
+    add_seed(argv, spec);
     add_input_and_display(argv, spec);
     add_channels(argv, spec);
     add_network(argv, spec);
     add_helpers(argv, spec);
     add_gpu(argv, spec);
+    add_folders(argv, spec);
     for (const char *const *word = spec->extra; word && *word; word++)
+        add(argv, *word, NULL);
+    for (const char *const *word = spec->more_options; word && *word; word++)
         add(argv, *word, NULL);
     g_ptr_array_add(argv, NULL);
     return (char **)g_ptr_array_free(argv, FALSE);

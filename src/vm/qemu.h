@@ -9,6 +9,12 @@
 #include "vm/accelerator.h"
 #include "vm/network.h"
 
+/* A folder of the host, open as QEMU_FD_FOLDERS and the numbers that follow. */
+typedef struct {
+    const char *name; /* its mount tag is host_NAME */
+    bool writable;
+} QemuFolder;
+
 typedef struct {
     const char *id; /* of the session: QEMU's -name, and its MAC address */
     const char *program;
@@ -25,11 +31,16 @@ typedef struct {
     const char *cdrom_path;                    /* an ISO, or NULL */
     const char *firmware_code, *firmware_vars; /* flash of a UEFI machine, else NULL */
     const char *run_folder;                    /* of the sockets vnc, agent and serial */
-    const char *const *extra;                  /* the administrator's own options, or NULL */
+    const char *const *extra;                  /* the service's own options (qemu_exec_options), or NULL */
+    const char *script_port;                   /* name of the port behind QEMU_FD_SCRIPT; NULL: there is none */
+    const char *seed_path;                     /* a cloud-init seed, or NULL */
+    const QemuFolder *folders;
+    size_t folder_count;
+    const char *const *more_options; /* those of boot scripts, or NULL */
 } QemuSpec;
 
 /* Numbers of the descriptors QEMU inherits. */
-enum { QEMU_FD_QMP = 3, QEMU_FD_NETWORK = 4, QEMU_FD_SERIAL_LOG = 5 };
+enum { QEMU_FD_QMP = 3, QEMU_FD_NETWORK = 4, QEMU_FD_SERIAL_LOG = 5, QEMU_FD_SCRIPT = 6, QEMU_FD_FOLDERS = 10 };
 
 /* NULL-terminated; free with g_strfreev. */
 char **qemu_argv(const QemuSpec *spec);

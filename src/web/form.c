@@ -16,6 +16,7 @@
 #define PASSWORD_MAX_BYTES 1024
 #define SEAL_MAX_BYTES 8192
 #define CODE_MAX_BYTES 16
+#define FORM_SCRIPT_MAX_BYTES 8192
 #define LABEL_MAX_CHARS 60
 #define CPUS_MAX 256
 #define MEMORY_MIN_MIB 32
@@ -85,6 +86,12 @@ static bool check_password(const char *text, G_GNUC_UNUSED gint64 *value)
     return strlen(text) <= PASSWORD_MAX_BYTES;
 }
 
+/* What it may be, the settings say (core/script.h). */
+static bool check_script(const char *text, G_GNUC_UNUSED gint64 *value)
+{
+    return strlen(text) <= FORM_SCRIPT_MAX_BYTES;
+}
+
 static bool check_token(const char *text, G_GNUC_UNUSED gint64 *value)
 {
     return token_is_well_formed(text);
@@ -126,6 +133,7 @@ typedef enum {
     FORM_FIELD_DISCARD,
     FORM_FIELD_PURGE,
     FORM_FIELD_FALLBACK,
+    FORM_FIELD_SCRIPT,
     FORM_FIELD_SESSION,
     FORM_FIELD_CONFIRM,
     FORM_FIELD_CSRF,
@@ -171,6 +179,7 @@ static const FormRow rows[FORM_FIELD_COUNT] = {
     [FORM_FIELD_DISCARD] = {"session_discard", check_token, session_id},
     [FORM_FIELD_PURGE] = {"service_purge", check_name, some_name},
     [FORM_FIELD_FALLBACK] = {"fallback_servers", check_name, some_name},
+    [FORM_FIELD_SCRIPT] = {"script", check_script, "exec: or bash: and commands, or an address, at most 8192 bytes"},
     [FORM_FIELD_SESSION] = {"session", check_token, session_id},
     [FORM_FIELD_CONFIRM] = {"confirm", NULL, NULL},
     [FORM_FIELD_CSRF] = {"csrf", check_seal, "what the form of this service has in it"},
@@ -272,6 +281,7 @@ bool form_read_create(const Request *request, CreateForm *form, GError **error)
            read_number(request, FORM_FIELD_CPU, &form->cpus, error) &&
            read_number(request, FORM_FIELD_MEMORY, &form->memory_mib, error) &&
            read_number(request, FORM_FIELD_LIFETIME, &form->lifetime_s, error) &&
+           read_text(request, FORM_FIELD_SCRIPT, &form->script, error) &&
            read_text(request, FORM_FIELD_FALLBACK, &form->fallback_servers, error);
 }
 
@@ -315,8 +325,8 @@ bool form_read_share(const Request *request, ShareForm *form, GError **error)
 json_t *form_carry(const Request *request)
 {
     static const FormField carried[] = {
-        FORM_FIELD_CREATE,   FORM_FIELD_MANAGE,  FORM_FIELD_MACHINE, FORM_FIELD_CPU,     FORM_FIELD_MEMORY,
-        FORM_FIELD_LIFETIME, FORM_FIELD_ONESHOT, FORM_FIELD_GPU,     FORM_FIELD_SESSION,
+        FORM_FIELD_CREATE,   FORM_FIELD_MANAGE,  FORM_FIELD_MACHINE, FORM_FIELD_CPU,    FORM_FIELD_MEMORY,
+        FORM_FIELD_LIFETIME, FORM_FIELD_ONESHOT, FORM_FIELD_GPU,     FORM_FIELD_SCRIPT, FORM_FIELD_SESSION,
     };
     json_t *list = json_array();
     for (size_t i = 0; i < G_N_ELEMENTS(carried); i++) {

@@ -156,6 +156,7 @@ json_t *page_landing(const PageContext *context, const GPtrArray *machines)
     json_object_set_new(values, "machines", list);
     json_object_set_new(values, "gpu", json_boolean(gpu_is_offered(settings)));
     json_object_set_new(values, "oneshot", json_true());
+    json_object_set_new(values, "takes_script", json_boolean(!g_str_equal(settings->form_script, "no")));
     add_choices(values, settings);
     return values;
 }

@@ -84,7 +84,7 @@ static const struct {
     const char *covers; /* the supervisor's steps, between spaces */
 } shown_steps[] = {
     {"queued", "Queued", " "},
-    {"disk", "Preparing the disk", " prepare accelerator disk network "},
+    {"disk", "Preparing the disk", " prepare accelerator disk network folders script "},
     {"starting", "Starting the machine", " starting display "},
     {"ready", "Ready", " "},
 };
@@ -178,6 +178,52 @@ static json_t *sharing_value(const PageContext *context, const SessionRecord *se
     return json_pack("{s:s, s:o, s:o}", "id", session->id, "links", links, "viewers", viewers);
 }
 
+/* --- folders --- */
+
+/* Null when the machine has none. */
+static json_t *folders_value(const SessionRecord *session)
+{
+    g_autoptr(JsonValue) list = json_array();
+    for (guint i = 0; i < session->folders->len; i++) {
+        const HostFolder *folder = session->folders->pdata[i];
+        json_array_append_new(list, json_pack("{s:s, s:b}", "name", folder->name, "writable", (int)folder->writable));
+    }
+    return json_array_size(list) ? json_pack("{s:O}", "list", list) : json_null();
+}
+
+/* --- boot scripts --- */
+
+static const struct {
+    const char *state, *text;
+} script_states[] = {
+    {"waiting", "Waiting for the machine"}, {"running", "Running"}, {"done", "Done"}, {"failed", "Not run"}};
+
+static json_t *script_value(const BootScript *script)
+{
+    bool done = g_str_equal(script->state_name, script_state_name(SCRIPT_DONE));
+    bool failed = g_str_equal(script->state_name, script_state_name(SCRIPT_FAILED));
+    const char *text = "";
+    for (size_t i = 0; i < G_N_ELEMENTS(script_states); i++)
+        text = g_str_equal(script_states[i].state, script->state_name) ? script_states[i].text : text;
+    json_t *took = done ? take_text(g_strdup_printf("%.1f s", (double)script->duration_ms / 1000)) : json_null();
+    return json_pack("{s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o}", "name", script->name, "state", script->state_name,
+                     "state_text", text, "is_over", (int)(done || failed), "is_failed",
+                     (int)(failed || script->exit_code != 0), "method", text_or_null(script->method), "exit_code",
+                     done ? json_integer(script->exit_code) : json_null(), "took", took, "output",
+                     text_or_null(script->output));
+}
+
+/* null when the machine runs none. */
+static json_t *scripts_value(const SessionRecord *session)
+{
+    g_autoptr(JsonValue) list = json_array();
+    for (guint i = 0; i < session->scripts->len; i++) {
+        if (!script_is_options(session->scripts->pdata[i]))
+            json_array_append_new(list, script_value(session->scripts->pdata[i]));
+    }
+    return json_array_size(list) ? json_pack("{s:O}", "list", list) : json_null();
+}
+
 /* --- one session --- */
 
 static json_t *link_value(const PageContext *context, const SessionRecord *session, SessionRole role)
@@ -261,6 +307,8 @@ json_t *page_session(const PageContext *context, const SessionRecord *session)
     json_object_set_new(value, "ending", ending_value(context->settings, context->who, session));
     json_object_set_new(value, "ready", ready_value(context, session));
     json_object_set_new(value, "over", over_value(context, session));
+    json_object_set_new(value, "folders", folders_value(session));
+    json_object_set_new(value, "scripts", scripts_value(session));
     json_object_set_new(value, "sharing", sharing_value(context, session));
     json_t *values = page_common_values(context, title_of(session));
     json_object_set_new(values, "session", value);

@@ -99,6 +99,44 @@ static bool is_true(const json_t *object, const char *key)
 
 /* --- one session --- */
 
+static void add_script(SessionRecord *session, const char *source, const char *state, gint64 exit_code)
+{
+    g_autoptr(JsonValue) object =
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "name", HOSTILE, "source", source, "state", state, "output",
+                  HOSTILE, "exit_code", (json_int_t)exit_code, "method", "agent");
+    g_ptr_array_add(session->scripts, script_from_json(object));
+}
+
+static void test_scripts(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const struct {
+        const char *state;
+        gint64 exit_code;
+        bool is_over, is_failed, has_code;
+    } rows[] = {{"waiting", 0, false, false, false},
+                {"running", 0, false, false, false},
+                {"done", 0, true, false, true},
+                {"done", 3, true, true, true},
+                {"failed", -1, true, true, false}};
+    json_t *session;
+    g_autoptr(JsonValue) none = session_values(f, &session);
+    g_assert_true(json_is_null(json_object_get(session, "scripts")));
+    add_script(f->session, "qemu:-device x", "waiting", 0);
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+        add_script(f->session, "exec:true", rows[i].state, rows[i].exit_code);
+    g_autoptr(JsonValue) values = session_values(f, &session);
+    const json_t *list = json_object_get(json_object_get(session, "scripts"), "list");
+    g_assert_cmpint(json_array_size(list), ==, G_N_ELEMENTS(rows));
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        const json_t *script = json_array_get(list, i);
+        g_assert_true(is_true(script, "is_over") == rows[i].is_over);
+        g_assert_true(is_true(script, "is_failed") == rows[i].is_failed);
+        g_assert_true(json_is_integer(json_object_get(script, "exit_code")) == rows[i].has_code);
+        g_assert_cmpstr(json_get_text(script, "state_text", ""), !=, "");
+    }
+}
+
 /* In which state the page says what. */
 static void test_states(Fixture *f, gconstpointer unused)
 {
@@ -391,6 +429,7 @@ int main(int argc, char **argv)
         {"/page-values/odd-record", test_odd_record},
         {"/page-values/sessions", test_sessions},
         {"/page-values/monitor", test_monitor},
+        {"/page-values/scripts", test_scripts},
         {"/page-values/landing", test_landing},
         {"/page-values/ending", test_ending},
         {"/page-values/ending-without-extension", test_ending_without_extension},

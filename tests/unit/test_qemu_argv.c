@@ -69,6 +69,12 @@ static const struct {
     {"gpu-functions", {SPEC_DEFAULTS, DEVICES("0000:01:00.0", "0000:01:00.1", "0000:01:00.3", "0000:02:00.0")}},
     {"gpu-mediated", {SPEC_DEFAULTS, DEVICES(MEDIATED)}},
     {"gpu-aarch64", {SPEC_DEFAULTS, ARM, DEVICES("0000:01:00.0", "0000:01:00.1")}},
+    {"script", {SPEC_DEFAULTS, .script_port = "org.qemu-web-desktop.script.0", .seed_path = "/snap/I,D/seed.iso"}},
+    {"script-sata", {SPEC_DEFAULTS, .disk = "sata", .seed_path = "/snap/ID/seed.iso", .cdrom_path = "/machines/x.iso"}},
+    {"script-ide", {SPEC_DEFAULTS, .disk = "ide", .seed_path = "/snap/ID/seed.iso", .cdrom_path = "/machines/x.iso"}},
+    {"more-options", {SPEC_DEFAULTS, .more_options = (const char *const[]){"-smbios", "type=1,serial=x", NULL}}},
+    {"folders",
+     {SPEC_DEFAULTS, .folders = (const QemuFolder[]){{"course", false}, {"personal", true}}, .folder_count = 2}},
     {"use-master", {SPEC_DEFAULTS, .disk_path = "/machines/data.raw", .disk_format = "raw", .disk_is_master = true}},
     {"extra-options", {SPEC_DEFAULTS, .extra = extra}},
 };
@@ -190,7 +196,7 @@ static void start_without_gpu(const QemuSpec *spec)
 }
 
 /* Starts it, stopped before its first instruction, and asks it to end. */
-static void start_and_quit(const QemuSpec *spec)
+static void start_and_quit(const QemuSpec *spec, const char *folder)
 {
     g_autoptr(GError) error = NULL;
     g_auto(GStrv) argv = qemu_argv(spec);
@@ -199,15 +205,18 @@ static void start_and_quit(const QemuSpec *spec)
         g_ptr_array_add(words, *word);
     g_ptr_array_add(words, (char *)"-S");
     g_ptr_array_add(words, NULL);
-    int qmp_ours, network_ours, serial[2], theirs[3];
-    g_assert_true(unix_pair(&qmp_ours, &theirs[0], NULL) && unix_pair(&network_ours, &theirs[1], NULL));
+    int qmp_ours, network_ours, script_ours, serial[2], theirs[6];
+    g_assert_true(unix_pair(&qmp_ours, &theirs[0], NULL) && unix_pair(&network_ours, &theirs[1], NULL) &&
+                  unix_pair(&script_ours, &theirs[2], NULL));
+    theirs[3] = theirs[4] = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     g_assert_cmpint(pipe2(serial, O_CLOEXEC), ==, 0);
-    theirs[2] = serial[1];
+    theirs[5] = serial[1];
     SpawnOptions options = {.argv = (const char *const *)words->pdata, SPAWN_OPTIONS_INIT, .die_with_parent = true};
     autofd int words_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3); /* its last words are the test's */
     options.stderr_fd = words_fd;
     options.pass_fds = theirs;
-    options.as_fds = (const int[]){QEMU_FD_QMP, QEMU_FD_NETWORK, QEMU_FD_SERIAL_LOG};
+    options.as_fds = (const int[]){QEMU_FD_QMP,     QEMU_FD_NETWORK,     QEMU_FD_SCRIPT,
+                                   QEMU_FD_FOLDERS, QEMU_FD_FOLDERS + 1, QEMU_FD_SERIAL_LOG};
     options.pass_count = G_N_ELEMENTS(theirs);
     pid_t pid;
     int status;
@@ -215,6 +224,8 @@ static void start_and_quit(const QemuSpec *spec)
     close(theirs[0]);
     close(theirs[1]);
     close(theirs[2]);
+    close(theirs[3]);
+    close(theirs[5]);
     g_autoptr(Qmp) qmp = qmp_new(qmp_ours, NULL, NULL);
     bool up = qmp_negotiate(qmp, DEADLINE_MS, &error);
     g_assert_no_error(error);
@@ -225,6 +236,7 @@ static void start_and_quit(const QemuSpec *spec)
     g_assert_cmpint(status, ==, 0);
     close(network_ours);
     close(serial[0]);
+    close(script_ours);
 }
 
 /* QEMU takes every option of every case: devices, buses, sandbox and all. */
@@ -232,7 +244,8 @@ static void test_accepted(const void *name)
 {
     g_autoptr(TempFolder) folder = temp_folder();
     QemuSpec spec = real_spec(name, folder);
-    g_autofree char *program = g_find_program_in_path(spec.program), *disk = NULL, *vars = NULL, *cdrom = NULL;
+    g_autofree char *program = g_find_program_in_path(spec.program), *disk = NULL, *vars = NULL, *cdrom = NULL,
+                    *seed = NULL;
     const char *vars_template;
     if (!program || (spec.firmware_code && !qemu_find_uefi(spec.arch, &spec.firmware_code, &vars_template, NULL))) {
         g_test_skip("its QEMU or firmware is not installed");
@@ -243,10 +256,12 @@ static void test_accepted(const void *name)
         spec.cdrom_path = cdrom = temp_file(folder, "x,y.iso", "0123456789");
     if (spec.firmware_code)
         spec.firmware_vars = vars = copy_vars(folder, vars_template);
+    if (spec.seed_path)
+        spec.seed_path = seed = temp_file(folder, "seed", "0123456789");
     if (spec.gpu_devices)
         start_without_gpu(&spec);
     else
-        start_and_quit(&spec);
+        start_and_quit(&spec, folder);
 }
 
 /* --- the small pieces --- */

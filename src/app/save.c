@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "app/save.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/event.h"
+#include "base/units.h"
+#include "base/wait.h"
+#include "core/store.h"
+#include "vm/backup.h"
+#include "vm/image.h"
+
+#define COPY_DEADLINE_MS (6 * 3600 * 1000)
+#define MIB (1024 * 1024)
+
+/* --- the image --- */
+
+static char *final_path(const Settings *settings, const char *name)
+{
+    return g_build_filename(settings->dir_machines, name, NULL);
+}
+
+char *save_part_path(const Settings *settings, const char *name)
+{
+    return g_strdup_printf("%s/.%s.part", settings->dir_machines, name);
+}
+
+bool save_publish(const Settings *settings, const char *name, GError **error)
+{
+    g_autofree char *part = save_part_path(settings, name), *final = final_path(settings, name);
+    g_auto(ImageInfo) info = {0};
+    if (!image_inspect(part, settings->dir_machines, &info, error))
+        return false;
+    if (chmod(part, 0644) == 0 && renameat2(AT_FDCWD, part, AT_FDCWD, final, RENAME_NOREPLACE) == 0)
+        return true;
+    return qwd_error_errno(error, errno, "Cannot name the image %s", final);
+}
+
+void save_discard(const Settings *settings, const char *name)
+{
+    g_autofree char *part = save_part_path(settings, name);
+    unlink(part);
+}
+
+/* --- what is checked first --- */
+
+static bool check_name(const Settings *settings, const char *name, GError **error)
+{
+    struct stat st;
+    if (!machine_name_is_valid(name))
+        return qwd_error_fail(error, QWD_ERROR_USAGE,
+                              "\"%s\" is no name for a machine. Write letters, digits and characters _ . - @ : + only.",
+                              name);
+    g_autofree char *path = final_path(settings, name);
+    g_autoptr(GPtrArray) machines = machines_load(settings, error);
+    if (!machines)
+        return false;
+    return (lstat(path, &st) < 0 && !machines_find(machines, name, NULL)) ||
+           qwd_error_fail(error, QWD_ERROR_CONFLICT, "There is a machine %s already. Choose another name.", name);
+}
+
+static gint64 bytes_on_disk(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? (gint64)st.st_blocks * 512 : 0;
+}
+
+/* As much as the files of the disk take now: a copy has no more than that in it. */
+static bool check_room(const Settings *settings, const SessionRecord *session, bool standalone, GError **error)
+{
+    struct statvfs disk;
+    g_autofree char *folder = store_folder(settings, session->id);
+    g_autofree char *overlay = g_build_filename(folder, "disk.qcow2", NULL);
+    gint64 needed = bytes_on_disk(overlay) + (standalone ? bytes_on_disk(session->plan->image) : 0);
+    if (statvfs(settings->dir_machines, &disk) < 0)
+        return qwd_error_errno(error, errno, "Cannot look at %s", settings->dir_machines);
+    gint64 free_bytes = (gint64)disk.f_bavail * (gint64)disk.f_frsize;
+    g_autofree char *needed_text = units_format_size(needed / MIB + 1),
+                    *free_text = units_format_size(free_bytes / MIB);
+    return needed < free_bytes || qwd_error_fail(error, QWD_ERROR_LIMIT, "The image needs %s in %s, where %s are free.",
+                                                 needed_text, settings->dir_machines, free_text);
+}
+
+static bool check_folder(const Settings *settings, GError **error)
+{
+    return access(settings->dir_machines, W_OK | X_OK) == 0 ||
+           qwd_error_errno(error, errno, "The service cannot write to %s", settings->dir_machines);
+}
+
+/* A new image on another one is refused when it is outside the folder of images: it would never be started. */
+static bool check_master(const Settings *settings, const SessionRecord *session, const SaveRequest *request,
+                         GError **error)
+{
+    g_auto(ImageInfo) info = {0};
+    if (session->plan->use_master)
+        return qwd_error_fail(error, QWD_ERROR_CONFLICT, "This session works on the machine's image itself.");
+    if (!image_inspect(session->plan->image, settings->dir_machines, &info, error))
+        return false;
+    g_autofree char *image_folder = g_path_get_dirname(session->plan->image);
+    return request->standalone || info.is_iso || g_str_equal(image_folder, settings->dir_machines) ||
+           qwd_error_fail(error, QWD_ERROR_USAGE, "The image of this session is not in %s. Use --standalone.",
+                          settings->dir_machines);
+}
+
+static bool check(const Settings *settings, const SessionRecord *session, const SaveRequest *request, GError **error)
+{
+    return check_name(settings, request->name, error) && check_folder(settings, error) &&
+           check_master(settings, session, request, error) && check_room(settings, session, request->standalone, error);
+}
+
+/* --- a running session --- */
+
+static bool ask(SessionRecord *session, void *data, GError **error)
+{
+    const SaveRequest *request = data;
+    bool busy = g_str_equal(session->save_state, SAVE_ASKED) || g_str_equal(session->save_state, SAVE_RUNNING);
+    if (busy)
+        return qwd_error_fail(error, QWD_ERROR_CONFLICT, "This session is being saved as %s already.",
+                              session->save_name);
+    if (session->state != SESSION_RUNNING || session->stop_requested_at)
+        return qwd_error_fail(error, QWD_ERROR_CONFLICT, "This session is %s. Save it while it runs.",
+                              session_state_name(session->state));
+    session_set_text(&session->save_name, request->name);
+    session_set_text(&session->save_state, SAVE_ASKED);
+    session_set_text(&session->save_reason, "");
+    session->save_standalone = request->standalone;
+    session->save_percent = 0;
+    return true;
+}
+
+typedef struct {
+    const Settings *settings;
+    const SaveRequest *request;
+    SessionRecord *session; /* as seen last; NULL: it has ended */
+    gint64 percent;
+} Awaited;
+
+static void look(void *data)
+{
+    Awaited *awaited = data;
+    session_free(awaited->session);
+    awaited->session = store_load(awaited->settings, awaited->request->session_id, NULL);
+    gint64 percent = awaited->session ? awaited->session->save_percent : awaited->percent;
+    if (percent != awaited->percent && awaited->request->on_percent)
+        awaited->request->on_percent((int)percent);
+    awaited->percent = percent;
+}
+
+static bool is_settled(void *data)
+{
+    const Awaited *awaited = data;
+    return !awaited->session || !session_state_is_alive(awaited->session->state) ||
+           g_str_equal(awaited->session->save_state, SAVE_DONE) ||
+           g_str_equal(awaited->session->save_state, SAVE_FAILED);
+}
+
+static SessionRecord *wait_saved(const Settings *settings, const SaveRequest *request, GError **error)
+{
+    Awaited awaited = {.settings = settings, .request = request};
+    g_autofree char *folder = store_folder(settings, request->session_id);
+    guint watch = watch_folder(folder, look, &awaited, NULL);
+    look(&awaited);
+    bool settled = wait_until(is_settled, &awaited, COPY_DEADLINE_MS, error);
+    if (watch)
+        g_source_remove(watch);
+    g_autoptr(SessionRecord) session = awaited.session;
+    if (settled && session && g_str_equal(session->save_state, SAVE_DONE))
+        return g_steal_pointer(&session);
+    if (settled)
+        qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "%s",
+                       session && *session->save_reason ? session->save_reason : "The session has ended meanwhile.");
+    return NULL;
+}
+
+static SessionRecord *save_running(const Settings *settings, const SaveRequest *request, GError **error)
+{
+    g_autoptr(SessionRecord) asked = store_change(settings, request->session_id, ask, (void *)request, error);
+    return asked ? wait_saved(settings, request, error) : NULL;
+}
+
+/* --- an ended one --- */
+
+static bool copy(const Settings *settings, const SessionRecord *session, const SaveRequest *request, GError **error)
+{
+    g_auto(ImageInfo) info = {0};
+    g_autofree char *folder = store_folder(settings, session->id);
+    g_autofree char *disk = g_build_filename(folder, "disk.qcow2", NULL);
+    g_autofree char *part = save_part_path(settings, request->name);
+    if (access(disk, R_OK) < 0)
+        return qwd_error_fail(error, QWD_ERROR_CONFLICT, "This session has ended, and its disk is gone.");
+    if (!image_inspect(session->plan->image, settings->dir_machines, &info, error))
+        return false;
+    bool based = !request->standalone && !info.is_iso;
+    BackupTarget target = {.path = part, .master = based ? session->plan->image : NULL, .master_format = info.format};
+    if (backup_offline(disk, &target, error) && save_publish(settings, request->name, error))
+        return true;
+    save_discard(settings, request->name);
+    return false;
+}
+
+SessionRecord *app_save(const Settings *settings, const Identity *who, const SaveRequest *request, GError **error)
+{
+    g_autoptr(SessionRecord) session = app_see(settings, who, request->session_id, error);
+    if (!session || !policy_allows(settings, who, ACTION_SAVE, session, error) ||
+        !check(settings, session, request, error))
+        return NULL;
+    if (session_state_is_alive(session->state))
+        return save_running(settings, request, error);
+    return copy(settings, session, request, error) ? g_steal_pointer(&session) : NULL;
+}
+
+/* --- the entry --- */
+
+char *save_entry(const Settings *settings, const SessionRecord *session, const char *name, const char *description)
+{
+    const Plan *plan = session->plan;
+    g_autoptr(GDateTime) now = g_date_time_new_now_local();
+    g_autofree char *day = g_date_time_format(now, "%Y-%m-%d");
+    GString *text = g_string_new(NULL);
+    g_string_append_printf(text, "[%s]\n", name);
+    if (description && *description)
+        g_string_append_printf(text, "description=%s\n", description);
+    else
+        g_string_append_printf(text, "description=%s, saved %s\n", plan->title, day);
+    const char *const pairs[][2] = {{"arch", plan->arch},       {"firmware", plan->firmware},
+                                    {"disk", plan->disk},       {"os", plan->os},
+                                    {"display", plan->display}, {"script_method", plan->script_method}};
+    for (size_t i = 0; i < G_N_ELEMENTS(pairs); i++) {
+        bool is_default = g_str_equal(pairs[i][0], "display") && g_str_equal(pairs[i][1], settings->qemu_video);
+        if (!is_default && *pairs[i][1])
+            g_string_append_printf(text, "%s=%s\n", pairs[i][0], pairs[i][1]);
+    }
+    return g_string_free(text, FALSE);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * Folders of this server inside machines: which ones a session gets is decided when it is created. A machine sees each
+ * as a 9p file system with the mount tag host_NAME. */
+#pragma once
+
+#include <glib.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "core/scope.h"
+#include "core/settings.h"
+
+#define FOLDERS_MAX 16
+#define FOLDER_PERSONAL "personal" /* the name of a user's own */
+
+typedef struct {
+    char *name; /* FOLDER_PERSONAL, or of the list or table */
+    char *path; /* on this server */
+    bool writable;
+    bool is_personal; /* made when it is needed */
+} HostFolder;
+
+/* For a GPtrArray of HostFolder *. */
+void host_folder_free(void *folder);
+
+json_t *host_folder_to_json(const HostFolder *folder);
+HostFolder *host_folder_from_json(const json_t *object);
+
+/* Adds to `folders` (HostFolder *) those of dir_mounts and folders.conf that are for this subject, and their own one
+ * when `is_proven` says that the user's name is theirs. QWD_ERROR_CONFIG names what is wrong. */
+bool folders_choose(const Settings *settings, const Subject *subject, bool is_proven, GPtrArray *folders,
+                    GError **error);
+
+/* A user's name as the name of a folder: one and the same for nobody else, without a slash, not hidden, neither "."
+ * nor "..". NULL with QWD_ERROR_USAGE when it would be too long. Free with g_free. */
+char *folder_name_of_user(const char *user, GError **error);

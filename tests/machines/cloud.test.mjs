@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// The machine debian-cloud in a session: boot scripts on a whole Debian, by cloud-init, by the agent, and by whichever
+// of them comes first.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { test } from 'node:test';
+import { top } from '../integration/lib.mjs';
+import { readUntil, useService } from '../session/service.mjs';
+
+const minute = 60000;
+const made = spawnSync(path.join(top, 'machines/build'), ['debian-cloud'], { encoding: 'utf8' });
+assert.equal(made.status, 0, made.stderr);
+
+const methods = ['cloud-init', 'agent', 'auto'];
+const service = useService({
+    images: Object.fromEntries(methods.map((method) => [`${method}.qcow2`, made.stdout.trim()])),
+    machines: Object.fromEntries(methods.map((method) => [`${method}.qcow2`, `script_method=${method}`])),
+});
+
+for (const method of methods) {
+    test(method, async () => {
+        const script = 'bash:echo ran >> /root/ran; hostnamectl hostname "of-"@USER@; hostname; id -un; [[ $(wc -l < /root/ran) = 1 ]]';
+        const id = await service.create({ machine: `${method}.qcow2`, memory: '1024M', cpu: '2', user: 'alice', script }, { form_script: 'text' });
+        const record = await service.until(id, ({ scripts }) => ['done', 'failed'].includes(scripts[0]?.state), 4 * minute);
+        const [result] = record.scripts;
+        assert.equal(result.state, 'done', result.output);
+        assert.equal(result.output, 'of-alice\nroot\n');
+        assert.equal(result.exit_code, 0);
+        if (method !== 'auto')
+            assert.equal(result.method, method);
+        const socket = service.serial(id);
+        socket.write('\n');
+        await readUntil(socket, /of-alice login: |debian login: /, 2 * minute);
+        for (const line of ['root', 'root', 'cloud-init status --wait; echo "LINES $(wc -l < /root/ran)"'])
+            socket.write(`${line}\n`) && await readUntil(socket, line.startsWith('cloud') ? /LINES 1/ : /Password: |# $/, 2 * minute);
+        await service.stop(id);
+        await service.ended(id);
+        await service.assertNothingLeft(record);
+    });
+}

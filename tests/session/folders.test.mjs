@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Folders of the server inside machines, seen from both sides: what can be read and written, what stays, and that
+// nothing leads out of them.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { account, isRoot, tinyFolder, useService } from './service.mjs';
+
+const tiny = tinyFolder();
+const minute = 60000;
+const checker = '#!/bin/sh\nuser=$(tr "\\0" "\\n" | head -n 1)\nprintf \'{"user": "%s", "groups": ["%s"]}\' "$user" "${user%%-*}"\n';
+
+const service = useService({
+    settings: { snapshot_alloc_mem: '384M' },
+    images: { 'tiny.iso': path.join(tiny, 'tiny.iso'), 'other.iso': path.join(tiny, 'tiny.iso') },
+}, () => {
+    service.checker = service.shim('checker', checker);
+    for (const name of ['course', 'results', 'class', 'course/deeper'])
+        fs.mkdirSync(service.path(name));
+    fs.writeFileSync(service.path('secret'), 'SECRET\n');
+    fs.writeFileSync(service.path('course/text'), 'from the server\n');
+    fs.symlinkSync(service.path('secret'), service.path('course/link')); // planted by whoever writes there
+    fs.symlinkSync(service.root, service.path('course/deeper/way-out'));
+    fs.symlinkSync(service.path('course'), service.path('course-link'));
+    if (isRoot)
+        service.give('results');
+    fs.writeFileSync(service.path('etc/folders.conf'), `
+[results]
+path = ${service.path('results')}
+write = yes
+machine = tiny.*
+[class]
+path = ${service.path('class')}
+group = teacher
+`);
+});
+
+const people = () => ({ check_user_custom: service.checker, dir_users: service.path('service/users'), dir_mounts: `course=${service.path('course')}` });
+
+async function start(user, machine = 'tiny.iso', settings = {}) {
+    const answer = await service.json('POST', { create: 'Create', machine, user, password: 'x' }, { ...people(), ...settings });
+    assert.equal(answer.status, 200, JSON.stringify(answer));
+    return service.state(answer.session.id, 'running');
+}
+
+async function mounted(record) {
+    const { scripts: [mount] } = await service.until(record.id, ({ scripts }) => ['done', 'failed'].includes(scripts[0].state), 3 * minute);
+    assert.equal(mount.name, 'folders');
+    assert.equal(mount.exit_code, 0, mount.output);
+    return { shell: await service.shell(record.id), folders: mount.output.trim().split('\n').sort() };
+}
+
+async function stop(record, user) {
+    const QWD_OVERRIDES = Object.entries(people()).map(([key, value]) => `${key}=${value}\n`).join('');
+    await service.post({ session_stop: record.id, user, password: 'x' }, { QWD_OVERRIDES });
+    await service.ended(record.id);
+    await service.assertNothingLeft(record);
+}
+
+test('a user has the folders that are for them and their machine, and no way out of them', async () => {
+    const record = await start('teacher-1');
+    const { shell, folders } = await mounted(record);
+    assert.deepEqual(folders, ['/mnt/class', '/mnt/course', '/mnt/personal', '/mnt/results']);
+
+    // to be read only
+    assert.equal(await shell.text('cat /mnt/course/text'), 'from the server');
+    for (const command of ['echo x > /mnt/course/new', 'echo x >> /mnt/course/text', 'rm /mnt/course/text', 'mkdir /mnt/course/d',
+                           'mount -o remount,rw /mnt/course; chmod 777 /mnt/course/text', 'mv /mnt/course/text /mnt/course/t'])
+        assert.notEqual((await shell.run(`${command} 2> /dev/null`)).status, 0, command);
+    assert.deepEqual(fs.readdirSync(service.path('course')).sort(), ['deeper', 'link', 'text']);
+
+    // links of the host
+    for (const name of ['course/link', 'course/deeper/way-out/secret', 'course/../secret', 'course/deeper/../../secret'])
+        assert.equal(await shell.text(`cat /mnt/${name} 2> /dev/null`), '', name);
+
+    // what the guest writes is the service's, and its links are no links here
+    assert.equal((await shell.run(`echo kept > /mnt/personal/file && chown 7:7 /mnt/personal/file && chmod 4777 /mnt/personal/file`)).status, 0);
+    assert.equal((await shell.run(`ln -s ${service.path('secret')} /mnt/personal/out && ln -s / /mnt/results/root`)).status, 0);
+    assert.equal(await shell.text(`cat /mnt/personal/out 2> /dev/null; cat /mnt/results/root${service.path('secret')} 2> /dev/null`), '');
+    assert.equal(await shell.text('stat -c "%u %a" /mnt/personal/file; readlink /mnt/results/root'), '7 4777\n/');
+    const own = service.path('service/users/teacher-1');
+    assert.equal(fs.readFileSync(path.join(own, 'file'), 'utf8'), 'kept\n');
+    assert.ok(fs.lstatSync(path.join(own, 'out')).isFile() && fs.lstatSync(service.path('results/root')).isFile());
+    assert.equal(fs.statSync(path.join(own, 'file')).mode & 0o7177, 0o600 & 0o7177, 'no rights on the host');
+    assert.equal(fs.statSync(own).mode & 0o777, 0o700);
+    assert.equal(fs.statSync(path.join(own, 'file')).uid, Number(spawnSync('id', ['-u', account], { encoding: 'utf8' }).stdout));
+
+    // a link that appears in the folder while it is in use
+    fs.rmSync(path.join(own, 'file'));
+    fs.symlinkSync(service.path('secret'), path.join(own, 'file'));
+    assert.doesNotMatch(await shell.text('cat /mnt/personal/file 2> /dev/null'), /SECRET/);
+    assert.notEqual((await shell.run('echo x > /mnt/personal/file')).status, 1 - 1);
+    assert.equal(fs.readFileSync(service.path('secret'), 'utf8'), 'SECRET\n');
+    fs.rmSync(path.join(own, 'file'));
+    assert.equal((await shell.run('echo kept > /mnt/personal/kept')).status, 0);
+    const page = await service.json('POST', { session: record.id, user: 'teacher-1', password: 'x' }, people());
+    assert.deepEqual(page.session.folders.list.find(({ name }) => name === 'course'), { name: 'course', writable: false });
+    await stop(record, 'teacher-1');
+
+    // there again in the next session, and for nobody else
+    const next = await start('teacher-1', 'other.iso');
+    const again = await mounted(next);
+    assert.deepEqual(again.folders, ['/mnt/class', '/mnt/course', '/mnt/personal']);
+    assert.equal(await again.shell.text('cat /mnt/personal/kept; readlink /mnt/personal/out'), `kept\n${service.path('secret')}`);
+    await stop(next, 'teacher-1');
+});
+
+test('another user, with another folder; a name that would lead out is a name', async () => {
+    const record = await start('..');
+    const { shell, folders } = await mounted(record);
+    assert.deepEqual(folders, ['/mnt/course', '/mnt/personal', '/mnt/results']);
+    assert.equal(await shell.text('ls -A /mnt/personal'), '');
+    assert.ok(fs.statSync(service.path('service/users/%2E.')).isDirectory());
+    assert.equal(await shell.text('ls -d /sys/bus/virtio/drivers/9pnet_virtio/virtio* | wc -l'), '3');
+    await stop(record, '..');
+});
+
+test('without a login there is no personal folder; without folders no script', async () => {
+    const id = await service.create({ machine: 'other.iso', user: 'teacher-1' }, { dir_users: service.path('service/users') });
+    const record = await service.state(id, 'running');
+    assert.deepEqual([record.folders, record.scripts], [[], []]);
+    await service.stop(id);
+    await service.ended(id);
+});
+
+test('a path with a symbolic link, a folder that is missing, and personal folders that others can see', async () => {
+    const asked = async (settings, user = 'bob') => {
+        const answer = await service.json('POST', { create: 'Create', machine: 'other.iso', user, password: 'x' }, { ...people(), ...settings });
+        return (await service.ended(answer.session.id)).reason;
+    };
+    assert.match(await asked({ dir_mounts: service.path('course-link') }), /has a symbolic link/);
+    assert.match(await asked({ dir_mounts: `x=${service.path('course-link/deeper')}` }), /has a symbolic link/);
+    assert.match(await asked({ dir_mounts: service.path('missing') }), /"missing" cannot be given to the machine\. Cannot open/);
+    const users = service.path('service/users');
+    fs.symlinkSync(service.path('course'), path.join(users, 'mallory'));
+    assert.match(await asked({}, 'mallory'), /"personal" cannot be given to the machine/);
+    fs.mkdirSync(path.join(users, 'eve'), { mode: 0o755 });
+    assert.match(await asked({}, 'eve'), /must belong to the service account alone/);
+});
+
+test('nothing is left', () => service.assertAllGone());

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * What guests are given to run, run by real shells: values stay values wherever a script has them. */
+#include <string.h>
+
+#include "base/process.h"
+#include "core/runner.h"
+#include "temp.h"
+
+#define DEADLINE_MS 20000
+
+static const char *const hostile[] = {
+    "",
+    "alice",
+    "two words",
+    " edges ",
+    "'",
+    "''",
+    "\"",
+    "it's \"quoted\"",
+    "$(touch PWNED)",
+    "`touch PWNED`",
+    "'; touch PWNED; '",
+    "\"; touch PWNED; \"",
+    "'$(touch PWNED)'",
+    "\\",
+    "\\'",
+    "a\\nb",
+    "line\nline\n\nif(true) touch PWNED; fi",
+    "\ttab\r",
+    "*",
+    "?[a-z]* ~ {a,b} $HOME ${HOME} $((1+1)) !! # & | < > ;",
+    "-n",
+    "-e \\c",
+    "@USER@ @PW@ \"$QWD_PW\"",
+    "%s%n",
+    "\xc3\xa9\xe2\x82\xac",
+};
+
+/* What `shell` prints, run in `folder`; nothing else may come to be there. */
+static char *run_shell(const char *shell, const char *folder, const char *text)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(ProcessResult) result = {0};
+    const char *argv[] = {shell, "-c", text, NULL};
+    SpawnOptions options = {.argv = argv, SPAWN_OPTIONS_INIT, .folder = folder};
+    process_run_options(options, DEADLINE_MS, &result, &error);
+    g_assert_no_error(error);
+    g_autofree char *trace = g_build_filename(folder, "PWNED", NULL);
+    g_assert_false(g_file_test(trace, G_FILE_TEST_EXISTS));
+    return g_steal_pointer(&result.output);
+}
+
+static void test_quote(const void *shell)
+{
+    g_autoptr(TempFolder) folder = temp_folder();
+    for (size_t i = 0; i < G_N_ELEMENTS(hostile); i++) {
+        g_autofree char *word = runner_quote(hostile[i]);
+        g_autofree char *text = g_strdup_printf("printf '%%s|' %s end", word);
+        g_autofree char *output = run_shell(shell, folder, text);
+        g_autofree char *expected = g_strdup_printf("%s|end|", hostile[i]);
+        g_assert_cmpstr(output, ==, expected);
+    }
+}
+
+/* A word that stands alone is its value. */
+static void test_values(const void *shell)
+{
+    g_autoptr(TempFolder) folder = temp_folder();
+    for (size_t i = 0; i < G_N_ELEMENTS(hostile); i++) {
+        RunnerValues values = {hostile[i], "0123", hostile[(i + 1) % G_N_ELEMENTS(hostile)], hostile[i]};
+        g_autofree char *text = runner_expand("printf '%s|' @USER@ x@SESSION_NAME@ @VM@ @PW@ @OTHER@", &values);
+        g_autofree char *output = run_shell(shell, folder, text);
+        g_autofree char *expected =
+            g_strdup_printf("%s|x0123|%s|%s|@OTHER@|", values.user, values.machine, values.user);
+        g_assert_cmpstr(output, ==, expected);
+    }
+}
+
+/* Wherever else it stands, nothing of it is run. */
+static void test_contexts(const void *shell)
+{
+    static const char *const scripts[] = {
+        "echo \"Hello @USER@\"",
+        "echo 'Hello @USER@'",
+        "echo \"$(echo @USER@ \"@USER@\" '@USER@')\"",
+        "cat << END\n@USER@\nEND\n",
+        "cat << 'END'\n@USER@\nEND\n",
+        "x=@USER@; echo $x \"$x\" ${x:-@USER@}",
+        "case @USER@ in @USER@) echo same;; esac",
+        "[ @USER@ = \"@USER@\" ] # @USER@",
+    };
+    g_autoptr(TempFolder) folder = temp_folder();
+    for (size_t i = 0; i < G_N_ELEMENTS(hostile) * G_N_ELEMENTS(scripts); i++) {
+        RunnerValues values = {.user = hostile[i % G_N_ELEMENTS(hostile)]};
+        g_autofree char *text = runner_expand(scripts[i / G_N_ELEMENTS(hostile)], &values);
+        g_free(run_shell(shell, folder, text));
+    }
+}
+
+static void test_first_lines(void)
+{
+    static const struct {
+        const char *script, *expanded;
+    } cases[] = {
+        {"echo @USER@", "QWD_USER='jo'\necho \"$QWD_USER\""},
+        {"#!/bin/sh -e\necho @USER@\n", "#!/bin/sh -e\nQWD_USER='jo'\necho \"$QWD_USER\"\n"},
+        {"#! /usr/bin/env bash\n@PW@", "#! /usr/bin/env bash\nQWD_PW=''\n\"$QWD_PW\""},
+        {"#!/usr/bin/python3\nprint('@USER@')\n", "#!/usr/bin/python3\nprint('@USER@')\n"},
+        {"#!/usr/bin/env python3\n@USER@", "#!/usr/bin/env python3\n@USER@"},
+        {"#!/bin/bash", "#!/bin/bash\n"},
+        {"#!\n@USER@", "#!\n@USER@"},
+        {"\n@USER", "\n@USER"},
+        {"", ""},
+    };
+    RunnerValues values = {.user = "jo"};
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = runner_expand(cases[i].script, &values);
+        g_assert_cmpstr(text, ==, cases[i].expanded);
+    }
+}
+
+static char *decode(const char *line)
+{
+    gsize length;
+    g_assert_cmpint(strcspn(line, "\n"), ==, strlen(line) - 1);
+    guchar *bytes = g_base64_decode(line, &length);
+    g_assert_cmpint(strlen((char *)bytes), ==, length);
+    return (char *)bytes;
+}
+
+/* The runner itself, with a file in place of the port. */
+static void test_line(void)
+{
+    static const RunnerScript scripts[] = {
+        {"sh", "echo 'one'; echo two >&2; exit 7"},
+        {"", "#!/bin/sh\nbasename $0"},
+        {"", "cat; echo no first line"},
+        {"true", ""},
+        {"bash", "echo ${BASH##*/}"},
+        {"sh", "head -c 5000 /dev/zero"},
+        {"", "#!/nonexistent\n"},
+    };
+    g_autoptr(TempFolder) folder = temp_folder();
+    g_autofree char *line = runner_line(scripts, G_N_ELEMENTS(scripts)), *runner = decode(line);
+    g_autofree char *text = g_strconcat("exec 3>&1\n", runner, NULL), *output = run_shell("sh", folder, text);
+    g_auto(GStrv) lines = g_strsplit(output, "\n", -1);
+    static const char *const expected[] = {"result 0 7 b25lCnR3bwo=", "result 1 0 c2NyaXB0Cg==",
+                                           "result 2 0 bm8gZmlyc3QgbGluZQo=", "result 3 0 ", "result 4 0 YmFzaAo="};
+    for (size_t i = 0; i < G_N_ELEMENTS(expected); i++)
+        g_assert_cmpstr(lines[2 * i + 1], ==, expected[i]);
+    g_assert_cmpstr(lines[0], ==, "start 0");
+    g_assert_cmpint(strlen(lines[11]), ==, strlen("result 5 0 ") + (RUNNER_OUTPUT_MAX_BYTES + 2) / 3 * 4);
+    g_assert_true(g_str_has_prefix(lines[13], "result 6 12")); /* 126 or 127 */
+    g_assert_cmpstr(lines[14], ==, "end");
+}
+
+static void test_bootstrap(void)
+{
+    g_autofree char *text = runner_bootstrap("agent");
+    g_assert_true(g_str_has_prefix(text, "#!/bin/sh\n"));
+    g_assert_nonnull(strstr(text, "hello agent"));
+    g_autofree char *checked = g_strdup_printf("sh -n << 'END'\n%sEND\necho $?", text);
+    g_autofree char *output = run_shell("sh", "/", checked);
+    g_assert_cmpstr(output, ==, "0\n");
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const shells[] = {"sh", "bash"};
+    g_test_init(&argc, &argv, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(shells); i++) {
+        g_autofree char *quote = g_strdup_printf("/runner/quote/%s", shells[i]);
+        g_autofree char *values = g_strdup_printf("/runner/values/%s", shells[i]);
+        g_autofree char *contexts = g_strdup_printf("/runner/contexts/%s", shells[i]);
+        g_test_add_data_func(quote, shells[i], test_quote);
+        g_test_add_data_func(values, shells[i], test_values);
+        g_test_add_data_func(contexts, shells[i], test_contexts);
+    }
+    g_test_add_func("/runner/first-lines", test_first_lines);
+    g_test_add_func("/runner/line", test_line);
+    g_test_add_func("/runner/bootstrap", test_bootstrap);
+    return g_test_run();
+}

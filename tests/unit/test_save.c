@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * A session's disk as a new machine: its image, its entry, and what is refused. Real sessions: save.test.mjs. */
+#include <string.h>
+
+#include "app/save.h"
+#include "base/error.h"
+#include "base/process.h"
+#include "core/store.h"
+#include "records.h"
+#include "temp.h"
+#include "vm/backup.h"
+#include "vm/image.h"
+
+#define DEADLINE_MS 20000
+#define MIB (1024 * 1024)
+
+typedef struct {
+    char *folder;
+    Settings *settings;
+    SessionRecord *session; /* ended, its disk kept */
+    char *disk;
+} Fixture;
+
+static void run(const char *const *argv)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(ProcessResult) result = {0};
+    process_run_checked(argv, DEADLINE_MS, &result, &error);
+    g_assert_no_error(error);
+}
+
+static void set_up(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    f->folder = temp_folder();
+    f->settings = temp_settings(f->folder, NULL);
+    g_assert_cmpint(g_mkdir_with_parents(f->settings->dir_machines, 0755), ==, 0);
+    g_autofree char *master = g_build_filename(f->settings->dir_machines, "tiny.iso", NULL);
+    const char *create[] = {"qemu-img", "create", "-q", "-f", "qcow2", master, "16M", NULL};
+    run(create);
+    f->session = test_session_new(f->settings, "alice");
+    session_set_text(&f->session->plan->image, master);
+    f->session->state = SESSION_ENDED;
+    g_assert_true(store_create(f->settings, f->session, NULL));
+    g_autofree char *folder = store_folder(f->settings, f->session->id);
+    f->disk = g_build_filename(folder, "disk.qcow2", NULL);
+    g_assert_true(image_create_overlay(master, "qcow2", f->disk, NULL));
+    const char *write[] = {"qemu-io", "-c", "write -P 0x5a 1M 1M", f->disk, NULL};
+    run(write);
+}
+
+static void tear_down(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    session_free(f->session);
+    settings_free(f->settings);
+    g_free(f->disk);
+    temp_folder_remove(f->folder);
+}
+
+static bool save(const Fixture *f, const char *name, bool standalone, GError **error)
+{
+    Identity who = {.user = "root", .is_admin = true};
+    SaveRequest request = {.session_id = f->session->id, .name = name, .standalone = standalone};
+    g_autoptr(SessionRecord) session = app_save(f->settings, &who, &request, error);
+    return session != NULL;
+}
+
+/* What was written is in it; whether it stands on the master. */
+static bool holds_the_mark(const Fixture *f, const char *name)
+{
+    g_autofree char *path = g_build_filename(f->settings->dir_machines, name, NULL);
+    g_auto(ImageInfo) info = {0};
+    g_auto(ProcessResult) result = {0};
+    g_assert_true(image_inspect(path, f->settings->dir_machines, &info, NULL));
+    g_assert_cmpint(info.size_bytes, ==, 16 * MIB);
+    const char *read[] = {"qemu-io", "-r", "-c", "read -P 0x5a 1M 1M", path, NULL};
+    run(read);
+    const char *look[] = {"qemu-img", "info", path, NULL};
+    g_assert_true(process_run_checked(look, DEADLINE_MS, &result, NULL));
+    return strstr(result.output, "backing file") != NULL;
+}
+
+static void test_save(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GError) error = NULL;
+    g_assert_true(save(f, "based.qcow2", false, &error));
+    g_assert_no_error(error);
+    g_assert_true(save(f, "alone.qcow2", true, &error));
+    g_assert_no_error(error);
+    g_assert_true(holds_the_mark(f, "based.qcow2"));
+    g_assert_false(holds_the_mark(f, "alone.qcow2"));
+    g_autofree char *part = save_part_path(f->settings, "based.qcow2");
+    g_assert_false(g_file_test(part, G_FILE_TEST_EXISTS));
+}
+
+static void test_refused(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const struct {
+        const char *name;
+        QwdErrorKind kind;
+        const char *words;
+    } cases[] = {
+        {"tiny.iso", QWD_ERROR_CONFLICT, "already"},
+        {"listed.qcow2", QWD_ERROR_CONFLICT, "already"},
+        {"", QWD_ERROR_USAGE, "no name"},
+        {"..", QWD_ERROR_USAGE, "no name"},
+        {"a/b", QWD_ERROR_USAGE, "no name"},
+        {"a\nb", QWD_ERROR_USAGE, "no name"},
+        {"[x]", QWD_ERROR_USAGE, "no name"},
+    };
+    g_free(temp_file(f->folder, "machines.conf", "[listed.qcow2]\n"));
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        GError *error = NULL;
+        g_assert_false(save(f, cases[i].name, false, &error));
+        assert_error(error, (int)cases[i].kind, cases[i].words);
+    }
+    Identity owner = {.user = "alice", .is_authenticated = true};
+    SaveRequest request = {.session_id = f->session->id, .name = "x"};
+    GError *error = NULL;
+    g_autoptr(Settings) strict = temp_settings(f->folder, "check_user_with_local=yes", NULL);
+    g_assert_null(app_save(strict, &owner, &request, &error));
+    assert_error(error, QWD_ERROR_DENIED, "administrator");
+    g_assert_cmpint(remove(f->disk), ==, 0);
+    g_assert_false(save(f, "x", false, &error));
+    assert_error(error, QWD_ERROR_CONFLICT, "its disk is gone");
+}
+
+/* A disk that refers to something outside is not published, whoever has put it there. */
+static void test_publish(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    GError *error = NULL;
+    g_autofree char *secret = g_build_filename(f->folder, "secret", NULL), *part = save_part_path(f->settings, "x");
+    const char *create[] = {"qemu-img", "create", "-q", "-f", "qcow2", secret, "16M", NULL};
+    run(create);
+    g_assert_true(image_create_overlay(secret, "qcow2", part, NULL));
+    g_assert_false(save_publish(f->settings, "x", &error));
+    assert_error(error, QWD_ERROR_DENIED, "refers to another file");
+    save_discard(f->settings, "x");
+    g_assert_false(g_file_test(part, G_FILE_TEST_EXISTS));
+    run((const char *[]){"qemu-img", "create", "-q", "-f", "qcow2", part, "16M", NULL});
+    g_assert_false(save_publish(f->settings, "tiny.iso", NULL)); /* no such part */
+    g_assert_true(save_publish(f->settings, "x", NULL));
+    run((const char *[]){"qemu-img", "create", "-q", "-f", "qcow2", part, "16M", NULL});
+    g_assert_false(save_publish(f->settings, "x", &error)); /* never replaces */
+    assert_error(error, QWD_ERROR_INTERNAL, "Cannot name the image");
+}
+
+/* The entry is read again by who reads machines.conf. */
+static void test_entry(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const char *const descriptions[] = {"", "Mine = [not yours]; #1 \\n"};
+    session_set_text(&f->session->plan->disk, "scsi");
+    session_set_text(&f->session->plan->display, "VGA");
+    for (size_t i = 0; i < G_N_ELEMENTS(descriptions); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autofree char *text = save_entry(f->settings, f->session, "new.qcow2", descriptions[i]);
+        g_free(temp_file(f->folder, "machines.conf", text));
+        g_autoptr(GPtrArray) machines = machines_load(f->settings, &error);
+        g_assert_no_error(error);
+        const Machine *machine = machines_find(machines, "new.qcow2", NULL);
+        g_assert_cmpstr(machine->disk, ==, "scsi");
+        g_assert_cmpstr(machine->display, ==, "VGA");
+        if (*descriptions[i])
+            g_assert_cmpstr(machine->description, ==, descriptions[i]);
+        else
+            g_assert_true(g_str_has_prefix(machine->description, "tiny.iso, saved 20"));
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*test)(Fixture *, gconstpointer);
+    } tests[] = {{"/save/save", test_save},
+                 {"/save/refused", test_refused},
+                 {"/save/publish", test_publish},
+                 {"/save/entry", test_entry}};
+    g_test_init(&argc, &argv, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
+        g_test_add(tests[i].name, Fixture, NULL, set_up, tests[i].test, tear_down);
+    return g_test_run();
+}
