@@ -16,6 +16,7 @@ typedef enum {
     ACTION_SHARE,  /* make and revoke links, disconnect viewers */
     ACTION_PURGE,
     ACTION_METRICS, /* see figures of the whole service */
+    ACTION_MONITOR, /* see the host and all sessions */
     ACTION_COUNT
 } Action;
 
