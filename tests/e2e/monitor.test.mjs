@@ -130,7 +130,7 @@ async function onAPhone(t, browser, service) {
         await noOverflow(page, 'a phone');
         const box = await rows(page).first().boundingBox();
         assert.ok(box.x >= 0 && box.x + box.width <= 390, 'a session is a card that fits');
-        const button = await rows(page).first().getByRole('button', { name: /^Stop/ }).boundingBox();
+        const button = await rows(page).getByRole('button', { name: /^Stop/ }).first().boundingBox();
         assert.ok(button.height >= 40, 'large enough for a finger');
         await screenshot(page, `monitor-phone-${colorScheme}`, { fullPage: true });
     }
@@ -147,7 +147,7 @@ async function curves(browser, service, t) {
     for (const width of [1280, 1024, 800]) {
         await page.setViewportSize({ width, height: 800 });
         await noOverflow(page, `${width} pixels`);
-        const box = await rows(page).first().getByRole('button', { name: /^Stop/ }).boundingBox();
+        const box = await rows(page).getByRole('button', { name: /^Stop/ }).first().boundingBox();
         assert.ok(box.x + box.width <= width, 'what can be done stays in sight');
     }
 }
