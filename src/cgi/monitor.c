@@ -74,7 +74,12 @@ Response *call_stop_selection(Call *call, GError **error)
     return change_selection(call, "stop", app_stop, error);
 }
 
+static SessionRecord *extend(const Settings *settings, const Identity *who, const char *id, GError **error)
+{
+    return app_extend(settings, who, id, 0, error);
+}
+
 Response *call_extend_selection(Call *call, GError **error)
 {
-    return change_selection(call, "extend", app_extend, error);
+    return change_selection(call, "extend", extend, error);
 }

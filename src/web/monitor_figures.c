@@ -3,9 +3,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/sysroot.h"
 #include "base/units.h"
 #include "core/limits.h"
 #include "vm/accelerator.h"
+#include "vm/gpu.h"
 #include "vm/qemu.h"
 #include "web/chart.h"
 #include "web/monitor_parts.h"
@@ -272,22 +274,19 @@ static char *accelerator_text(const Settings *settings)
                                                              : "Not known yet: the first session finds out.");
 }
 
-/* Display controllers (PCI class 03), and those bound to the driver that gives devices to machines. */
-static char *gpu_text(void)
+/* What the host has, what sessions can have of it, and what they have. */
+static char *gpu_text(const Settings *settings, const MonitorFacts *facts)
 {
-    static const char folder[] = "/sys/bus/pci/devices";
-    int all = 0, given = 0;
-    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
-    for (const char *name; dir && (name = g_dir_read_name(dir));) {
-        g_autofree char *class_path = g_build_filename(folder, name, "class", NULL), *class = NULL;
-        g_autofree char *driver_path = g_build_filename(folder, name, "driver", NULL);
-        g_autofree char *driver = g_file_read_link(driver_path, NULL);
-        if (!g_file_get_contents(class_path, &class, NULL, NULL) || !g_str_has_prefix(class, "0x03"))
-            continue;
-        all++;
-        given += driver && g_str_has_suffix(driver, "/vfio-pci");
+    int usable = 0, used = 0;
+    g_autoptr(GPtrArray) gpus = gpus_read(sysroot(), settings->gpu_blacklist, NULL);
+    for (guint i = 0; gpus && i < gpus->len; i++) {
+        const Gpu *gpu = gpus->pdata[i];
+        usable += !gpu->obstacle && !g_str_equal(settings->service_gpu, "no");
+        used += gpu_holder(gpu, facts->sessions) != NULL;
     }
-    return all ? g_strdup_printf("%d, of which %d can be given to machines", all, given) : g_strdup("");
+    return gpus && gpus->len
+               ? g_strdup_printf("%d, of which sessions can have %d and have %d", (int)gpus->len, usable, used)
+               : g_strdup("");
 }
 
 static char *promised_text(const MonitorFacts *facts)
@@ -325,6 +324,6 @@ json_t *monitor_host_facts(const Settings *settings, const MonitorFacts *facts)
     add_fact(list, "Given to sessions", promised_text(facts));
     add_fact(list, "Limits of one user", user_limits_text(settings));
     add_fact(list, "Accelerator", accelerator_text(settings));
-    add_fact(list, "Graphics cards", gpu_text());
+    add_fact(list, "GPUs", gpu_text(settings, facts));
     return list;
 }

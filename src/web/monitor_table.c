@@ -4,6 +4,7 @@
 
 #include "base/units.h"
 #include "web/monitor_parts.h"
+#include "web/page_life.h"
 
 typedef struct {
     const SessionRecord *session;
@@ -232,8 +233,8 @@ static void add_actions(json_t *value, const PageContext *context, const Session
     const Settings *settings = context->settings;
     bool may_stop = context->request && session->state != SESSION_STOPPING &&
                     policy_allows(settings, context->who, ACTION_STOP, session, NULL);
-    bool may_extend = context->request && session->state == SESSION_RUNNING &&
-                      policy_allows(settings, context->who, ACTION_EXTEND, session, NULL);
+    bool may_extend =
+        context->request && session->state == SESSION_RUNNING && may_press_extend(settings, context->who, session);
     json_object_set_new(value, "id", json_string(session->id));
     json_object_set_new(value, "page",
                         context->request ? monitor_take_text(page_session_path(context, session->id)) : json_null());
@@ -244,13 +245,14 @@ static void add_actions(json_t *value, const PageContext *context, const Session
 static json_t *row_value(const PageContext *context, Row *row, gint64 now)
 {
     const SessionRecord *session = row->session;
+    const Plan *plan = session->plan;
     json_t *value = json_object();
     add_process(value, row);
     json_object_set_new(value, "user", json_string(session->owner));
-    json_object_set_new(value, "cpus", json_integer(session->plan->cpus));
+    json_object_set_new(value, "cpus", json_integer(plan->cpus));
     json_object_set_new(value, "memory_gb",
-                        monitor_take_text(g_strdup_printf("%.1f", (double)session->plan->memory_mib / 1024)));
-    json_object_set_new(value, "gpu", json_null());
+                        monitor_take_text(g_strdup_printf("%.1f", (double)plan->memory_mib / 1024)));
+    json_object_set_new(value, "gpu", *plan->gpu_name ? json_string(plan->gpu_name) : json_null());
     json_object_set_new(value, "name",
                         monitor_take_text(g_strdup_printf("%.8s %s", session->id, session->plan->machine)));
     json_object_set_new(value, "state", json_string(session_state_name(session->state)));
