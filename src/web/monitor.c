@@ -7,6 +7,7 @@
 
 #include "base/units.h"
 #include "web/monitor_parts.h"
+#include "web/page_life.h"
 
 json_t *monitor_take_text(char *text)
 {

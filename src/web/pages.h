@@ -34,9 +34,6 @@ json_t *page_sessions(const PageContext *context, const GPtrArray *sessions);
 /* landing.html */
 json_t *page_landing(const PageContext *context, const GPtrArray *machines);
 
-/* A time as the templates take it; null for 0. New reference. */
-json_t *time_value(gint64 unix_s);
-
 /* A state for people. */
 const char *page_state_text(SessionState state);
 
