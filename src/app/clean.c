@@ -10,6 +10,7 @@
 #include "app/journal.h"
 #include "app/keep.h"
 #include "app/metrics.h"
+#include "app/monitor.h"
 #include "app/queue.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -238,6 +239,7 @@ bool app_clean(const Settings *settings, GPtrArray *report, GError **error)
         return false;
     g_autofree char *display_folder = store_display_folder(settings);
     g_autofree char *viewers_folder = g_build_filename(settings->dir_cfg, "viewers", NULL);
+    app_monitor_sample(settings, sessions, NULL); /* without a history the sweeping is as good */
     end_abandoned(settings, sessions, report);
     keep_remove_expired(settings, report);
     for_each_entry(settings, settings->dir_snapshots, put_broken_aside, report);

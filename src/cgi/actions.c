@@ -210,6 +210,7 @@ static const Route routes[] = {
     {FORM_NOTHING, false, NULL, show},
     {FORM_MANAGE, false, NULL, show_sessions},
     {FORM_METRICS, false, NULL, show_metrics},
+    {FORM_MONITOR, false, NULL, call_monitor},
     {FORM_CREATE, true, "CREATE", create},
     {FORM_STOP, true, "END", stop},
     {FORM_EXTEND, true, "EXTEND", extend},
@@ -220,6 +221,8 @@ static const Route routes[] = {
     {FORM_SHARE, true, "SHARE", share_link},
     {FORM_REVOKE, true, "REVOKE", revoke_link},
     {FORM_DISCONNECT, true, "DISCONNECT", disconnect_viewer},
+    {FORM_STOP_SELECTION, true, "END", call_stop_selection},
+    {FORM_EXTEND_SELECTION, true, "EXTEND", call_extend_selection},
     {FORM_LOGOUT, true, "LOGOUT", call_logout},
     {FORM_RESUME, true, NULL, call_resume},
 };

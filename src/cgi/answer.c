@@ -31,14 +31,14 @@ static bool read_forms(Call *call, GError **error)
 
 Response *call_go_on(Call *call, GError **error)
 {
-    bool is_page = call->action == FORM_NOTHING || call->action == FORM_MANAGE;
+    bool is_page = call->action == FORM_NOTHING || call->action == FORM_MANAGE || call->action == FORM_MONITOR;
     if (!is_page || !call->cookie || request_method(call->page.request) != METHOD_POST ||
         request_wants_json(call->page.request))
         return call_perform(call, error);
     const char *script = request_variable(call->page.request, REQUEST_SCRIPT_NAME);
-    g_autofree char *path = *call->form.session
-                                ? page_session_path(&call->page, call->form.session)
-                                : g_strconcat(script, call->action == FORM_MANAGE ? "?manage=1" : "", NULL);
+    const char *query = call->action == FORM_MANAGE ? "?manage=1" : call->action == FORM_MONITOR ? "?monitor=1" : "";
+    g_autofree char *path =
+        *call->form.session ? page_session_path(&call->page, call->form.session) : g_strconcat(script, query, NULL);
     return response_redirect(path, error);
 }
 

@@ -42,6 +42,11 @@ bool call_check_origin(const Call *call, GError **error);
  * has been typed. */
 Response *call_go_on(Call *call, GError **error);
 
+/* The administrator's monitor, and what is done there with a selection of sessions. */
+Response *call_monitor(Call *call, GError **error);
+Response *call_stop_selection(Call *call, GError **error);
+Response *call_extend_selection(Call *call, GError **error);
+
 /* What can be asked for by somebody who is known: NULL with an error for what is refused. */
 Response *call_perform(Call *call, GError **error);
 

@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "cgi/cgi.h"
 #include "core/store.h"
-#include "web/pages.h"
+#include "web/monitor.h"
 #include "web/template.h"
 
 /* --- one machine in the foreground --- */
@@ -83,10 +83,11 @@ static bool monitor(Arguments *arguments, const char *word, GError **error)
     (void)word;
     Identity who = local_identity();
     PageContext context = {.settings = arguments->settings, .base = "http://localhost", .who = &who};
-    g_autoptr(GPtrArray) sessions = app_list(arguments->settings, &who, error);
-    if (!sessions)
+    MonitorForm form = {.sort = "", .order = "", .find = "", .state = "", .result = ""};
+    g_auto(MonitorFacts) facts = {0};
+    if (!app_monitor(arguments->settings, &who, &facts, error))
         return false;
-    g_autoptr(JsonValue) values = page_monitor(&context, sessions);
+    g_autoptr(JsonValue) values = page_monitor(&context, &facts, &form);
     g_autofree char *page = template_render(arguments->settings->dir_html, "monitor.html", values, error);
     return page && fputs(page, stdout) >= 0;
 }

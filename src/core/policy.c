@@ -3,14 +3,15 @@
 
 #include "base/error.h"
 
-/* Whom an action is for; who may do more may do less. */
-typedef enum { FOR_EVERYBODY, FOR_USERS, FOR_OWNERS, FOR_ADMINISTRATORS, FOR_THIS_HOST } Circle;
+/* Whom an action is for; who may do more may do less. Keepers are administrators and, where nobody logs in, whoever
+ * sits at this machine. */
+typedef enum { FOR_EVERYBODY, FOR_USERS, FOR_OWNERS, FOR_KEEPERS, FOR_ADMINISTRATORS, FOR_THIS_HOST } Circle;
 
 static const Circle circles[ACTION_COUNT] = {
     [ACTION_FORM] = FOR_EVERYBODY,    [ACTION_CREATE] = FOR_USERS,        [ACTION_LIST] = FOR_USERS,
     [ACTION_SEE] = FOR_OWNERS,        [ACTION_STOP] = FOR_OWNERS,         [ACTION_EXTEND] = FOR_OWNERS,
     [ACTION_SHARE] = FOR_OWNERS,      [ACTION_RESUME] = FOR_OWNERS,       [ACTION_PURGE] = FOR_ADMINISTRATORS,
-    [ACTION_METRICS] = FOR_THIS_HOST, [ACTION_SAVE] = FOR_ADMINISTRATORS,
+    [ACTION_METRICS] = FOR_THIS_HOST, [ACTION_SAVE] = FOR_ADMINISTRATORS, [ACTION_MONITOR] = FOR_KEEPERS,
 };
 
 bool policy_login_is_configured(const Settings *settings)
@@ -55,6 +56,14 @@ static bool check_host(const Identity *who, GError **error)
            qwd_error_fail(error, QWD_ERROR_DENIED, "Only administrators, and programs on this server, may see this.");
 }
 
+/* Those who are not local have been turned away by check_place. */
+static bool check_keeper(const Settings *settings, GError **error)
+{
+    return policy_is_local_only(settings) ||
+           qwd_error_fail(error, QWD_ERROR_DENIED,
+                          "Only an administrator may see the monitor. Manage sessions lists your own.");
+}
+
 bool policy_allows(const Settings *settings, const Identity *who, Action action, const SessionRecord *session,
                    GError **error)
 {
@@ -67,6 +76,8 @@ bool policy_allows(const Settings *settings, const Identity *who, Action action,
         return check_host(who, error);
     if (circle >= FOR_USERS && !check_login(settings, who, error))
         return false;
+    if (circle == FOR_KEEPERS)
+        return check_keeper(settings, error);
     if (circle >= FOR_OWNERS && circle < FOR_ADMINISTRATORS)
         return check_owner(settings, who, session, error);
     return circle < FOR_ADMINISTRATORS ||

@@ -17,6 +17,7 @@ typedef enum {
     ACTION_PURGE,
     ACTION_METRICS, /* see figures of the whole service */
     ACTION_SAVE,    /* make a machine of it */
+    ACTION_MONITOR, /* see the host and all sessions */
     ACTION_COUNT
 } Action;
 

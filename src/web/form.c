@@ -18,6 +18,8 @@
 #define CODE_MAX_BYTES 16
 #define FORM_SCRIPT_MAX_BYTES 8192
 #define LABEL_MAX_CHARS 60
+#define WORD_MAX_BYTES 32
+#define PAGE_MAX 1000000
 #define CPUS_MAX 256
 #define MEMORY_MIN_MIB 32
 #define MEMORY_MAX_MIB (4 * 1024 * 1024) /* as snapshot_alloc_mem in settings.def */
@@ -64,6 +66,22 @@ static bool check_role(const char *text, G_GNUC_UNUSED gint64 *value)
 static bool check_label(const char *text, G_GNUC_UNUSED gint64 *value)
 {
     return g_utf8_strlen(text, -1) <= LABEL_MAX_CHARS;
+}
+
+static bool check_word(const char *text, G_GNUC_UNUSED gint64 *value)
+{
+    size_t length = strlen(text);
+    return length <= WORD_MAX_BYTES && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
+}
+
+static bool check_page(const char *text, gint64 *value)
+{
+    return units_parse_integer(text, 1, PAGE_MAX, value);
+}
+
+static bool check_selection(const char *text, G_GNUC_UNUSED gint64 *value)
+{
+    return g_str_equal(text, "selected") || token_is_well_formed(text);
 }
 
 static bool check_serial(const char *text, gint64 *value)
@@ -146,6 +164,15 @@ typedef enum {
     FORM_FIELD_LOGOUT,
     FORM_FIELD_PENDING,
     FORM_FIELD_CODE,
+    FORM_FIELD_MONITOR,
+    FORM_FIELD_SORT,
+    FORM_FIELD_ORDER,
+    FORM_FIELD_FIND,
+    FORM_FIELD_STATE,
+    FORM_FIELD_PAGE,
+    FORM_FIELD_RESULT,
+    FORM_FIELD_STOP_SELECTION,
+    FORM_FIELD_EXTEND_SELECTION,
     FORM_FIELD_COUNT
 } FormField;
 
@@ -193,6 +220,15 @@ static const FormRow rows[FORM_FIELD_COUNT] = {
     [FORM_FIELD_LOGOUT] = {"logout", NULL, NULL},
     [FORM_FIELD_PENDING] = {"pending", check_seal, "what the form of this service has in it"},
     [FORM_FIELD_CODE] = {"code", check_code, "the digits that the app shows, or a recovery code"},
+    [FORM_FIELD_MONITOR] = {"monitor", NULL, NULL},
+    [FORM_FIELD_SORT] = {"sort", check_word, "a column's word, as the page gives it"},
+    [FORM_FIELD_ORDER] = {"order", check_word, "asc or desc"},
+    [FORM_FIELD_FIND] = {"find", check_label, "at most 60 characters"},
+    [FORM_FIELD_STATE] = {"state", check_word, "a state's word, as the page gives it"},
+    [FORM_FIELD_PAGE] = {"page", check_page, "the number of a page"},
+    [FORM_FIELD_RESULT] = {"result", check_word, "what the page gives"},
+    [FORM_FIELD_STOP_SELECTION] = {"sessions_stop", check_selection, "selected, or the session's 32 digits"},
+    [FORM_FIELD_EXTEND_SELECTION] = {"sessions_extend", check_selection, "selected, or the session's 32 digits"},
 };
 
 static const char *find(const Request *request, FormField field)
@@ -241,11 +277,22 @@ bool form_read_action(const Request *request, FormAction *action, GError **error
         FormField field;
         FormAction action;
     } askers[] = {
-        {FORM_FIELD_CREATE, FORM_CREATE},   {FORM_FIELD_MANAGE, FORM_MANAGE}, {FORM_FIELD_STOP, FORM_STOP},
-        {FORM_FIELD_EXTEND, FORM_EXTEND},   {FORM_FIELD_PURGE, FORM_PURGE},   {FORM_FIELD_SHARE, FORM_SHARE},
-        {FORM_FIELD_REVOKE, FORM_REVOKE},   {FORM_FIELD_LOGOUT, FORM_LOGOUT}, {FORM_FIELD_DISCONNECT, FORM_DISCONNECT},
-        {FORM_FIELD_STAY, FORM_STAY},       {FORM_FIELD_AGAIN, FORM_AGAIN},   {FORM_FIELD_DISCARD, FORM_DISCARD},
+        {FORM_FIELD_CREATE, FORM_CREATE},
+        {FORM_FIELD_MANAGE, FORM_MANAGE},
+        {FORM_FIELD_STOP, FORM_STOP},
+        {FORM_FIELD_EXTEND, FORM_EXTEND},
+        {FORM_FIELD_PURGE, FORM_PURGE},
+        {FORM_FIELD_SHARE, FORM_SHARE},
+        {FORM_FIELD_REVOKE, FORM_REVOKE},
+        {FORM_FIELD_LOGOUT, FORM_LOGOUT},
+        {FORM_FIELD_DISCONNECT, FORM_DISCONNECT},
+        {FORM_FIELD_STAY, FORM_STAY},
+        {FORM_FIELD_AGAIN, FORM_AGAIN},
+        {FORM_FIELD_DISCARD, FORM_DISCARD},
         {FORM_FIELD_METRICS, FORM_METRICS},
+        {FORM_FIELD_MONITOR, FORM_MONITOR},
+        {FORM_FIELD_STOP_SELECTION, FORM_STOP_SELECTION},
+        {FORM_FIELD_EXTEND_SELECTION, FORM_EXTEND_SELECTION},
     };
     const char *first = NULL;
     if (is_present(request, FORM_FIELD_PENDING)) { /* what it goes on with stands beside it */
@@ -263,7 +310,39 @@ bool form_read_action(const Request *request, FormAction *action, GError **error
         first = name;
         *action = askers[i].action;
     }
+    if (*action == FORM_CREATE && g_strcmp0(find(request, FORM_FIELD_MACHINE), "monitor") == 0)
+        *action = FORM_MONITOR;
     return true;
+}
+
+bool form_read_monitor(const Request *request, MonitorForm *form, GError **error)
+{
+    *form = (MonitorForm){.page = 0};
+    return read_text(request, FORM_FIELD_SORT, &form->sort, error) &&
+           read_text(request, FORM_FIELD_ORDER, &form->order, error) &&
+           read_text(request, FORM_FIELD_FIND, &form->find, error) &&
+           read_text(request, FORM_FIELD_STATE, &form->state, error) &&
+           read_text(request, FORM_FIELD_RESULT, &form->result, error) &&
+           read_number(request, FORM_FIELD_PAGE, &form->page, error);
+}
+
+GPtrArray *form_read_selection(const Request *request, GError **error)
+{
+    const char *stop, *extend;
+    if (!read_text(request, FORM_FIELD_STOP_SELECTION, &stop, error) ||
+        !read_text(request, FORM_FIELD_EXTEND_SELECTION, &extend, error))
+        return NULL;
+    const char *named = *stop ? stop : extend;
+    g_autoptr(GPtrArray) ids = token_is_well_formed(named) ? g_ptr_array_new() : request_fields(request, "sessions");
+    if (token_is_well_formed(named))
+        g_ptr_array_add(ids, (gpointer)named);
+    bool good = ids->len > 0;
+    for (guint i = 0; i < ids->len; i++)
+        good = good && token_is_well_formed(ids->pdata[i]);
+    if (good)
+        return g_steal_pointer(&ids);
+    qwd_error_fail(error, QWD_ERROR_USAGE, "sessions: select at least one session of the list.");
+    return NULL;
 }
 
 bool form_read_login(const Request *request, LoginForm *form, GError **error)
@@ -325,8 +404,9 @@ bool form_read_share(const Request *request, ShareForm *form, GError **error)
 json_t *form_carry(const Request *request)
 {
     static const FormField carried[] = {
-        FORM_FIELD_CREATE,   FORM_FIELD_MANAGE,  FORM_FIELD_MACHINE, FORM_FIELD_CPU,    FORM_FIELD_MEMORY,
-        FORM_FIELD_LIFETIME, FORM_FIELD_ONESHOT, FORM_FIELD_GPU,     FORM_FIELD_SCRIPT, FORM_FIELD_SESSION,
+        FORM_FIELD_CREATE, FORM_FIELD_MANAGE,   FORM_FIELD_MACHINE, FORM_FIELD_CPU,
+        FORM_FIELD_MEMORY, FORM_FIELD_LIFETIME, FORM_FIELD_ONESHOT, FORM_FIELD_GPU,
+        FORM_FIELD_SCRIPT, FORM_FIELD_SESSION,  FORM_FIELD_MONITOR,
     };
     json_t *list = json_array();
     for (size_t i = 0; i < G_N_ELEMENTS(carried); i++) {

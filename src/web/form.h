@@ -18,6 +18,7 @@ typedef enum {
     FORM_CREATE,  /* create; or a POST with a machine and none of the others, for scripts */
     FORM_MANAGE,
     FORM_METRICS,
+    FORM_MONITOR, /* monitor; or the machine of that name, as the original has it */
     FORM_STOP,
     FORM_EXTEND,
     FORM_STAY,    /* it is in use, although nobody touches it */
@@ -28,6 +29,8 @@ typedef enum {
     FORM_REVOKE,
     FORM_DISCONNECT,
     FORM_LOGOUT,
+    FORM_STOP_SELECTION,
+    FORM_EXTEND_SELECTION,
     FORM_RESUME, /* a later step of a login */
 } FormAction;
 
@@ -72,6 +75,22 @@ bool form_read_share(const Request *request, ShareForm *form, GError **error);
 /* What has to be sent again with a login form, so that nothing typed is lost: hidden fields as the templates take them,
  * [{name, value}, ...]; only fields of the table that can be read, never user or password. New reference. */
 json_t *form_carry(const Request *request);
+
+/* What of the monitor is looked at. */
+typedef struct {
+    const char *sort;   /* word of a column; "" the service's choice */
+    const char *order;  /* "asc", "desc"; "" the column's own */
+    const char *find;   /* in the table; "" all */
+    const char *state;  /* of sessions; "" all */
+    gint64 page;        /* from 1; 0 absent */
+    const char *result; /* of the change that led here, as the service wrote it; "" none */
+} MonitorForm;
+
+bool form_read_monitor(const Request *request, MonitorForm *form, GError **error);
+
+/* The sessions of a FORM_STOP_SELECTION or FORM_EXTEND_SELECTION (const char *, borrowed): the one that the button
+ * names, or all that are selected. QWD_ERROR_USAGE when there are none. Free with g_ptr_array_unref. */
+GPtrArray *form_read_selection(const Request *request, GError **error);
 
 bool form_read_create(const Request *request, CreateForm *form, GError **error);
 

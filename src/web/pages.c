@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "web/pages.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -52,6 +51,11 @@ static const char *const state_texts[SESSION_STATES] = {
     [SESSION_QUEUED] = "Queued",     [SESSION_STARTING] = "Starting", [SESSION_RUNNING] = "Running",
     [SESSION_STOPPING] = "Stopping", [SESSION_ENDED] = "Ended",       [SESSION_FAILED] = "Failed",
 };
+
+const char *page_state_text(SessionState state)
+{
+    return state_texts[state];
+}
 
 static const char *title_of(const SessionRecord *session)
 {
@@ -378,72 +382,5 @@ json_t *page_sessions(const PageContext *context, const GPtrArray *sessions)
     json_object_set_new(values, "sessions", row_values(context, sessions));
     json_object_set_new(values, "has_kept", json_boolean(json_array_size(kept) > 0));
     json_object_set_new(values, "kept", kept);
-    return values;
-}
-
-static json_t *monitor_row(const SessionRecord *session)
-{
-    ProcessId qemu = session_process(session, "qemu");
-    bool running = process_is_alive(qemu);
-    gint64 left_s = session->ends_at - session_now();
-    json_t *value = json_object();
-    json_object_set_new(value, "pid", running ? json_integer(qemu.pid) : json_null());
-    json_object_set_new(value, "cpu_percent",
-                        running ? take_text(g_strdup_printf("%.1f", process_cpu_load(qemu) * 100)) : json_null());
-    json_object_set_new(value, "user", json_string(session->owner));
-    json_object_set_new(value, "cpus", json_integer(session->plan->cpus));
-    json_object_set_new(value, "memory_gb",
-                        take_text(g_strdup_printf("%.1f", (double)session->plan->memory_mib / 1024)));
-    json_object_set_new(value, "gpu", text_or_null(session->plan->gpu_name));
-    json_object_set_new(value, "name", take_text(g_strdup_printf("%.8s %s", session->id, session->plan->machine)));
-    json_object_set_new(value, "state", json_string(session_state_name(session->state)));
-    json_object_set_new(value, "state_text", json_string(state_texts[session->state]));
-    json_object_set_new(value, "left", take_text(units_format_duration(MAX(left_s, 0))));
-    return value;
-}
-
-static json_t *totals_value(const GPtrArray *sessions)
-{
-    gint64 cpus = 0, memory_mib = 0;
-    int count = 0;
-    for (guint i = 0; i < sessions->len; i++) {
-        const SessionRecord *session = sessions->pdata[i];
-        if (!session_state_is_alive(session->state))
-            continue;
-        count++;
-        cpus += session->plan->cpus;
-        memory_mib += session->plan->memory_mib;
-    }
-    return json_pack("{s:i, s:I, s:o}", "sessions", count, "cpus", (json_int_t)cpus, "memory",
-                     take_text(units_format_size(memory_mib)));
-}
-
-static char *load_text(void)
-{
-    double load = 0;
-    g_auto(Host) host = {0};
-    host_read(&host);
-    getloadavg(&load, 1);
-    return g_strdup_printf("%.1f of %d cores", load, host.cpus);
-}
-
-json_t *page_monitor(const PageContext *context, const GPtrArray *sessions)
-{
-    (void)context;
-    json_t *list = json_array();
-    for (guint i = 0; i < sessions->len; i++) {
-        const SessionRecord *session = sessions->pdata[i];
-        if (session_state_is_alive(session->state))
-            json_array_append_new(list, monitor_row(session));
-    }
-    json_t *values = json_object();
-    json_object_set_new(values, "title", json_string("Sessions"));
-    json_object_set_new(values, "standalone", json_true());
-    json_object_set_new(values, "static", json_string(""));
-    json_object_set_new(values, "host", json_string(g_get_host_name()));
-    json_object_set_new(values, "time", time_value(session_now()));
-    json_object_set_new(values, "load", take_text(load_text()));
-    json_object_set_new(values, "totals", totals_value(sessions));
-    json_object_set_new(values, "sessions", list);
     return values;
 }

@@ -34,8 +34,8 @@ json_t *page_sessions(const PageContext *context, const GPtrArray *sessions);
 /* landing.html */
 json_t *page_landing(const PageContext *context, const GPtrArray *machines);
 
-/* monitor.html, as a file of its own. */
-json_t *page_monitor(const PageContext *context, const GPtrArray *sessions);
+/* A state for people. */
+const char *page_state_text(SessionState state);
 
 /* URL path of a session's page. Free with g_free. */
 char *page_session_path(const PageContext *context, const char *id);

@@ -11,6 +11,9 @@
 /* Fields that may have several lines: the start-up script of the original's form. */
 static const char *const multi_line_names[] = {"script", NULL};
 
+/* Fields that may be given several times: the check boxes of a list. */
+static const char *const repeated_names[] = {"sessions", NULL};
+
 /* A field's name as it may stand in a message: strange ones are not repeated. */
 static const char *shown_name(const char *name)
 {
@@ -53,7 +56,7 @@ static bool check_name(const Params *params, const char *name, size_t length, GE
 {
     if (!params_text_is_plain(name, length, false) || length == 0)
         return qwd_error_fail(error, QWD_ERROR_USAGE, "The request has a field whose name is not text.");
-    if (params_find(params, name))
+    if (!g_strv_contains(repeated_names, name) && params_find(params, name))
         return qwd_error_fail(error, QWD_ERROR_USAGE, "%s: send it once, not several times.", shown_name(name));
     if (params->count == PARAMS_MAX)
         return qwd_error_fail(error, QWD_ERROR_USAGE, "The request has more than %d fields.", PARAMS_MAX);
@@ -100,6 +103,16 @@ const char *params_find(const Params *params, const char *name)
             return params->items[i].value;
     }
     return NULL;
+}
+
+GPtrArray *params_find_all(const Params *params, const char *name)
+{
+    GPtrArray *values = g_ptr_array_new();
+    for (size_t i = 0; i < params->count; i++) {
+        if (g_str_equal(params->items[i].name, name))
+            g_ptr_array_add(values, (gpointer)params->items[i].value);
+    }
+    return values;
 }
 
 void params_wipe(Params *params)

@@ -6,7 +6,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
-#define PARAMS_MAX 64
+#define PARAMS_MAX 128 /* a selection of a page of the monitor, and what goes with it */
 
 typedef struct {
     const char *name, *value;
@@ -20,11 +20,14 @@ typedef struct {
 } Params;
 
 /* Takes `buffer`, which has room for a NUL behind its `length` bytes. All that is not UTF-8 text without control
- * characters, a field given twice and more than PARAMS_MAX fields are QWD_ERROR_USAGE. */
+ * characters, a field given twice (but for "sessions") and more than PARAMS_MAX fields are QWD_ERROR_USAGE. */
 bool params_parse(Params *params, char *buffer, size_t length, GError **error);
 
 /* NULL when absent. */
 const char *params_find(const Params *params, const char *name);
+
+/* All values of a field that may be repeated, in their order (const char *); empty when absent. */
+GPtrArray *params_find_all(const Params *params, const char *name);
 
 /* Wipes and frees. */
 void params_wipe(Params *params);

@@ -258,6 +258,11 @@ const char *request_field(const Request *request, const char *name)
     return params_find(&request->body, name);
 }
 
+GPtrArray *request_fields(const Request *request, const char *name)
+{
+    return params_find_all(&request->body, name);
+}
+
 const char *request_query_field(const Request *request, const char *name)
 {
     return params_find(&request->query, name);

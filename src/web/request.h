@@ -44,7 +44,7 @@ Request *request_new(const RequestSource *source);
  * QWD_ERROR_TOO_LARGE   body or query longer than service_max_request_length
  * QWD_ERROR_MEDIA_TYPE  a body that is not application/x-www-form-urlencoded
  * QWD_ERROR_USAGE       Content-Length that is wrong, a header or field that is not UTF-8 or has control characters,
- *                       bad percent codes, a field given twice, more than 64 fields */
+ *                       bad percent codes, a field given twice (but for "sessions"), too many fields */
 bool request_load(Request *request, const Settings *settings, GError **error);
 
 /* Reads and throws away a body that was refused unread. Otherwise an answer may be lost: when a program ends with its
@@ -60,6 +60,9 @@ RequestMethod request_method(const Request *request);
 /* Decoded value of a field of the body (POST), or of the query. NULL when absent. Borrowed: ends with the request. */
 const char *request_field(const Request *request, const char *name);
 const char *request_query_field(const Request *request, const char *name);
+
+/* All values of a field of the body that may be repeated (const char *, borrowed). Free with g_ptr_array_unref. */
+GPtrArray *request_fields(const Request *request, const char *name);
 
 /* A variable, "" when absent. Borrowed. */
 const char *request_variable(const Request *request, RequestVariable variable);

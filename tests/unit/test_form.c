@@ -253,6 +253,63 @@ static void test_session(void)
 }
 
 /* Base64 for URLs has - and _ anywhere, at the beginning as well. */
+/* --- the monitor --- */
+
+static void test_monitor(void)
+{
+    g_autoptr(GError) error = NULL;
+    MonitorForm form;
+    g_autoptr(Request) none = test_request("GET", "monitor=1", &error);
+    g_assert_true(form_read_monitor(none, &form, &error));
+    g_assert_cmpstr(form.sort, ==, "");
+    g_assert_cmpstr(form.find, ==, "");
+    g_assert_cmpint(form.page, ==, 0);
+    g_autoptr(Request) all = test_request(
+        "GET", "monitor=1&sort=user&order=desc&find=J%C3%BCrgen+%26+Co&state=running&page=3&result=stop-1-2", &error);
+    g_assert_true(form_read_monitor(all, &form, &error));
+    g_assert_cmpstr(form.sort, ==, "user");
+    g_assert_cmpstr(form.order, ==, "desc");
+    g_assert_cmpstr(form.find, ==, "J\303\274rgen & Co");
+    g_assert_cmpstr(form.state, ==, "running");
+    g_assert_cmpstr(form.result, ==, "stop-1-2");
+    g_assert_cmpint(form.page, ==, 3);
+    static const char *const bad[] = {"sort=User", "sort=a%20b", "order=../x",       "state=%3Cb%3E", "page=0",
+                                      "page=-1",   "page=x",     "page=99999999999", "result=%22"};
+    for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_autoptr(Request) request = test_request("GET", bad[i], NULL);
+        g_assert_false(form_read_monitor(request, &form, &error));
+        g_assert_error(error, QWD_ERROR, QWD_ERROR_USAGE);
+        g_clear_error(&error);
+    }
+}
+
+static void test_selection(void)
+{
+    static const struct {
+        const char *body;
+        int count; /* -1: refused */
+    } rows[] = {
+        {"sessions_stop=selected&sessions=" TOKEN "&sessions=" OTHER, 2},
+        {"sessions_extend=selected&sessions=" TOKEN, 1},
+        {"sessions_stop=" TOKEN "&sessions=" OTHER "&sessions=" OTHER, 1}, /* the button of one row */
+        {"sessions_stop=selected", -1},
+        {"sessions_stop=all&sessions=" TOKEN, -1},
+        {"sessions_stop=selected&sessions=" TOKEN "&sessions=", -1},
+        {"sessions_stop=selected&sessions=../../etc", -1},
+        {"sessions=" TOKEN, 1},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Request) request = test_request("POST", rows[i].body, &error);
+        g_assert_no_error(error);
+        g_autoptr(GPtrArray) ids = form_read_selection(request, &error);
+        g_assert_cmpint(ids ? (int)ids->len : -1, ==, rows[i].count);
+        g_assert_true((error != NULL) == (rows[i].count < 0));
+        if (ids)
+            g_assert_cmpstr(ids->pdata[0], ==, TOKEN);
+    }
+}
+
 static void test_form_token(void)
 {
     static const char *const tokens[] = {"-k7YfVAeQ_-", "_abc", "a.b", "0"};
@@ -291,6 +348,12 @@ static void test_action(void)
         {"POST", "session_discard=" TOKEN, FORM_DISCARD},
         {"POST", "session_resume=" TOKEN "&session_discard=" TOKEN, -1},
         {"POST", "service_purge=1", FORM_PURGE},
+        {"GET", "monitor=1", FORM_MONITOR},
+        {"POST", "machine=monitor", FORM_MONITOR},
+        {"POST", "create=1&machine=monitor", FORM_MONITOR},
+        {"POST", "machine=monitor.iso", FORM_CREATE},
+        {"POST", "sessions_stop=selected&sessions=" TOKEN, FORM_STOP_SELECTION},
+        {"POST", "sessions_extend=selected&sessions=" TOKEN, FORM_EXTEND_SELECTION},
         {"POST", "", FORM_NOTHING},
         {"POST", "create=1&manage=1", -1},
         {"GET", "manage=1&metrics=1", -1},
@@ -328,6 +391,8 @@ static void test_query_of_post(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/form/monitor", test_monitor);
+    g_test_add_func("/form/selection", test_selection);
     g_test_add_func("/form/hostile", test_hostile);
     g_test_add_func("/form/long", test_long);
     g_test_add_func("/form/numbers", test_numbers);

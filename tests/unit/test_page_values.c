@@ -349,25 +349,6 @@ static void test_kept(Fixture *f, gconstpointer unused)
     g_assert_false(offers_resume(f));
 }
 
-static void test_monitor(Fixture *f, gconstpointer unused)
-{
-    (void)unused;
-    g_autoptr(GPtrArray) sessions = g_ptr_array_new_with_free_func((GDestroyNotify)session_free);
-    PageContext command = f->context;
-    command.request = NULL;
-    for (int i = 0; i < 3; i++)
-        g_ptr_array_add(sessions, stored(f));
-    session_set_process(sessions->pdata[0], "qemu", process_id_of(getpid()));
-    g_autoptr(JsonValue) values = page_monitor(&command, sessions);
-    g_autofree char *page = render("monitor.html", values);
-    const json_t *totals = json_object_get(values, "totals"), *rows = json_object_get(values, "sessions");
-    g_assert_cmpint(json_get_integer(totals, "sessions", 0), ==, 3);
-    g_assert_cmpstr(json_get_text(totals, "memory", ""), ==, "1.5 GB");
-    g_assert_cmpint(json_get_integer(json_array_get(rows, 0), "pid", 0), ==, getpid());
-    g_assert_true(json_is_null(json_object_get(json_array_get(rows, 1), "pid")));
-    g_assert_null(strstr(page, "href")); /* a file of its own */
-}
-
 /* --- the form --- */
 
 static GPtrArray *example_machines(const Fixture *f)
@@ -428,7 +409,6 @@ int main(int argc, char **argv)
         {"/page-values/steps", test_steps},
         {"/page-values/odd-record", test_odd_record},
         {"/page-values/sessions", test_sessions},
-        {"/page-values/monitor", test_monitor},
         {"/page-values/scripts", test_scripts},
         {"/page-values/landing", test_landing},
         {"/page-values/ending", test_ending},

@@ -53,8 +53,12 @@ static void test_matrix(void)
             if (action == ACTION_METRICS) /* has a rule of its own */
                 continue;
             bool of_session = action >= ACTION_SEE && action <= ACTION_SHARE;
-            bool is_admins = action == ACTION_PURGE || action == ACTION_SAVE;
-            int expected = action == ACTION_FORM ? rows[i].form : is_admins ? rows[i].purge : rows[i].own;
+            bool is_keeper = g_str_equal(rows[i].setting, NO_LOGIN) && rows[i].who.is_local;
+            bool is_admins = action == ACTION_PURGE || action == ACTION_SAVE || action == ACTION_MONITOR;
+            int expected = action == ACTION_FORM                   ? rows[i].form
+                           : action == ACTION_MONITOR && is_keeper ? ALLOWED
+                           : is_admins                             ? rows[i].purge
+                                                                   : rows[i].own;
             check(settings, &rows[i].who, (Action)action, of_session ? own : NULL, expected);
             if (of_session)
                 check(settings, &rows[i].who, (Action)action, foreign, rows[i].foreign);

@@ -100,7 +100,7 @@ static void test_field_count(void)
     g_string_append(text, "one=more");
     g_assert_null(test_request("POST", text->str, &error));
     g_assert_error(error, QWD_ERROR, QWD_ERROR_USAGE);
-    g_assert_nonnull(strstr(error->message, "more than 64 fields"));
+    g_assert_nonnull(strstr(error->message, "more than 128 fields"));
 }
 
 /* A NUL in the body as it stands, not as a percent code. */

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * The host in figures, and their curves over a day. */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/sysroot.h"
+#include "base/units.h"
+#include "core/limits.h"
+#include "vm/accelerator.h"
+#include "vm/gpu.h"
+#include "vm/qemu.h"
+#include "web/chart.h"
+#include "web/monitor_parts.h"
+
+#define DAY_S 86400
+#define GAP_S (2 * SAMPLE_PERIOD_S + 120) /* one sample may be late */
+#define CPU_MIN_S 30                      /* over less time, the share of busy processors says little */
+
+#define UNKNOWN (-1)
+
+/* --- the figures --- */
+
+typedef struct {
+    const Settings *settings;
+    const MonitorFacts *facts;
+} Figures;
+
+typedef struct {
+    const char *key, *title;
+    double (*value)(const Sample *before, const Sample *sample); /* UNKNOWN: there is none; `before` may be NULL */
+    char *(*text)(double value);
+    double (*top)(const Figures *figures);   /* of the scale, when the values are not larger */
+    double (*limit)(const Figures *figures); /* a line in the picture; 0 none */
+    char *(*of)(const Figures *figures);     /* what stands behind the figure of now */
+} Figure;
+
+static double value_load(const Sample *before, const Sample *sample)
+{
+    (void)before;
+    return sample->load;
+}
+
+static double value_cpu(const Sample *before, const Sample *sample)
+{
+    gint64 passed_s = before ? sample->at - before->at : 0;
+    return passed_s >= CPU_MIN_S && passed_s <= GAP_S ? sample_cpu_share(before, sample) * 100 : UNKNOWN;
+}
+
+static double value_memory(const Sample *before, const Sample *sample)
+{
+    (void)before;
+    return (double)sample->memory_used_mib;
+}
+
+static double value_disk(const Sample *before, const Sample *sample)
+{
+    (void)before;
+    return (double)sample->disk_used_mib;
+}
+
+static double value_sessions(const Sample *before, const Sample *sample)
+{
+    (void)before;
+    return (double)sample->sessions;
+}
+
+static char *text_load(double value)
+{
+    return g_strdup_printf("%.1f", value);
+}
+
+static char *text_percent(double value)
+{
+    return g_strdup_printf("%.0f %%", value);
+}
+
+static char *text_size(double value)
+{
+    return value < 1024 ? units_format_size((gint64)value) : g_strdup_printf("%.*f GB", value < 10240, value / 1024);
+}
+
+static char *text_count(double value)
+{
+    return g_strdup_printf("%.0f", value);
+}
+
+static double top_load(const Figures *figures)
+{
+    return figures->facts->size.cpus;
+}
+
+static double top_cpu(const Figures *figures)
+{
+    (void)figures;
+    return 100;
+}
+
+static double top_memory(const Figures *figures)
+{
+    return (double)figures->facts->size.memory_mib;
+}
+
+static double top_disk(const Figures *figures)
+{
+    return (double)figures->facts->size.disk_mib;
+}
+
+static double limit_load(const Figures *figures)
+{
+    return figures->settings->service_max_load * figures->facts->size.cpus;
+}
+
+static double limit_none(const Figures *figures)
+{
+    (void)figures;
+    return 0;
+}
+
+static double limit_memory(const Figures *figures)
+{
+    gint64 kept = figures->settings->service_min_free_memory;
+    return kept ? (double)(figures->facts->size.memory_mib - kept) : 0;
+}
+
+static double limit_disk(const Figures *figures)
+{
+    gint64 kept = figures->settings->service_min_free_disk;
+    return kept ? (double)(figures->facts->size.disk_mib - kept) : 0;
+}
+
+static double limit_sessions(const Figures *figures)
+{
+    return (double)figures->settings->service_max_session_nb;
+}
+
+static char *of_cores(const Figures *figures)
+{
+    int cpus = figures->facts->size.cpus;
+    return g_strdup_printf("on %d core%s", cpus, cpus == 1 ? "" : "s");
+}
+
+static char *of_memory(const Figures *figures)
+{
+    g_autofree char *all = text_size((double)figures->facts->size.memory_mib);
+    return g_strdup_printf("of %s", all);
+}
+
+static char *of_disk(const Figures *figures)
+{
+    g_autofree char *all = text_size((double)figures->facts->size.disk_mib);
+    return g_strdup_printf("of %s", all);
+}
+
+static char *of_sessions(const Figures *figures)
+{
+    gint64 most = figures->settings->service_max_session_nb, waiting = figures->facts->now.waiting;
+    GString *text = g_string_new(NULL);
+    if (most)
+        g_string_append_printf(text, "of %d", (int)most);
+    if (waiting)
+        g_string_append_printf(text, "%s%d in the queue", text->len ? ", " : "", (int)waiting);
+    return g_string_free(text, FALSE);
+}
+
+static const Figure rows[] = {
+    {"load", "Load", value_load, text_load, top_load, limit_load, of_cores},
+    {"cpu", "Processor", value_cpu, text_percent, top_cpu, limit_none, of_cores},
+    {"memory", "Memory", value_memory, text_size, top_memory, limit_memory, of_memory},
+    {"disk", "Disk of sessions", value_disk, text_size, top_disk, limit_disk, of_disk},
+    {"sessions", "Sessions", value_sessions, text_count, limit_sessions, limit_sessions, of_sessions},
+};
+
+/* --- curves --- */
+
+/* The values of the day, and of now: the last point. */
+static GArray *points_of(const Figure *row, const MonitorFacts *facts)
+{
+    GArray *points = g_array_new(FALSE, FALSE, sizeof(ChartPoint));
+    const Sample *before = NULL;
+    for (guint i = 0; i <= facts->samples->len; i++) {
+        const Sample *sample = i < facts->samples->len ? &g_array_index(facts->samples, Sample, i) : &facts->now;
+        ChartPoint point = {sample->at, row->value(before, sample)};
+        if (point.value >= 0)
+            g_array_append_val(points, point);
+        before = sample;
+    }
+    return points;
+}
+
+static void range_of(const GArray *points, double *least, double *most)
+{
+    *least = points->len ? G_MAXDOUBLE : 0;
+    *most = 0;
+    for (guint i = 0; i < points->len; i++) {
+        double value = g_array_index(points, ChartPoint, i).value;
+        *least = MIN(*least, value);
+        *most = MAX(*most, value);
+    }
+}
+
+static char *clock_text(gint64 unix_s)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(unix_s);
+    return time ? g_strstrip(g_date_time_format(time, "%e %b %H:%M")) : g_strdup("");
+}
+
+/* The curve in words. */
+static char *summary_text(const Figure *row, const GArray *points, double least, double most)
+{
+    if (points->len < 2)
+        return g_strdup("The history begins now.");
+    g_autofree char *from = row->text(least), *to = row->text(most),
+                    *since = clock_text(g_array_index(points, ChartPoint, 0).at);
+    return g_strdup_printf("Least %s, most %s since %s.", from, to, since);
+}
+
+/* The figure of now; that of the processor is the last known one, unless it is old. */
+static char *now_text(const Figure *row, const GArray *points, gint64 now)
+{
+    const ChartPoint *last = points->len ? &g_array_index(points, ChartPoint, points->len - 1) : NULL;
+    return last && now - last->at <= GAP_S ? row->text(last->value) : g_strdup("not known yet");
+}
+
+static json_t *figure_value(const Figure *row, const Figures *figures)
+{
+    double least, most, limit = row->limit(figures);
+    g_autoptr(GArray) points = points_of(row, figures->facts);
+    range_of(points, &least, &most);
+    gint64 now = figures->facts->now.at;
+    ChartFrame frame = {now - DAY_S, now, MAX(MAX(row->top(figures), most), 1), GAP_S};
+    json_t *limit_y = limit > 0 && limit <= frame.top ? json_integer(chart_y(&frame, limit)) : json_null();
+    json_t *value = json_object();
+    json_object_set_new(value, "key", json_string(row->key));
+    json_object_set_new(value, "title", json_string(row->title));
+    json_object_set_new(value, "now", monitor_take_text(now_text(row, points, now)));
+    json_object_set_new(value, "of", monitor_take_text(row->of(figures)));
+    json_object_set_new(value, "top", monitor_take_text(row->text(frame.top)));
+    json_object_set_new(value, "limit_y", limit_y);
+    json_object_set_new(value, "limit", limit > 0 ? monitor_take_text(row->text(limit)) : json_null());
+    json_object_set_new(value, "summary", monitor_take_text(summary_text(row, points, least, most)));
+    json_object_set_new(value, "stretches", chart_stretches(points, &frame));
+    return value;
+}
+
+json_t *monitor_figures(const Settings *settings, const MonitorFacts *facts)
+{
+    Figures figures = {settings, facts};
+    json_t *list = json_array();
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+        json_array_append_new(list, figure_value(&rows[i], &figures));
+    return list;
+}
+
+/* --- other facts --- */
+
+static void add_fact(json_t *list, const char *name, char *text)
+{
+    if (*text)
+        json_array_append_new(list, json_pack("{s:s, s:s}", "name", name, "text", text));
+    g_free(text);
+}
+
+static char *accelerator_text(const Settings *settings)
+{
+    g_auto(Host) host = {0};
+    g_auto(Accelerator) accelerator = {0};
+    host_read(&host);
+    AcceleratorQuery query = {.wish = settings->accel,
+                              .guest_arch = host.arch,
+                              .host_arch = host.arch,
+                              .qemu = *settings->qemu_exec ? settings->qemu_exec : qemu_program(host.arch),
+                              .cache_folder = settings->dir_cache};
+    return g_strdup(accelerator_recall(&query, &accelerator) ? accelerator.note
+                                                             : "Not known yet: the first session finds out.");
+}
+
+/* What the host has, what sessions can have of it, and what they have. */
+static char *gpu_text(const Settings *settings, const MonitorFacts *facts)
+{
+    int usable = 0, used = 0;
+    g_autoptr(GPtrArray) gpus = gpus_read(sysroot(), settings->gpu_blacklist, NULL);
+    for (guint i = 0; gpus && i < gpus->len; i++) {
+        const Gpu *gpu = gpus->pdata[i];
+        usable += !gpu->obstacle && !g_str_equal(settings->service_gpu, "no");
+        used += gpu_holder(gpu, facts->sessions) != NULL;
+    }
+    return gpus && gpus->len
+               ? g_strdup_printf("%d, of which sessions can have %d and have %d", (int)gpus->len, usable, used)
+               : g_strdup("");
+}
+
+static char *promised_text(const MonitorFacts *facts)
+{
+    gint64 cpus = 0, memory_mib = 0;
+    for (guint i = 0; i < facts->sessions->len; i++) {
+        const SessionRecord *session = facts->sessions->pdata[i];
+        if (session->state == SESSION_QUEUED)
+            continue;
+        cpus += session->plan->cpus;
+        memory_mib += session->plan->memory_mib;
+    }
+    g_autofree char *memory = text_size((double)memory_mib), *all = text_size((double)facts->size.memory_mib);
+    return g_strdup_printf("%" G_GINT64_FORMAT " cores and %s of memory; the host has %d and %s", cpus, memory,
+                           facts->size.cpus, all);
+}
+
+static char *user_limits_text(const Settings *settings)
+{
+    GString *text = g_string_new(NULL);
+    if (settings->service_max_session_nb_per_user)
+        g_string_append_printf(text, "%d sessions", (int)settings->service_max_session_nb_per_user);
+    if (settings->service_max_cpu_fraction_nb_per_user > 0)
+        g_string_append_printf(text, "%s%.0f %% of the cores", text->len ? ", " : "",
+                               settings->service_max_cpu_fraction_nb_per_user * 100);
+    if (settings->service_max_mem_fraction_nb_per_user > 0)
+        g_string_append_printf(text, "%s%.0f %% of the memory", text->len ? ", " : "",
+                               settings->service_max_mem_fraction_nb_per_user * 100);
+    return g_string_free(text, FALSE);
+}
+
+json_t *monitor_host_facts(const Settings *settings, const MonitorFacts *facts)
+{
+    json_t *list = json_array();
+    add_fact(list, "Given to sessions", promised_text(facts));
+    add_fact(list, "Limits of one user", user_limits_text(settings));
+    add_fact(list, "Accelerator", accelerator_text(settings));
+    add_fact(list, "GPUs", gpu_text(settings, facts));
+    return list;
+}

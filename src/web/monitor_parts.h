@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * Parts of the monitor's page, for web/monitor.c. All return new references. */
+#pragma once
+
+#include "web/monitor.h"
+
+/* "figures": the host's load, processor, memory, disk and sessions, each with its curve of a day. */
+json_t *monitor_figures(const Settings *settings, const MonitorFacts *facts);
+
+/* "facts": what else is to be known of the host, [{name, text}, ...]. */
+json_t *monitor_host_facts(const Settings *settings, const MonitorFacts *facts);
+
+/* "columns", "sessions", "count" and "pager": the table, into `values`. */
+void monitor_add_table(json_t *values, const PageContext *context, const MonitorFacts *facts, const MonitorForm *form);
+
+/* "sorts": the columns as choices. */
+json_t *monitor_sorts(const MonitorForm *form);
+
+/* Whether the table runs from the largest to the smallest. */
+bool monitor_descends(const MonitorForm *form);
+
+/* A JSON text from a text that it frees. */
+json_t *monitor_take_text(char *text);

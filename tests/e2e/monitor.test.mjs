@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// The monitor in a browser: looking for sessions, stopping some, and news that come by themselves; with a script and
+// without, on a large screen and on a phone. One session is real, the others are records.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import { test } from 'node:test';
+import { removeCrowd, samplesOf, writeCrowd } from '../session/crowd.mjs';
+import { openBrowser, openContext, screenshot } from './browser.mjs';
+import { Service, eventually, patience } from './service.mjs';
+
+const target = '/cgi-bin/qemu-web-desktop.cgi?monitor=1';
+const phone = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
+
+const users = (page) => page.locator('.monitor-table .who-cell').allTextContents();
+const rows = (page) => page.locator('.monitor-table tbody tr');
+const countIs = (page, text) => page.locator('#count', { hasText: text }).waitFor();
+
+// Where the script puts content in place of the old, the page itself is never loaded anew.
+function countLoads(page) {
+    const loads = [];
+    page.on('request', (request) => request.isNavigationRequest() && loads.push(request.url()));
+    return loads;
+}
+
+async function noOverflow(page, what) {
+    const [wide, seen] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+    assert.ok(wide <= seen, `${what}: ${wide} in ${seen}`);
+}
+
+async function look(t, browser, service) {
+    const context = await openContext(t, browser);
+    const page = await context.newPage();
+    const troubles = [];
+    page.on('pageerror', (error) => troubles.push(String(error)));
+    page.on('console', (message) => message.type() === 'error' && troubles.push(message.text()));
+    await page.goto(service.origin + target);
+    await countIs(page, /^250 sessions$/);
+    assert.equal(await rows(page).count(), 100);
+    await screenshot(page, 'monitor', { fullPage: true });
+    const loads = countLoads(page);
+
+    await t.test('sorted by a click, from the keyboard as well, and the screen reader is told', async () => {
+        await page.getByRole('link', { name: 'User name', exact: true }).click();
+        await page.locator('th[aria-sort=ascending]', { hasText: 'User name' }).waitFor();
+        const sorted = await users(page);
+        assert.deepEqual(sorted, [...sorted].sort());
+        await page.getByRole('link', { name: 'User name', exact: true }).press('Enter');
+        await page.locator('th[aria-sort=descending]', { hasText: 'User name' }).waitFor();
+        assert.equal(await page.evaluate(() => document.activeElement.dataset.look), 'sort-user', 'the focus stays');
+        assert.equal((await users(page))[0], 'user39');
+        assert.match(await page.locator('#announce').textContent(), /250 sessions shown/);
+    });
+
+    await t.test('found while typing, and by state', async () => {
+        await page.getByLabel('Find user or machine').pressSequentially('user1');
+        await countIs(page, /^\d\d of 250 sessions$/);
+        assert.ok((await users(page)).every((user) => user.startsWith('user1')));
+        assert.equal(await page.evaluate(() => document.activeElement.value), 'user1', 'one can go on typing');
+        await page.getByLabel('State').selectOption('queued');
+        await eventually('only those that wait', async () =>
+            (await page.locator('.state-cell').allTextContents()).every((text) => text === 'Queued'), patience);
+        assert.match(page.url(), /find=user1.*state=queued/, 'the address is of what is shown');
+        await page.getByLabel('Find user or machine').fill('nobody');
+        await page.getByText('No session matches.').waitFor();
+        await page.getByRole('link', { name: 'Show all' }).click();
+        await countIs(page, /^250 sessions$/);
+        await page.getByRole('link', { name: 'Next' }).click();
+        await page.getByText('Page 2 of 3').waitFor();
+    });
+
+    assert.deepEqual(loads, [], 'the page was never loaded anew');
+    assert.deepEqual(troubles, []);
+}
+
+async function news(t, browser, service, id) {
+    const context = await openContext(t, browser);
+    const page = await context.newPage();
+    await page.goto(`${service.origin}${target}&find=${id}`);
+    const row = page.locator(`tr[data-id="${id}"]`);
+    await row.getByText('Running').waitFor();
+    assert.equal(await row.locator('[data-cell=pid]').textContent(),
+                 String(service.record(id).processes.find(({ name }) => name === 'qemu').pid));
+    const loads = countLoads(page);
+
+    await t.test('the selection survives news', async () => {
+        await row.getByRole('checkbox').check();
+        await page.getByText('1 session selected').waitFor();
+        const idle = await row.locator('[data-cell=idle]').textContent();
+        await eventually('the figures move on', async () => await row.locator('[data-cell=idle]').textContent() !== idle, patience);
+        assert.ok(await row.getByRole('checkbox').isChecked());
+        assert.deepEqual(loads, []);
+    });
+
+    await t.test('a selection is stopped once one is sure, and the page shows it go', async () => {
+        const stop = page.locator('button[name=sessions_stop][value=selected]');
+        await stop.click();
+        assert.equal(service.record(id).stop_requested_at, 0, 'not before one has said so');
+        await page.getByLabel('Yes, stop them').check();
+        await Promise.all([page.waitForNavigation(), stop.click()]);
+        await page.getByText('Sessions asked to end: 1 of 1.').waitFor();
+        await eventually('the session is gone', () => !service.record(id), patience);
+        await page.getByText('No session matches.').waitFor();
+    });
+}
+
+async function withoutScript(t, browser, service) {
+    const context = await openContext(t, browser, { javaScriptEnabled: false });
+    const page = await context.newPage();
+    await page.goto(service.origin + target);
+    await page.getByRole('link', { name: '#CPU' }).click();
+    await page.locator('th[aria-sort=descending]', { hasText: '#CPU' }).waitFor();
+    await page.getByLabel('Find user or machine').fill('user07');
+    await page.getByRole('button', { name: 'Show', exact: true }).click();
+    assert.deepEqual([...new Set(await users(page))], ['user07']);
+    await rows(page).first().getByRole('checkbox').check();
+    assert.ok(await page.locator('button[name=sessions_extend][value=selected]').isEnabled());
+    await Promise.all([page.waitForNavigation(), page.locator('button[name=sessions_extend][value=selected]').click()]);
+    await page.getByText(/Sessions extended: \d of 1/).waitFor();
+    assert.deepEqual([...new Set(await users(page))], ['user07'], 'what one looked for is kept');
+}
+
+async function onAPhone(t, browser, service) {
+    for (const colorScheme of ['light', 'dark']) {
+        const context = await openContext(t, browser, { ...phone, colorScheme });
+        const page = await context.newPage();
+        await page.goto(`${service.origin}${target}&find=user07`);
+        await rows(page).first().waitFor();
+        await noOverflow(page, 'a phone');
+        const box = await rows(page).first().boundingBox();
+        assert.ok(box.x >= 0 && box.x + box.width <= 390, 'a session is a card that fits');
+        const button = await rows(page).getByRole('button', { name: /^Stop/ }).first().boundingBox();
+        assert.ok(button.height >= 40, 'large enough for a finger');
+        await screenshot(page, `monitor-phone-${colorScheme}`, { fullPage: true });
+    }
+}
+
+async function curves(browser, service, t) {
+    const context = await openContext(t, browser);
+    const page = await context.newPage();
+    await page.goto(service.origin + target);
+    const memory = page.getByRole('img', { name: 'Memory over the last 24 hours' });
+    const line = await memory.locator('.chart-line').first().boundingBox(), frame = await memory.boundingBox();
+    assert.ok(line.width > frame.width / 4 && line.height > 2, 'something is drawn');
+    assert.equal(await memory.locator('.chart-line').count(), 2, 'a gap is a gap');
+    for (const width of [1280, 1024, 800]) {
+        await page.setViewportSize({ width, height: 800 });
+        await noOverflow(page, `${width} pixels`);
+        const box = await rows(page).getByRole('button', { name: /^Stop/ }).first().boundingBox();
+        assert.ok(box.x + box.width <= width, 'what can be done stays in sight');
+    }
+}
+
+test('the monitor', { timeout: 900000 }, async (t) => {
+    const service = await Service.start(t, 'qwd-server');
+    const snapshots = service.in('state/snapshots');
+    const { uid, gid } = fs.statSync(service.in('state'));
+    for (const folder of [snapshots, service.in('state/cache')]) {
+        fs.mkdirSync(folder, { recursive: true });
+        fs.chownSync(folder, uid, gid);
+    }
+    fs.writeFileSync(service.in('state/cache/monitor-samples.json'), JSON.stringify(samplesOf(23, (i) => i < 90 || i > 150)));
+    execFileSync('chown', [`${uid}:${gid}`, service.in('state/cache/monitor-samples.json')]);
+    const created = await service.create({ user: 'mallory' });
+    const { session: { id } } = JSON.parse(created.text);
+    await service.ready(id);
+    const crowd = writeCrowd(snapshots, 249);
+    try {
+        const browser = await openBrowser(t);
+        await t.test('in a browser', (part) => look(part, browser, service));
+        await t.test('without a script', (part) => withoutScript(part, browser, service));
+        await t.test('on a phone', (part) => onAPhone(part, browser, service));
+        await t.test('curves, and narrower windows', (part) => curves(browser, service, part));
+        await t.test('news', (part) => news(part, browser, service, id));
+    } finally {
+        removeCrowd(snapshots, crowd);
+    }
+    await service.assertNothingLeft(id);
+});

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Sessions that are records on disk and nothing else, as many as one wants, and a day of samples of the host: for what
+// has to show or to bear many.
+
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+
+const states = ['running', 'running', 'running', 'running', 'running', 'running', 'starting', 'stopping', 'queued'];
+const hour = 3600;
+
+// The record number `i` of a crowd; `more` replaces what it would be.
+export function recordOf(i, more = {}) {
+    const now = Math.floor(Date.now() / 1000);
+    const state = states[i % states.length];
+    const image = `/machines/${['debian-desktop.qcow2', 'windows-11.qcow2', 'tiny.iso'][i % 3]}`;
+    return {
+        schema: 1, id: crypto.randomBytes(16).toString('hex'), state, owner: `user${String(i % 40).padStart(2, '0')}`,
+        remote_host: '192.0.2.7', step: '', reason: '', note: '', accelerator: 'kvm', stop_by: '', overrides: '',
+        created_at: now - (i % 90) * 600, started_at: now - (i % 90) * 600, ready_at: now - (i % 90) * 600,
+        ends_at: now + (1 + i % 48) * hour, ended_at: 0, stop_requested_at: state === 'stopping' ? now : 0,
+        last_input_at: now - (i % 70) * 60, disconnect_serial: 0,
+        plan: {
+            machine: path.basename(image), title: path.basename(image), image, arch: 'x86_64', firmware: 'bios', disk: 'virtio',
+            display: 'virtio-vga', accel: 'auto', os: 'linux', network: 'restricted', cpus: 1 + i % 4, memory_mib: 1024 * (1 + i % 8),
+            disk_mib: 10240, lifetime_s: 4 * 24 * hour, oneshot: false, use_master: false, clipboard: true,
+        },
+        links: [{ id: '1'.repeat(32), hash: 'a'.repeat(64), label: '', created_at: now, expires_at: 0, is_own: true, role: 'control' }],
+        viewers: i % 5 ? [] : [{ serial: i + 1, link_id: '1'.repeat(32), address: '192.0.2.8', since: now, role: 'control' }],
+        processes: [{ name: 'supervisor', pid: 4194300, start_ticks: 1 }, { name: 'qemu', pid: 4194301, start_ticks: 1 }],
+        steps: ['prepare', 'accelerator', 'disk', 'network', 'starting', 'display'].map((name) => ({ name, duration_ms: 12 })),
+        ...more,
+    };
+}
+
+// Writes records below `snapshots`, which belong to the folder's owner as it were the service. Returns them.
+export function writeCrowd(snapshots, count, more = () => ({})) {
+    const { uid, gid } = fs.statSync(snapshots);
+    return Array.from({ length: count }, (_, i) => {
+        const record = recordOf(i, more(i));
+        const folder = path.join(snapshots, record.id);
+        const file = path.join(folder, 'session.json');
+        fs.mkdirSync(folder, { mode: 0o700 });
+        fs.writeFileSync(file, JSON.stringify(record, null, 1), { mode: 0o600 });
+        fs.chownSync(folder, uid, gid);
+        fs.chownSync(file, uid, gid);
+        return record;
+    });
+}
+
+export function removeCrowd(snapshots, records) {
+    for (const { id } of records)
+        fs.rmSync(path.join(snapshots, id), { recursive: true, force: true });
+}
+
+// Samples of the last `hours` as core/samples.h keeps them; those for which `isThere` says no are a gap.
+export function samplesOf(hours, isThere = () => true) {
+    const slot = Math.floor(Date.now() / 300000);
+    const wave = (i, least, most, length) => least + (most - least) * (0.5 + 0.5 * Math.sin(i / length));
+    const samples = [];
+    let busy = 100000;
+    for (let i = 0; i < hours * 12; i++) {
+        busy += Math.round(60000 * wave(i, 0.05, 0.9, 31));
+        if (isThere(i))
+            samples.push([(slot - hours * 12 + i) * 300 + 2, wave(i, 0.1, 2.3, 23), busy, 200000 + i * 60000,
+                          Math.round(wave(i, 4000, 15000, 47)), 60000 + i * 40, Math.round(wave(i, 2, 14, 40)), 0]);
+    }
+    return { schema: 1, samples };
+}
