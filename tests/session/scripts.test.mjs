@@ -83,9 +83,11 @@ async function results(id, ms = 3 * minute) {
     return Object.fromEntries(record.scripts.map((script) => [script.name, script]));
 }
 
-// The password is nowhere on the host: not in the session's folder, nor in the log, nor on a command line.
+// The password is nowhere on the host: not in the session's folder, nor in the log, nor on a command line. The serial
+// log has what this test has a shell print there.
 function assertNoPassword(record) {
-    const found = spawnSync('grep', ['-rFl', '--', 'p\'w"$(touch', service.root], { encoding: 'utf8' });
+    const words = ['-rFl', '--exclude=serial.log*', '--', 'p\'w"$(touch', service.root];
+    const found = spawnSync('grep', words, { encoding: 'utf8' });
     assert.equal(found.stdout, '', 'in a file');
     for (const { pid } of record.processes) {
         for (const name of ['cmdline', 'environ'])
@@ -153,7 +155,7 @@ describe('scripts of an administrator', { concurrency: true }, () => {
         const record = await start('tiny.iso', { config_script: 'exec:echo begun > /dev/ttyS0; tail -f /dev/null' });
         await service.until(record.id, ({ scripts }) => scripts[0].state === 'running', 2 * minute);
         await stop(record.id);
-        const late = await start('cloud.iso', { config_script: 'exec:tail -f /dev/null', script_deadline: '15s' });
+        const late = await start('cloud.iso', { config_script: 'exec:tail -f /dev/null', script_deadline: '60s' });
         const ended = await results(late.id);
         assert.match(ended.config_script.output, /did not end in time/);
         await stop(late.id);
