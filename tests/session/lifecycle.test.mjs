@@ -23,7 +23,7 @@ test('created, running, stopped: the record tells how it goes, and nothing is le
     assert.equal(record.plan.memory_mib, 48);
     assert.ok(record.ready_at >= record.started_at && record.started_at >= record.created_at);
     assert.deepEqual(record.steps.map((step) => step.name),
-                     ['prepare', 'accelerator', 'disk', 'network', 'starting', 'display']);
+                     ['prepare', 'accelerator', 'disk', 'network', 'folders', 'script', 'starting', 'display']);
     for (const { name, pid } of record.processes)
         assert.ok(isAlive(pid), `${name} runs`);
 
