@@ -31,12 +31,13 @@ static bool read_forms(Call *call, GError **error)
 
 Response *call_go_on(Call *call, GError **error)
 {
-    bool is_page = call->action == FORM_NOTHING || call->action == FORM_MANAGE;
+    bool is_page = call->action == FORM_NOTHING || call->action == FORM_MANAGE || call->action == FORM_VIEWER;
     if (!is_page || !call->cookie || request_method(call->page.request) != METHOD_POST ||
         request_wants_json(call->page.request))
         return call_perform(call, error);
     const char *script = request_variable(call->page.request, REQUEST_SCRIPT_NAME);
-    g_autofree char *path = *call->form.session
+    g_autofree char *path = call->action == FORM_VIEWER ? page_viewer_path(&call->page, call->form.session)
+                            : *call->form.session
                                 ? page_session_path(&call->page, call->form.session)
                                 : g_strconcat(script, call->action == FORM_MANAGE ? "?manage=1" : "", NULL);
     return response_redirect(path, error);
@@ -102,7 +103,7 @@ static Response *answer_with(const Settings *settings, Request *request)
 {
     g_auto(Call) call = {.page = {.settings = settings, .request = request, .base = ""},
                          .login_form = {.user = "", .password = ""},
-                         .form = {.session = "", .csrf = "", .purge = ""},
+                         .form = {.session = "", .token = "", .qr = "", .csrf = "", .purge = ""},
                          .who = {.user = ""},
                          .troubles = g_ptr_array_new_with_free_func(g_free)};
     g_autoptr(GError) error = NULL;
