@@ -86,7 +86,7 @@ $(B)/%.o: src/%.c Makefile
 # Unit tests: one program for each tests/unit/test_*.c; other programs of the tests stand in tests/*.c.
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 UNIT      := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
-LIBS_test := $(LIBS_cgi) $(LIBS_auth-ldap)
+LIBS_test := $(LIBS_cgi) $(LIBS_auth-ldap) $(shell pkg-config --libs zlib)
 unit: $(UNIT)
 $(B)/tests/%: tests/unit/%.c $(B)/libqwd.a
 	@mkdir -p $(@D)

@@ -29,7 +29,6 @@ Response *viewer_page(Call *call, GError **error)
 
 Response *viewer_shared_page(Call *call, GError **error)
 {
-    call->page.csrf = NULL; /* who is logged in does not matter here */
     return page_for(call, NULL, error);
 }
 

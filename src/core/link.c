@@ -7,9 +7,10 @@
 static char *page_path(const char *folder, const char *token, SessionRole role)
 {
     const char *relative = *folder == '/' ? folder + 1 : folder;
-    return g_strdup_printf("%s/vnc.html?resize=%s&quality=9&autoconnect=true&reconnect=true%s&path=%s%swebsockify%%3Ftoken%%3D%s",
-                           folder, role == ROLE_VIEW ? "scale" : "remote", role == ROLE_VIEW ? "&view_only=true" : "",
-                           relative, *relative ? "/" : "", token);
+    return g_strdup_printf(
+        "%s/vnc.html?resize=%s&quality=9&autoconnect=true&reconnect=true%s&path=%s%swebsockify%%3Ftoken%%3D%s", folder,
+        role == ROLE_VIEW ? "scale" : "remote", role == ROLE_VIEW ? "&view_only=true" : "", relative,
+        *relative ? "/" : "", token);
 }
 
 /* "host[:port]" of a base. */
@@ -51,9 +52,17 @@ char *link_reference(const Settings *settings, const char *base, const char *tok
     return link_url(settings, base, token, role);
 }
 
+char *link_viewer_path(const Settings *settings)
+{
+    return *settings->service_path ? g_strconcat(settings->service_path, "/viewer", NULL) : NULL;
+}
+
 char *link_viewer_url(const Settings *settings, const char *base, const char *token)
 {
-    if (!*settings->service_path && g_str_has_prefix(base, "https:"))
+    g_autofree char *path = link_viewer_path(settings);
+    if (path)
+        return g_strdup_printf("%s%s#token=%s", base, path, token);
+    if (g_str_has_prefix(base, "https:"))
         return NULL;
     return g_strdup_printf("%s%s?shared=1#token=%s", base, settings->service_script, token);
 }

@@ -14,7 +14,11 @@ char *link_url(const Settings *settings, const char *base, const char *token, Se
 /* The same as seen from a page of the service: without the server where that is the page's own. Free with g_free. */
 char *link_reference(const Settings *settings, const char *base, const char *token, SessionRole role);
 
-/* The address of our own page for whoever has the token. NULL where that page could not work: one that came by https
+/* The path of our own page for whoever has a link, below service_path: the web server may want a login at the program's
+ * own path, and must not want one here. NULL without service_path; the page is the program's then. Free with g_free. */
+char *link_viewer_path(const Settings *settings);
+
+/* The address of that page for whoever has the token. NULL where that page could not work: one that came by https
  * may not connect to websockify's port, which speaks plain HTTP. Free with g_free. */
 char *link_viewer_url(const Settings *settings, const char *base, const char *token);
 

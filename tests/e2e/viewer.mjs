@@ -35,15 +35,7 @@ class Viewer extends Desktop {
         return viewer;
     }
 
-    colour(x, y) {
-        return this.page.evaluate(([atX, atY]) => {
-            const canvas = document.querySelector('#screen.shown canvas');
-            if (!canvas)
-                return null;
-            const { data } = canvas.getContext('2d').getImageData(Math.floor(canvas.width * atX), Math.floor(canvas.height * atY), 1, 1);
-            return `#${[...data.slice(0, 3)].map((value) => value.toString(16).padStart(2, '0')).join('')}`;
-        }, [x, y]);
-    }
+    canvas = '#screen.shown canvas';
 
     // Width and height of the machine's screen.
     size() {

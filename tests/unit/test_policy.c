@@ -146,7 +146,7 @@ static void test_viewer_links(void)
     static const struct {
         const char *path, *base, *url, *socket, *policy;
     } rows[] = {
-        {"service_path=/darts", "https://h:8443", "https://h:8443/s.cgi?shared=1#token=" TOKEN, "/darts/websockify",
+        {"service_path=/darts", "https://h:8443", "https://h:8443/darts/viewer#token=" TOKEN, "/darts/websockify",
          "'self' ws://h:8443 wss://h:8443"},
         {"service_path=", "http://h:8080", "http://h:8080/s.cgi?shared=1#token=" TOKEN, "ws://h:6099/websockify",
          "'self' ws://h:6099"},

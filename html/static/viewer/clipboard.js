@@ -46,7 +46,6 @@ export class Clipboard {
         this.display = display;
         this.isAllowed = state.hasClipboard;
         this.isControl = state.role === "control";
-        this.field.readOnly = !this.isControl;
         byId("clipboard-switches").hidden = !system || !this.isAllowed;
         byId("clipboard-note").textContent = this.note();
         display?.addEventListener("copied", ({ detail }) => this.receive(detail.text));
@@ -57,8 +56,6 @@ export class Clipboard {
     note() {
         if (!this.isAllowed)
             return "The clipboard is not shared on this service. You can still have text typed for you.";
-        if (!this.isControl)
-            return "You watch only: what is copied in the machine appears here.";
         return system ? "What you write here is in the machine's clipboard at once."
             : "What you write here is in the machine's clipboard at once. By itself it works only over https.";
     }
@@ -66,7 +63,7 @@ export class Clipboard {
     // --- from the machine ---
 
     receive(text) {
-        if (!this.isAllowed)
+        if (!this.isAllowed || !this.isControl)
             return;
         this.field.value = text;
         this.known = text;

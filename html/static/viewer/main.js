@@ -62,6 +62,7 @@ function tellEnd() {
         refused: ["The service refuses this", state.text, ["retry", "again"], "Not connected"],
     };
     const [title, text, buttons, word] = pages[state.kind];
+    byId("bar").hidden = true;
     tell(title, text, { buttons, word });
 }
 
@@ -139,6 +140,7 @@ async function extend() {
 
 function showPicture() {
     byId("status").hidden = true;
+    byId("bar").hidden = false;
     byId("screen").classList.add("shown");
     failures = 0;
     display.setName(state.machine);
