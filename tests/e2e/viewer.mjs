@@ -141,8 +141,10 @@ async function useIt(t, service, context, session) {
 
 async function keyboardOnly(viewer) {
     const { page } = viewer;
+    const before = viewer.count(KEY_MESSAGES);
     await page.locator('#screen canvas').focus();
     await page.keyboard.press(CONTROLS);
+    await viewer.waitForSent(KEY_MESSAGES, before + 6); // Ctrl, Alt and Shift went down in the machine, and up again
     await page.locator('#controls').waitFor();
     assert.ok(await page.evaluate(() => document.getElementById('controls').contains(document.activeElement)), 'the focus is in the controls');
     const keys = viewer.count(KEY_MESSAGES);
@@ -156,7 +158,6 @@ async function keyboardOnly(viewer) {
     await page.keyboard.press('Escape');
     await page.locator('#controls').waitFor({ state: 'hidden' });
     assert.equal(await page.evaluate(() => document.activeElement.tagName), 'CANVAS', 'the machine has the keyboard again');
-    // Ctrl, Alt and Shift went down in the machine and must be up again: else this is no plain letter.
     await viewer.type('xsetroot -solid blue\n');
     await viewer.waitForBackground(BLUE);
 }
@@ -164,7 +165,7 @@ async function keyboardOnly(viewer) {
 // Characters become keys of the machine's keyboard, capital letters and signs too.
 async function typedText(viewer) {
     await viewer.press('Clipboard');
-    await viewer.page.locator('#clipboard').fill('X=Green; xsetroot -solid "${X,,}" || xsetroot -solid $(echo $X | tr A-Z a-z)\n');
+    await viewer.page.locator('#clipboard').fill('X="GREEN"; xsetroot -solid $(echo $X | tr A-Z a-z)\n');
     await viewer.page.locator('#clipboard-type').click();
     await viewer.waitForBackground(GREEN);
     await viewer.page.locator('#hide').click();
@@ -231,7 +232,7 @@ async function reconnects(service, viewer) {
     await service.endFront();
     await viewer.says('The service cannot be reached');
     await viewer.page.locator('#retry').waitFor();
-    assert.match(await viewer.page.locator('#status-text').textContent(), /Next try in \d+ s/);
+    assert.match(await viewer.page.locator('#status-wait').textContent(), /Next try in \d+ s/);
     assert.match(await viewer.page.title(), /Not connected/);
     await screenshot(viewer.page, `${service.face}-viewer-away`);
     await service.startFront();

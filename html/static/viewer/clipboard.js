@@ -117,8 +117,9 @@ export class Clipboard {
         this.read(true);
     }
 
-    typeField() {
-        const unknown = this.keys.type(this.field.value);
+    async typeField() {
+        say("Typing.");
+        const unknown = await this.keys.typeAll(this.field.value);
         say(unknown ? `${unknown} characters are not on the machine's keyboard. Its layout can be chosen among the keys.` : "Typed.");
     }
 }

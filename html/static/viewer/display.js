@@ -10,6 +10,8 @@ import { place } from "./ask.js";
 
 const NORMAL_CLOSURE = 1000; // RFC 6455, 7.4.1
 const PAINT_CHECK_MS = 50;
+const SETTLED_MS = 1000;  // after a change of the machine's own
+const ASK_SIZE_MAX = 8;   // times
 const QUALITY_FIRST = -32, QUALITY_LAST = -23; // rfbproto, "JPEG Quality Level Pseudo-encoding"
 
 // Quality counts for servers that may lose detail; without a level none may.
@@ -82,6 +84,7 @@ export class Display extends EventTarget {
         const probe = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
         this.canvas = target.querySelector("canvas");
         this.canvas.tabIndex = 0;
+        this.followUntilTaken(target);
         this.canvas.addEventListener("blur", () => this.releaseKeys());
         const look = () => {
             const { width, height } = this.canvas;
@@ -119,6 +122,25 @@ export class Display extends EventTarget {
     setSize(size) {
         this.rfb.scaleViewport = size !== "real";
         this.rfb.resizeSession = size === "follow" && this.isControl;
+    }
+
+    // A machine that is still booting refuses our size; asked again when it changes its own, it takes it. Only until it
+    // has had it once: two viewers would otherwise never agree.
+    followUntilTaken(target) {
+        let asked = 0;
+        const observer = new MutationObserver(() => {
+            const isTaken = this.canvas.width === target.clientWidth && this.canvas.height === target.clientHeight;
+            if (isTaken || this.isOver || ++asked > ASK_SIZE_MAX)
+                observer.disconnect();
+            else if (this.rfb.resizeSession)
+                setTimeout(() => this.askSize(), SETTLED_MS);
+        });
+        observer.observe(this.canvas, { attributeFilter: ["width", "height"] });
+    }
+
+    askSize() {
+        if (!this.isOver && this.rfb.resizeSession)
+            this.rfb.resizeSession = true; // noVNC asks whenever it is set
     }
 
     setLine(line) {

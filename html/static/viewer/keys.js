@@ -13,6 +13,8 @@ const PRESSED = [
     ["\u2193", "ArrowDown", "Down"], ["\u2192", "ArrowRight", "Right"], ["Print", "PrintScreen"],
     ...Array.from({ length: 12 }, (_, i) => [`F${i + 1}`, `F${i + 1}`]),
 ];
+// QEMU takes 10 ms for each key that goes down or up, and forgets what a long queue cannot hold.
+const AT_ONCE = 16, PER_SIGN_MS = 40;
 const SPARE = "\u00b7".repeat(40); // something for Backspace to take away
 
 export class Keys {
@@ -78,12 +80,22 @@ export class Keys {
 
     // --- text ---
 
-    // Returns how many characters the machine's keyboard does not have.
     type(text) {
         let unknown = 0;
-        for (const sign of text.replaceAll("\r\n", "\n")) {
+        for (const sign of text) {
             unknown += !this.display?.type(sign, preference("layout"));
             this.releaseHeld();
+        }
+        return unknown;
+    }
+
+    // The same for a text of any length. Resolves to how many characters the machine's keyboard does not have.
+    async typeAll(text) {
+        const signs = [...text.replaceAll("\r\n", "\n")];
+        let unknown = 0;
+        for (let i = 0; i < signs.length && this.display; i += AT_ONCE) {
+            unknown += this.type(signs.slice(i, i + AT_ONCE));
+            await new Promise((resolve) => setTimeout(resolve, AT_ONCE * PER_SIGN_MS));
         }
         return unknown;
     }

@@ -39,8 +39,8 @@ function setTitle(word) {
     byId("state").className = `badge badge-${word === "Connected" ? "running" : word === "Ended" ? "ended" : "starting"}`;
 }
 
-// `buttons`: ids of those that are of use now.
-function tell(title, text = "", { buttons = [], busy = false, word = "Not connected" } = {}) {
+// `buttons`: ids of those that are of use now. `wait` changes every second, so screen readers are not told of it.
+function tell(title, text = "", { buttons = [], busy = false, word = "Not connected", wait = "" } = {}) {
     byId("status").hidden = false;
     byId("screen").classList.remove("shown");
     byId("spinner").hidden = !busy;
@@ -48,6 +48,7 @@ function tell(title, text = "", { buttons = [], busy = false, word = "Not connec
         byId("status-title").textContent = title;
     if (byId("status-text").textContent !== text)
         byId("status-text").textContent = text;
+    byId("status-wait").textContent = wait;
     for (const id of ["retry", "login", "again"])
         byId(id).hidden = !buttons.includes(id);
     setTitle(word);
@@ -189,7 +190,7 @@ async function pauseWithCountdown(title, reason) {
     let isWanted = false;
     const left = () => Math.ceil((until - Date.now()) / 1000);
     while (!isWanted && left() > 0) {
-        tell(title, `${reason} Next try in ${left()} s.`, { buttons: ["retry"], busy: true });
+        tell(title, reason, { buttons: ["retry"], busy: true, wait: `Next try in ${left()} s.` });
         await Promise.race([pause(250), new Promise((resolve) => {
             const plain = wake;
             wake = () => {
