@@ -77,8 +77,8 @@ async function newSession(service, memory = '512M') {
     return { id, ...ready };
 }
 
-async function postForm(service, fields) {
-    const answer = await service.request('POST', '/cgi-bin/qemu-web-desktop.cgi', {
+async function postForm(service, fields, target = '/cgi-bin/qemu-web-desktop.cgi') {
+    const answer = await service.request('POST', target, {
         body: new URLSearchParams(fields).toString(),
         headers: { 'Content-Type': 'application/x-www-form-urlencoded', Accept: 'application/json' } });
     return { status: answer.status, ...JSON.parse(answer.text) };
@@ -255,7 +255,7 @@ async function shareAndRevoke(t, service, browser, owner) {
     await dialog.getByLabel('Another link, for').fill('Paul');
     await dialog.getByLabel('They may').selectOption('control');
     await dialog.getByRole('button', { name: 'Make a link' }).click();
-    const link = await dialog.getByLabel('Link: Paul').inputValue();
+    const link = await dialog.getByRole('textbox', { name: 'Link: Paul' }).inputValue();
     const guest = await Viewer.open(context, link);
     await guest.shown();
     await dialog.locator('#viewers li', { hasText: 'Paul' }).waitFor();
@@ -289,6 +289,23 @@ async function linkStates(service, session, revoked) {
     assert.equal(get.status, 405);
 }
 
+// Where the web server asks for no login, the program has nothing but the viewer.
+async function onlyTheViewer(service, session) {
+    const page = await service.request('GET', '/darts/viewer');
+    assert.equal(page.status, 200);
+    assert.match(page.headers['content-security-policy'], /^default-src 'self';.*connect-src 'self' ws:\/\/127\.0\.0\.1:\d+ wss:/);
+    assert.equal(page.headers['cache-control'], 'no-store');
+    assert.equal(page.headers['content-encoding'], undefined);
+    for (const query of ['manage=1', `session=${session.id}&manage=1`, `view=${session.id}`])
+        assert.equal((await service.request('GET', `/darts/viewer?${query}`)).status, 404, query);
+    assert.doesNotMatch((await service.request('GET', `/darts/viewer?session=${session.id}`)).text, new RegExp(session.id));
+    for (const fields of [{ create: 'Create', machine: 'tiny.iso' }, { session_stop: session.id }, { service_purge: 'all' }])
+        assert.equal((await postForm(service, fields, '/darts/viewer')).status, 404, JSON.stringify(fields));
+    assert.equal((await service.state(session.id)).state, 'running');
+    const state = await postForm(service, { token: session.watch_url.split('token=')[1] }, '/darts/viewer');
+    assert.equal(state.link.state, 'running');
+}
+
 async function checkAccess(page, where) {
     await page.evaluate(fs.readFileSync(path.join(top, 'tests/node_modules/axe-core/axe.min.js'), 'utf8'));
     const { violations } = await page.evaluate(() => globalThis.axe.run(document));
@@ -299,11 +316,15 @@ async function checkAccess(page, where) {
 
 // For everybody: each panel and dialog, in light and dark, on a desk and on a phone.
 async function access(t, service, browser, session) {
-    for (const [name, viewport, colorScheme] of [['desk', { width: 1280, height: 800 }, 'light'], ['phone', { width: 390, height: 844 }, 'dark']]) {
-        const context = await openContext(t, browser, { viewport, colorScheme, hasTouch: name === 'phone', isMobile: name === 'phone' });
+    const desk = { viewport: { width: 1280, height: 800 } }, phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+    const visits = ['light', 'dark'].flatMap((colorScheme) => [[`desk-${colorScheme}`, { ...desk, colorScheme }], [`phone-${colorScheme}`, { ...phone, colorScheme }]]);
+    for (const [name, options] of visits) {
+        const { viewport } = options;
+        const context = await openContext(t, browser, options);
         const viewer = await Viewer.open(context, viewerPage(service, session.id));
         const { page } = viewer;
         await viewer.shown();
+        await screenshot(page, `${service.face}-viewer-${name}-closed`);
         await checkAccess(page, `${name}, closed`);
         for (const panel of ['Clipboard', 'Keys', 'Picture']) {
             await viewer.press(panel);
@@ -321,7 +342,7 @@ async function access(t, service, browser, session) {
             assert.ok(width <= viewport.width, `${button} fits on a ${name}`);
             await page.keyboard.press('Escape');
         }
-        if (name === 'phone')
+        if (options.isMobile)
             await phoneKeyboard(viewer);
         await page.close();
     }
@@ -398,6 +419,7 @@ export async function runViewer(t, face) {
         revoked = await shareAndRevoke(t, service, browser, owner);
     });
     await part('a token shows what concerns its link, and nothing to others', () => linkStates(service, session, revoked));
+    await part('the path of links serves the viewer alone', () => onlyTheViewer(service, session));
     await part('everybody can use it, on a desk and on a phone', (t) => access(t, service, browser, session));
     await part('after Stop, everybody is told', () => stopIt(service, owner, watcher, session.id));
     await part('without service_path too', (t) => direct(t, browser, face));

@@ -101,6 +101,7 @@ function take(news) {
     byId("machine").textContent = state.machine;
     byId("watching").hidden = state.role === "control";
     byId("people").hidden = state.viewers < 2;
+    byId("people").disabled = !state.session?.sharing; // who they are is for the owner
     byId("people").textContent = `${state.viewers} connected`;
     byId("window").hidden = state.isOneshot || window.name.startsWith("viewer-"); // a one-shot ends with its last viewer
     for (const element of document.querySelectorAll("[data-needs=control]"))
@@ -243,7 +244,7 @@ async function step() {
     } else if (state.kind === "away") {
         failures++;
         await pauseWithCountdown("The service cannot be reached",
-                                 navigator.onLine ? "The network or the server is away. The machine goes on." : "This device has no network. The machine goes on.");
+                                 navigator.onLine ? "The network or the server is away. This page comes back by itself." : "This device has no network. This page comes back by itself.");
         await ask();
     } else {
         tell(state.kind === "stopping" ? "The machine is being stopped" : "Getting the machine ready", state.text, { busy: true, word: BADGES[state.kind] });
@@ -301,7 +302,7 @@ document.addEventListener("fullscreenchange", () => byId("fullscreen").setAttrib
 byId("window").addEventListener("click", openWindow);
 byId("extend").addEventListener("click", extend);
 byId("share").addEventListener("click", () => openDialog("share-dialog"));
-byId("people").addEventListener("click", () => !byId("share").hidden && openDialog("share-dialog"));
+byId("people").addEventListener("click", () => openDialog("share-dialog"));
 byId("stop").addEventListener("click", () => openDialog("stop-dialog"));
 for (const dialog of document.querySelectorAll("dialog"))
     dialog.addEventListener("close", () => display?.focus());
