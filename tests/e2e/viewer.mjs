@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { top } from '../integration/lib.mjs';
+import { Agent } from './agent.mjs';
 import { Desktop, openBrowser, openContext, screenshot } from './browser.mjs';
 import { eventually, patience, Service, tokenOf } from './service.mjs';
 
@@ -248,6 +249,29 @@ async function clipboard(viewer) {
     await viewer.page.locator('#hide').click();
 }
 
+// Both ways by itself, where the visitor has allowed it; with a machine that has a clipboard.
+async function automaticClipboard(t, service, browser) {
+    const session = await newSession(service);
+    const context = await openContext(t, browser);
+    await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: service.origin });
+    const viewer = await Viewer.open(context, viewerPage(service, session.id));
+    await viewer.waitForTerminal();
+    const agent = await Agent.start(t, service.in('run', session.id, 'serial'));
+    const asked = viewer.count(CLIPBOARD_MESSAGES);
+    await agent.offer();
+    await viewer.waitForSent(CLIPBOARD_MESSAGES, asked + 1);
+    await agent.tell('Gr\u00fc\u00dfe from the machine');
+    const browsers = () => viewer.page.evaluate(() => navigator.clipboard.readText());
+    await eventually('the text is in the browser', async () => await browsers() === 'Gr\u00fc\u00dfe from the machine', patience);
+    assert.equal(await viewer.page.locator('#clipboard').inputValue(), 'Gr\u00fc\u00dfe from the machine');
+    const told = viewer.count(CLIPBOARD_MESSAGES);
+    await viewer.page.evaluate(() => navigator.clipboard.writeText('from the browser\n').then(() => window.dispatchEvent(new Event('focus'))));
+    await viewer.waitForSent(CLIPBOARD_MESSAGES, told + 1);
+    await agent.expect('from the browser');
+    await service.stop(session.id);
+    await service.assertNothingLeft(session.id);
+}
+
 async function shareAndRevoke(t, service, browser, owner) {
     const context = await openContext(t, browser);
     await owner.press('Share');
@@ -423,6 +447,7 @@ export async function runViewer(t, face) {
     await part('everybody can use it, on a desk and on a phone', (t) => access(t, service, browser, session));
     await part('after Stop, everybody is told', () => stopIt(service, owner, watcher, session.id));
     await part('without service_path too', (t) => direct(t, browser, face));
+    await part('the clipboard goes both ways by itself', (t) => automaticClipboard(t, service, browser));
     await part('no log has a token', async () => {
         const log = service.logText();
         for (const url of [session.viewer_url, session.watch_url, revoked])

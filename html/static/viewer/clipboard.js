@@ -114,6 +114,8 @@ export class Clipboard {
     }
 
     opened() {
+        if (matchMedia("(hover: hover)").matches) // on a phone, the keyboard would come up
+            this.field.select();
         this.read(true);
     }
 
