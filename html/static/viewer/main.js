@@ -65,6 +65,7 @@ function tellEnd() {
     const [title, text, buttons, word] = pages[state.kind];
     byId("bar").hidden = true;
     tell(title, text, { buttons, word });
+    byId(buttons[0]).focus();
 }
 
 // --- what is known ---
