@@ -255,7 +255,7 @@ async function automaticClipboard(t, service, browser) {
     const context = await openContext(t, browser);
     await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: service.origin });
     const viewer = await Viewer.open(context, viewerPage(service, session.id));
-    await viewer.waitForTerminal();
+    await viewer.waitForBackground(TINY); // now its drivers are there
     const agent = await Agent.start(t, service.in('run', session.id, 'serial'));
     const asked = viewer.count(CLIPBOARD_MESSAGES);
     await agent.offer();
@@ -356,6 +356,9 @@ async function access(t, service, browser, session) {
             await checkAccess(page, `${name}, ${panel}`);
             const box = await page.locator('#controls').boundingBox();
             assert.ok(box.x >= 0 && box.x + box.width <= viewport.width, `${panel} fits on a ${name}`);
+            const tight = await page.locator('#controls button:visible').evaluateAll((buttons) =>
+                buttons.filter((button) => button.scrollWidth > button.clientWidth).map((button) => button.textContent));
+            assert.deepEqual(tight, [], `their words fit into the buttons on a ${name}`);
         }
         for (const [button, dialog] of [['Share', '#share-dialog'], ['Stop', '#stop-dialog']]) {
             await viewer.press(button);
