@@ -72,8 +72,8 @@ class Viewer extends Desktop {
 
 const viewerPage = (service, id) => `${service.origin}/cgi-bin/qemu-web-desktop.cgi?view=${id}`;
 
-async function newSession(service, memory = '512M') {
-    const id = JSON.parse((await service.create({ memory })).text).session.id;
+async function newSession(service, memory = '512M', more = {}) {
+    const id = JSON.parse((await service.create({ memory, ...more })).text).session.id;
     const { ready } = await service.ready(id);
     return { id, ...ready };
 }
@@ -396,6 +396,19 @@ async function stopIt(service, owner, watcher, id) {
     await service.assertNothingLeft(id);
 }
 
+async function nearlyOver(t, service, browser) {
+    const session = await newSession(service, '128M', { snapshot_lifetime: '80' });
+    const context = await openContext(t, browser);
+    const owner = await Viewer.open(context, viewerPage(service, session.id)), guest = await Viewer.open(context, session.watch_url);
+    await owner.page.locator('#toast', { hasText: /nearly over.*in less than a minute/ }).waitFor();
+    await guest.page.locator('#toast', { hasText: /ends in/ }).waitFor();
+    assert.equal(await guest.page.locator('#toast button').count(), 0);
+    await owner.page.locator('#toast').getByRole('button', { name: /^Extend by/ }).click();
+    await owner.page.locator('#toast', { hasText: /^Extended: .* left/ }).waitFor();
+    await service.stop(session.id);
+    await service.assertNothingLeft(session.id);
+}
+
 async function direct(t, browser, face) {
     const service = await Service.start(t, face, { service_path: '' });
     const session = await newSession(service, '128M');
@@ -450,6 +463,7 @@ export async function runViewer(t, face) {
     await part('everybody can use it, on a desk and on a phone', (t) => access(t, service, browser, session));
     await part('after Stop, everybody is told', () => stopIt(service, owner, watcher, session.id));
     await part('without service_path too', (t) => direct(t, browser, face));
+    await part('an end that is near is told, with what can be done', (t) => nearlyOver(t, service, browser));
     await part('the clipboard goes both ways by itself', (t) => automaticClipboard(t, service, browser));
     await part('no log has a token', async () => {
         const log = service.logText();

@@ -17,7 +17,7 @@ const POLL_MS = 5000;         // while the display is shown
 const SOON_MS = 1000;         // while the session gets ready or stops
 const NEARLY_OVER_MS = 10 * 60000;
 
-let display = null, state = null, failures = 0, wake = () => {}, hasWarned = false, pollTimer = 0, isElsewhere = false;
+let display = null, state = null, failures = 0, wake = () => {}, warnedOf = "", pollTimer = 0, isElsewhere = false;
 
 const keys = new Keys();
 const clipboard = new Clipboard(keys);
@@ -73,11 +73,28 @@ function tellEnd() {
 function showLeft() {
     const left = state.end ? state.end - Date.now() : 0;
     byId("left").textContent = state.end && state.kind === "running" ? `${duration(left)} left` : "";
-    if (!state.end || left > NEARLY_OVER_MS || left < 0 || hasWarned || state.kind !== "running")
-        return;
-    hasWarned = true;
-    const may = state.session?.may_extend;
-    say(`This session ends in ${duration(left)}.`, may ? { text: `Extend by ${state.session.extension}`, run: extend } : null);
+    if (state.kind === "running")
+        warn(left);
+}
+
+// What can be done about an end that is near; null nothing, or not by this visitor.
+function remedy(ending) {
+    if (ending.may_stay)
+        return { text: "Keep it running", run: () => keep({ session_stay: place.session }, "It goes on.") };
+    return ending.offers_extension ? { text: `Extend by ${state.session.extension}`, run: extend } : null;
+}
+
+// Once for each end that comes near. The owner's state says more than the time.
+function warn(left) {
+    const ending = state.session?.ending;
+    const isNear = ending || (!state.session && left > 0 && left < NEARLY_OVER_MS);
+    const end = isNear ? ending?.kind ?? "time" : "";
+    const isNews = end && end !== warnedOf;
+    warnedOf = end;
+    if (isNews && ending)
+        say(`${ending.what} ${ending.before} in ${duration(Date.parse(ending.time.iso) - Date.now())}. ${ending.help}`, remedy(ending), 20000);
+    else if (isNews)
+        say(`This session ends in ${duration(left)}.`, null, 20000);
 }
 
 function showOwners() {
@@ -129,15 +146,16 @@ function poll() {
     }, POLL_MS);
 }
 
-async function extend() {
+async function keep(fields, done) {
     try {
-        take(ownersState((await change({ session_extend: place.session, user: place.owner })).session));
-        hasWarned = false;
-        say(`Extended: ${byId("left").textContent}.`);
+        take(ownersState((await change({ ...fields, user: place.owner })).session));
+        say(done || `Extended: ${byId("left").textContent}.`);
     } catch (error) {
         say(error.message || "The service does not answer. Try again.");
     }
 }
+
+const extend = () => keep({ session_extend: place.session }, "");
 
 // --- the display ---
 
