@@ -400,9 +400,9 @@ async function nearlyOver(t, service, browser) {
     const session = await newSession(service, '128M', { snapshot_lifetime: '80' });
     const context = await openContext(t, browser);
     const owner = await Viewer.open(context, viewerPage(service, session.id)), guest = await Viewer.open(context, session.watch_url);
-    await owner.page.locator('#toast', { hasText: /nearly over.*in less than a minute/ }).waitFor();
     await guest.page.locator('#toast', { hasText: /ends in/ }).waitFor();
     assert.equal(await guest.page.locator('#toast button').count(), 0);
+    await owner.page.locator('#toast', { hasText: /nearly over.*in less than a minute/ }).waitFor();
     await owner.page.locator('#toast').getByRole('button', { name: /^Extend by/ }).click();
     await owner.page.locator('#toast', { hasText: /^Extended: .* left/ }).waitFor();
     await service.stop(session.id);
