@@ -49,7 +49,7 @@ PROGRAM_ctl := qwdctl
 PROGRAM_server := qwd-server
 LIBS_cgi    := $(shell pkg-config --libs libqrencode liboath)
 LIBS_ctl    := $(LIBS_cgi)
-LIBS_server := $(shell pkg-config --libs libmicrohttpd)
+LIBS_server := $(shell pkg-config --libs libmicrohttpd zlib)
 # Each file of helpers/ is a program of its own, for what needs a heavy or privileged library.
 HELPERS         := $(patsubst src/helpers/%.c,%,$(wildcard src/helpers/*.c))
 LIBS_auth-local := -lpam -lcrypt
@@ -86,7 +86,7 @@ $(B)/%.o: src/%.c Makefile
 # Unit tests: one program for each tests/unit/test_*.c; other programs of the tests stand in tests/*.c.
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 UNIT      := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
-LIBS_test := $(LIBS_cgi) $(LIBS_auth-ldap)
+LIBS_test := $(LIBS_cgi) $(LIBS_auth-ldap) $(shell pkg-config --libs zlib)
 unit: $(UNIT)
 $(B)/tests/%: tests/unit/%.c $(B)/libqwd.a
 	@mkdir -p $(@D)
@@ -132,7 +132,8 @@ install: all
 	install -d $(DESTDIR)$(DATADIR)/html/static $(DESTDIR)$(DATADIR)/html/mail
 	install -m 755 scripts/import-darts $(DESTDIR)$(DATADIR)/import-darts
 	install -m 644 -t $(DESTDIR)$(DATADIR)/html $(wildcard html/*.html html/*.svg)
-	install -m 644 -t $(DESTDIR)$(DATADIR)/html/static $(wildcard html/static/*)
+	install -m 644 -t $(DESTDIR)$(DATADIR)/html/static $(wildcard html/static/*.*)
+	install -D -m 644 -t $(DESTDIR)$(DATADIR)/html/static/viewer $(wildcard html/static/viewer/*)
 	install -m 644 -t $(DESTDIR)$(DATADIR)/html/mail $(wildcard html/mail/*)
 	install -D -m 644 -t $(DESTDIR)$(SYSCONFDIR) etc/qemu-web-desktop.conf etc/machines.conf etc/scripts.conf etc/folders.conf etc/groups.conf
 	install -m 755 etc/mount-folders.sh $(DESTDIR)$(DATADIR)/mount-folders.sh

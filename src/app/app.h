@@ -23,6 +23,10 @@ char *app_create(const Settings *settings, const Identity *who, const CreateRequ
 /* A session that runs, or is remembered. */
 SessionRecord *app_see(const Settings *settings, const Identity *who, const char *id, GError **error);
 
+/* A session whose end has been asked for is stopping, though its supervisor may not have noticed yet: a page that shows
+ * it as running would not look again. */
+void app_note_stop_request(SessionRecord *session);
+
 /* The sessions this person may see: their own, or all for an administrator (SessionRecord *, newest first). */
 GPtrArray *app_list(const Settings *settings, const Identity *who, GError **error);
 
@@ -53,6 +57,10 @@ typedef struct {
 
 /* Makes a link into a running session, and waits until it is open. QWD_ERROR_LIMIT when there are too many. */
 SessionRecord *app_share(const Settings *settings, const Identity *who, const ShareRequest *request, GError **error);
+
+/* What the holder of a link's token may see of its session, also when that is over. Nobody is asked who they are: the
+ * token is the right. *link is borrowed from the session. QWD_ERROR_NOT_FOUND: there is no such link (any more). */
+SessionRecord *app_see_link(const Settings *settings, const char *token, const SessionLink **link, GError **error);
 
 /* Revokes a link: its open connections close. The owner's own is made anew. QWD_ERROR_NOT_FOUND. */
 SessionRecord *app_revoke(const Settings *settings, const Identity *who, const char *id, const char *link_id,

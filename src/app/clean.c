@@ -89,7 +89,6 @@ static void describe_end(const Settings *settings, SessionRecord *session)
         &session->reason,
         told ? told->reason
              : "It was cut off: the server was restarted, a part of the service was killed, or its disk failed.");
-    g_ptr_array_set_size(session->links, 0);
     g_ptr_array_set_size(session->viewers, 0);
     g_ptr_array_set_size(session->processes, 0);
     if (told)

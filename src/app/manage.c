@@ -13,9 +13,7 @@
 
 #define FULL_DISK_BYTES 65536 /* no record fits any more */
 
-/* A session whose end has been asked for is stopping, though its supervisor may not have noticed yet: a page that shows
- * it as running would not look again. */
-static void note_stop_request(SessionRecord *session)
+void app_note_stop_request(SessionRecord *session)
 {
     if (session->stop_requested_at && session_state_is_alive(session->state))
         session->state = SESSION_STOPPING;
@@ -39,7 +37,7 @@ SessionRecord *app_see(const Settings *settings, const Identity *who, const char
     g_autoptr(SessionRecord) session = store_find(settings, id, error);
     if (!session || !policy_allows(settings, who, ACTION_SEE, session, error))
         return NULL;
-    note_stop_request(session);
+    app_note_stop_request(session);
     note_full_disk(settings, session);
     return g_steal_pointer(&session);
 }
@@ -55,7 +53,7 @@ GPtrArray *app_list(const Settings *settings, const Identity *who, GError **erro
         if (is_over || (!who->is_admin && !g_str_equal(session->owner, who->user)))
             g_ptr_array_remove_index(sessions, i);
         else
-            note_stop_request(session);
+            app_note_stop_request(session);
     }
     return sessions;
 }

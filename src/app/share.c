@@ -5,6 +5,7 @@
 #include "app/app.h"
 #include "base/error.h"
 #include "base/event.h"
+#include "base/token.h"
 #include "base/wait.h"
 #include "core/store.h"
 
@@ -121,6 +122,22 @@ SessionRecord *app_revoke(const Settings *settings, const Identity *who, const c
     if (renewed_id)
         wait_until_open(settings, id, renewed_id);
     return store_load(settings, id, error);
+}
+
+SessionRecord *app_see_link(const Settings *settings, const char *token, const SessionLink **link, GError **error)
+{
+    g_autofree char *hash = token_hash(token);
+    g_autoptr(SessionRecord) session = store_find_linked(settings, hash);
+    *link = session ? session_find_link_by_hash(session, hash) : NULL;
+    if (*link && session_state_is_alive(session->state) && (*link)->expires_at && (*link)->expires_at <= session_now())
+        *link = NULL;
+    if (*link) {
+        app_note_stop_request(session);
+        return g_steal_pointer(&session);
+    }
+    qwd_error_fail(error, QWD_ERROR_NOT_FOUND,
+                   "This link does not lead to a machine: it was revoked, or its time is over.");
+    return NULL;
 }
 
 static bool request_disconnect(SessionRecord *session, void *data, GError **error)

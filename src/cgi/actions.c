@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/token.h"
 #include "cgi/call.h"
+#include "cgi/viewer.h"
 #include "core/origin.h"
 
 typedef Response *(*Handler)(Call *call, GError **error);
@@ -49,6 +50,8 @@ static Response *show_session(Call *call, GError **error)
     g_autoptr(SessionRecord) session = see(call, error);
     if (!session)
         return NULL;
+    if (*call->form.qr)
+        return viewer_qr(call, session, error);
     g_autoptr(JsonValue) values = page_session(&call->page, session);
     if (request_wants_json(call->page.request))
         return state_answer(call, values);
@@ -211,6 +214,9 @@ static const Route routes[] = {
     {FORM_MANAGE, false, NULL, show_sessions},
     {FORM_METRICS, false, NULL, show_metrics},
     {FORM_MONITOR, false, NULL, call_monitor},
+    {FORM_VIEWER, false, NULL, viewer_page},
+    {FORM_SHARED_VIEWER, false, NULL, viewer_shared_page},
+    {FORM_LINK_STATE, false, NULL, viewer_link_state},
     {FORM_CREATE, true, "CREATE", create},
     {FORM_STOP, true, "END", stop},
     {FORM_EXTEND, true, "EXTEND", extend},

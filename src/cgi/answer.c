@@ -10,6 +10,7 @@
 #include "cgi/call.h"
 #include "cgi/cgi.h"
 #include "core/arguments.h"
+#include "core/link.h"
 #include "core/origin.h"
 
 static void call_clear(Call *call)
@@ -29,16 +30,35 @@ static bool read_forms(Call *call, GError **error)
            form_read_session(request, &call->form, error);
 }
 
+/* What the token of a link is enough for. */
+static bool is_for_holders(const Call *call)
+{
+    return call->action == FORM_SHARED_VIEWER || call->action == FORM_LINK_STATE;
+}
+
+/* At the viewer's own path the web server asks nobody who they are: nothing else is served there. */
+static bool check_path(Call *call, GError **error)
+{
+    g_autofree char *viewer = link_viewer_path(call->page.settings);
+    if (!viewer || !g_str_equal(request_variable(call->page.request, REQUEST_SCRIPT_NAME), viewer))
+        return true;
+    if (call->action == FORM_NOTHING)
+        call->action = FORM_SHARED_VIEWER;
+    return is_for_holders(call) || qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "There is no such page.");
+}
+
 Response *call_go_on(Call *call, GError **error)
 {
-    bool is_page = call->action == FORM_NOTHING || call->action == FORM_MANAGE || call->action == FORM_MONITOR;
+    bool is_page = call->action == FORM_NOTHING || call->action == FORM_MANAGE || call->action == FORM_MONITOR ||
+                   call->action == FORM_VIEWER;
     if (!is_page || !call->cookie || request_method(call->page.request) != METHOD_POST ||
         request_wants_json(call->page.request))
         return call_perform(call, error);
     const char *script = request_variable(call->page.request, REQUEST_SCRIPT_NAME);
     const char *query = call->action == FORM_MANAGE ? "?manage=1" : call->action == FORM_MONITOR ? "?monitor=1" : "";
-    g_autofree char *path =
-        *call->form.session ? page_session_path(&call->page, call->form.session) : g_strconcat(script, query, NULL);
+    g_autofree char *path = call->action == FORM_VIEWER ? page_viewer_path(&call->page, call->form.session)
+                            : *call->form.session       ? page_session_path(&call->page, call->form.session)
+                                                        : g_strconcat(script, query, NULL);
     return response_redirect(path, error);
 }
 
@@ -46,6 +66,8 @@ static Response *answer_known(Call *call, GError **error)
 {
     const char *seal = request_query_field(call->page.request, "enter");
     Response *early = NULL;
+    if (is_for_holders(call))
+        return call_perform(call, error);
     if (!call_authenticate(call, &early, error))
         return early;
     if (seal && request_method(call->page.request) != METHOD_POST)
@@ -61,7 +83,7 @@ static Response *answer(Call *call, GError **error)
         return NULL;
     const char *host = request_variable(request, REQUEST_HOST);
     g_autofree char *base = public_base(settings, request_scheme(request), *host ? host : NULL, error);
-    if (!base || !read_forms(call, error))
+    if (!base || !read_forms(call, error) || !check_path(call, error))
         return NULL;
     call->page.base = base;
     call->page.who = &call->who;
@@ -102,7 +124,7 @@ static Response *answer_with(const Settings *settings, Request *request)
 {
     g_auto(Call) call = {.page = {.settings = settings, .request = request, .base = ""},
                          .login_form = {.user = "", .password = ""},
-                         .form = {.session = "", .csrf = "", .purge = ""},
+                         .form = {.session = "", .token = "", .qr = "", .csrf = "", .purge = ""},
                          .who = {.user = ""},
                          .troubles = g_ptr_array_new_with_free_func(g_free)};
     g_autoptr(GError) error = NULL;

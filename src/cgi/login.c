@@ -261,6 +261,8 @@ static Response *go_on(Call *call, GError **error)
         call->action = FORM_CREATE;
     else if (request_field(call->page.request, "manage"))
         call->action = FORM_MANAGE;
+    else if (request_field(call->page.request, "view"))
+        call->action = FORM_VIEWER;
     return call_go_on(call, error);
 }
 

@@ -60,25 +60,48 @@ bool store_remember(const Settings *settings, const SessionRecord *session, GErr
     return cut_history(path, error) && append_whole(path, text, error);
 }
 
-/* The last line that mentions the id; the history holds one line for each session. */
-static SessionRecord *search(char **lines, const char *id)
+typedef bool (*Wanted)(const SessionRecord *session, const char *word);
+
+/* The last line with the word that is the wanted session's; the history holds one line for each. */
+static SessionRecord *search(const Settings *settings, const char *word, Wanted wanted)
 {
+    g_autofree char *path = history_path(settings);
+    g_autofree char *text = file_read_end(path, HISTORY_MAX_BYTES, NULL);
+    g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
     for (guint i = g_strv_length(lines); i-- > 0;) {
-        if (!strstr(lines[i], id))
+        if (!strstr(lines[i], word))
             continue;
         g_autoptr(JsonValue) object = json_object_parse(lines[i], strlen(lines[i]), NULL);
-        if (object && g_str_equal(json_get_text(object, "id", ""), id))
-            return session_from_json(object, NULL);
+        g_autoptr(SessionRecord) session = object ? session_from_json(object, NULL) : NULL;
+        if (session && wanted(session, word))
+            return g_steal_pointer(&session);
     }
     return NULL;
 }
 
+static bool has_link(const SessionRecord *session, const char *hash)
+{
+    return session_find_link_by_hash(session, hash) != NULL;
+}
+
+SessionRecord *store_find_linked(const Settings *settings, const char *hash)
+{
+    g_autoptr(GPtrArray) sessions = store_list(settings, NULL);
+    for (guint i = 0; sessions && i < sessions->len; i++) {
+        if (has_link(sessions->pdata[i], hash))
+            return g_ptr_array_steal_index(sessions, i);
+    }
+    return search(settings, hash, has_link);
+}
+
+static bool has_id(const SessionRecord *session, const char *id)
+{
+    return g_str_equal(session->id, id);
+}
+
 SessionRecord *store_recall(const Settings *settings, const char *id, GError **error)
 {
-    g_autofree char *path = history_path(settings);
-    g_autofree char *text = token_is_well_formed(id) ? file_read_end(path, HISTORY_MAX_BYTES, NULL) : NULL;
-    g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
-    SessionRecord *session = search(lines, id);
+    SessionRecord *session = token_is_well_formed(id) ? search(settings, id, has_id) : NULL;
     if (!session)
         g_propagate_error(error, session_not_found());
     return session;

@@ -7,20 +7,34 @@
 static char *page_path(const char *folder, const char *token, SessionRole role)
 {
     const char *relative = *folder == '/' ? folder + 1 : folder;
-    return g_strdup_printf("%s/vnc.html?resize=%s&autoconnect=true&reconnect=true%s&path=%s%swebsockify%%3Ftoken%%3D%s",
-                           folder, role == ROLE_VIEW ? "scale" : "remote", role == ROLE_VIEW ? "&view_only=true" : "",
-                           relative, *relative ? "/" : "", token);
+    return g_strdup_printf(
+        "%s/vnc.html?resize=%s&quality=9&autoconnect=true&reconnect=true%s&path=%s%swebsockify%%3Ftoken%%3D%s", folder,
+        role == ROLE_VIEW ? "scale" : "remote", role == ROLE_VIEW ? "&view_only=true" : "", relative,
+        *relative ? "/" : "", token);
 }
 
-/* "scheme://host:PORT" of a base, with websockify's port, which speaks plain HTTP. */
-static char *direct_base(const Settings *settings, const char *base)
+/* "host[:port]" of a base. */
+static const char *host_of(const char *base)
 {
     const char *host = strstr(base, "://");
-    g_autofree char *rest = g_strdup(host ? host + 3 : base);
-    char *port = strrchr(rest, ':');
+    return host ? host + 3 : base;
+}
+
+/* "host:PORT" of a base, with websockify's port. */
+static char *direct_host(const Settings *settings, const char *base)
+{
+    g_autofree char *host = g_strdup(host_of(base));
+    char *port = strrchr(host, ':');
     if (port && !strchr(port, ']')) /* not a colon inside an IPv6 address */
         *port = '\0';
-    return g_strdup_printf("http://%s:%d", rest, (int)settings->service_port);
+    return g_strdup_printf("%s:%d", host, (int)settings->service_port);
+}
+
+/* websockify itself speaks plain HTTP. */
+static char *direct_base(const Settings *settings, const char *base)
+{
+    g_autofree char *host = direct_host(settings, base);
+    return g_strconcat("http://", host, NULL);
 }
 
 char *link_url(const Settings *settings, const char *base, const char *token, SessionRole role)
@@ -36,4 +50,36 @@ char *link_reference(const Settings *settings, const char *base, const char *tok
     if (*settings->service_path)
         return page_path(settings->service_path, token, role);
     return link_url(settings, base, token, role);
+}
+
+char *link_viewer_path(const Settings *settings)
+{
+    return *settings->service_path ? g_strconcat(settings->service_path, "/viewer", NULL) : NULL;
+}
+
+char *link_viewer_url(const Settings *settings, const char *base, const char *token)
+{
+    g_autofree char *path = link_viewer_path(settings);
+    if (path)
+        return g_strdup_printf("%s%s#token=%s", base, path, token);
+    if (g_str_has_prefix(base, "https:"))
+        return NULL;
+    return g_strdup_printf("%s%s?shared=1#token=%s", base, settings->service_script, token);
+}
+
+char *link_socket(const Settings *settings, const char *base)
+{
+    if (*settings->service_path)
+        return g_strconcat(settings->service_path, "/websockify", NULL);
+    g_autofree char *host = direct_host(settings, base);
+    return g_strdup_printf("ws://%s/websockify", host);
+}
+
+char *link_connect_policy(const Settings *settings, const char *base)
+{
+    const char *host = host_of(base);
+    if (*settings->service_path)
+        return g_strdup_printf("'self' ws://%s wss://%s", host, host);
+    g_autofree char *direct = direct_host(settings, base);
+    return g_strdup_printf("'self' ws://%s", direct);
 }

@@ -217,6 +217,15 @@ bool origin_is_allowed(const Settings *settings, const char *origin, const char 
     return *settings->server_name || is_same_place(&name, host_header);
 }
 
+bool origin_may_open_display(const Settings *settings, const char *origin, const char *host_header)
+{
+    Name page, entry, host;
+    if (*settings->service_path || *settings->server_name)
+        return origin_is_allowed(settings, origin, host_header);
+    return read_name(origin, &page) && page.scheme && name_is_known(settings, &page, &entry) &&
+           read_host_header(host_header, &host) && g_str_equal(host.host, page.host);
+}
+
 /* --- links --- */
 
 static char *name_text(const Name *name, const char *scheme)

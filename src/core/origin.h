@@ -20,6 +20,10 @@ bool host_is_known(const Settings *settings, const char *host_header);
  * server_name the origin must also be the host and port that the browser itself asked for. */
 bool origin_is_allowed(const Settings *settings, const char *origin, const char *host_header);
 
+/* Whether a page of this Origin may open a display; `host_header` is the websocket's. As above, but without
+ * service_path the websocket has a port of its own, so that of the page may be any. */
+bool origin_may_open_display(const Settings *settings, const char *origin, const char *host_header);
+
 /* "scheme://host[:port]" for absolute links. `scheme` is the request's, NULL for http; the matching entry's own
  * scheme goes before it. Without a Host header (no browser): the first entry, else localhost. QWD_ERROR_USAGE when
  * the Host header is not one of our names. Free with g_free. */

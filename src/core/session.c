@@ -215,6 +215,16 @@ SessionLink *session_find_link(const SessionRecord *session, const char *link_id
     return NULL;
 }
 
+SessionLink *session_find_link_by_hash(const SessionRecord *session, const char *hash)
+{
+    for (guint i = 0; i < session->links->len; i++) {
+        SessionLink *link = session->links->pdata[i];
+        if (*link->hash && token_equal(link->hash, hash))
+            return link;
+    }
+    return NULL;
+}
+
 void session_remove_link(SessionRecord *session, const SessionLink *link)
 {
     g_ptr_array_remove(session->links, (gpointer)link);
@@ -398,4 +408,9 @@ SessionRecord *session_from_json(const json_t *object, GError **error)
     session->plan = plan_from_json(json_object_get(object, "plan"));
     read_lists(session, object);
     return session;
+}
+
+const char *session_title(const SessionRecord *session)
+{
+    return *session->plan->title ? session->plan->title : session->plan->machine;
 }

@@ -110,6 +110,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SessionRecord, session_free)
 /* A link that is not open yet. Borrowed from the session. */
 SessionLink *session_add_link(SessionRecord *session, SessionRole role, const char *label, gint64 expires_at);
 SessionLink *session_find_link(const SessionRecord *session, const char *link_id);
+SessionLink *session_find_link_by_hash(const SessionRecord *session, const char *hash);
 void session_remove_link(SessionRecord *session, const SessionLink *link);
 void session_add_viewer(SessionRecord *session, const SessionViewer *viewer); /* copies its texts */
 void session_set_process(SessionRecord *session, const char *name, ProcessId id);
@@ -132,6 +133,9 @@ SessionRecord *session_from_json(const json_t *object, GError **error);
 /* The one error for a session that does not exist, that ended long ago, or that is somebody else's: nobody can tell
  * which. */
 GError *session_not_found(void);
+
+/* The machine's name for people. Borrowed from the session. */
+const char *session_title(const SessionRecord *session);
 
 /* Current time in UTC seconds. */
 gint64 session_now(void);

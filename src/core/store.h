@@ -43,6 +43,10 @@ bool store_remember(const Settings *settings, const SessionRecord *session, GErr
 /* The record of an ended session, as long as it is remembered; QWD_ERROR_NOT_FOUND otherwise. */
 SessionRecord *store_recall(const Settings *settings, const char *id, GError **error);
 
+/* The session that a link leads to, running or remembered, by the hash of its token; the hash stands in the records
+ * only, so they are all looked at. NULL when there is none: the link never was, or has been revoked. */
+SessionRecord *store_find_linked(const Settings *settings, const char *hash);
+
 /* store_load, else store_recall. */
 SessionRecord *store_find(const Settings *settings, const char *id, GError **error);
 

@@ -27,6 +27,12 @@ static const Route routes[] = {
     {READ, BASE_PAGE, "", false, static_page},
     {READ, BASE_PAGE, "index.html", false, static_page},
     {READ, BASE_PAGE, "static/", true, static_asset},
+    {READ, BASE_PAGE, STATIC_MODULES "core/", true, static_module},
+    {READ, BASE_PAGE, STATIC_MODULES "vendor/", true, static_module},
+    {READ | METHOD_POST, BASE_DISPLAY, "viewer", false, cgi_handle},
+    {READ, BASE_DISPLAY, "static/", true, static_asset},
+    {READ, BASE_DISPLAY, STATIC_MODULES "core/", true, static_module},
+    {READ, BASE_DISPLAY, STATIC_MODULES "vendor/", true, static_module},
     {READ, BASE_DISPLAY, "", true, tunnel_or_novnc},
     {READ, BASE_ROOT, "", false, go_to_page},
 };

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "server/gzip.h"
 #include "server/path.h"
 #include "server/routes.h"
 
@@ -45,10 +46,22 @@ static int open_file(const File *file, struct stat *st, GError **error)
     return -1;
 }
 
-static char *make_etag(const struct stat *st)
+/* How a file is sent to this client. */
+typedef struct {
+    const char *type;
+    bool compressed;
+    char etag[64]; /* the compressed form is another one (RFC 9110, 8.8.3.3) */
+} Form;
+
+static Form form_of(const Request *request, const File *file, const struct stat *st)
 {
-    return g_strdup_printf("\"%llx-%llx-%lx\"", (unsigned long long)st->st_size, (unsigned long long)st->st_mtim.tv_sec,
-                           (unsigned long)st->st_mtim.tv_nsec);
+    Form form = {.type = path_media_type(file->relative)};
+    form.compressed =
+        gzip_is_worthwhile(form.type, st->st_size) && gzip_is_accepted(request_header(request, "Accept-Encoding"));
+    g_snprintf(form.etag, sizeof form.etag, "\"%llx-%llx-%lx%s\"", (unsigned long long)st->st_size,
+               (unsigned long long)st->st_mtim.tv_sec, (unsigned long)st->st_mtim.tv_nsec,
+               form.compressed ? "-gzip" : "");
+    return form;
 }
 
 /* RFC 9110, 13.1.2: a list of tags or "*", compared weakly. */
@@ -61,24 +74,41 @@ static bool client_has(const Request *request, const char *etag)
 }
 
 /* Pages are asked for again each time, so that a link never shows yesterday's; what they load, every five minutes. */
-static void add_file_headers(struct MHD_Response *response, const char *type, const char *etag)
+static void add_file_headers(struct MHD_Response *response, const Form *form)
 {
-    bool page = g_str_has_prefix(type, "text/html");
-    MHD_add_response_header(response, "Content-Type", type);
-    MHD_add_response_header(response, "ETag", etag);
+    bool page = g_str_has_prefix(form->type, "text/html");
+    MHD_add_response_header(response, "Content-Type", form->type);
+    MHD_add_response_header(response, "ETag", form->etag);
+    MHD_add_response_header(response, "Vary", "Accept-Encoding");
     MHD_add_response_header(response, "Cache-Control", page ? "no-cache" : "max-age=300");
 }
 
-static struct MHD_Response *respond(const Request *request, int fd, const struct stat *st, const char *etag,
+static struct MHD_Response *respond_compressed(int fd, const struct stat *st)
+{
+    g_autoptr(GByteArray) bytes = gzip_file(fd, st->st_size);
+    if (!bytes)
+        return NULL;
+    struct MHD_Response *response = MHD_create_response_from_buffer(bytes->len, bytes->data, MHD_RESPMEM_MUST_COPY);
+    if (response)
+        MHD_add_response_header(response, "Content-Encoding", "gzip");
+    return response;
+}
+
+static struct MHD_Response *respond_whole(int fd, const struct stat *st)
+{
+    return MHD_create_response_from_fd((uint64_t)st->st_size, fd);
+}
+
+static struct MHD_Response *respond(const Request *request, int fd, const struct stat *st, const Form *form,
                                     unsigned *status)
 {
-    if (!client_has(request, etag)) {
-        *status = MHD_HTTP_OK;
-        return MHD_create_response_from_fd((uint64_t)st->st_size, fd);
+    autofd int owned = fd;
+    if (client_has(request, form->etag)) {
+        *status = MHD_HTTP_NOT_MODIFIED;
+        return MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
     }
-    close(fd);
-    *status = MHD_HTTP_NOT_MODIFIED;
-    return MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
+    *status = MHD_HTTP_OK;
+    return form->compressed ? respond_compressed(owned, st) : respond_whole(fd_steal(&owned), st);
 }
 
 static enum MHD_Result serve(Request *request, const File *file)
@@ -89,11 +119,11 @@ static enum MHD_Result serve(Request *request, const File *file)
     if (fd < 0)
         return request_reply_error(request, error);
     unsigned status;
-    g_autofree char *etag = make_etag(&st);
-    struct MHD_Response *response = respond(request, fd_steal(&fd), &st, etag, &status);
+    Form form = form_of(request, file, &st);
+    struct MHD_Response *response = respond(request, fd_steal(&fd), &st, &form, &status);
     if (!response)
         return MHD_NO;
-    add_file_headers(response, path_media_type(file->relative), etag);
+    add_file_headers(response, &form);
     MHD_add_response_header(response, "Content-Security-Policy", file->policy);
     return request_reply(request, status, response);
 }
@@ -114,6 +144,13 @@ enum MHD_Result static_asset(Request *request)
 {
     g_autofree char *folder = g_build_filename(server_options(request->server)->settings->dir_html, "static", NULL);
     File file = {folder, routes_rest(request), NULL, OWN_POLICY};
+    return serve(request, &file);
+}
+
+enum MHD_Result static_module(Request *request)
+{
+    g_autofree char *relative = g_strconcat(request->route->path + strlen(STATIC_MODULES), routes_rest(request), NULL);
+    File file = {server_options(request->server)->settings->dir_novnc, relative, SHARED_FOLDER, OWN_POLICY};
     return serve(request, &file);
 }
 

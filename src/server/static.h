@@ -7,3 +7,7 @@
 enum MHD_Result static_page(Request *request);
 enum MHD_Result static_asset(Request *request);
 enum MHD_Result static_novnc(Request *request);
+
+/* noVNC's modules for the viewer's page, also where there is no service_path. */
+#define STATIC_MODULES "novnc/"
+enum MHD_Result static_module(Request *request);

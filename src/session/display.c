@@ -32,12 +32,7 @@ static WebsockifyOptions websockify_options(const Supervisor *supervisor)
 static const SessionLink *link_of_token(const SessionRecord *session, const char *token)
 {
     g_autofree char *hash = token_hash(token);
-    for (guint i = 0; i < session->links->len; i++) {
-        const SessionLink *link = session->links->pdata[i];
-        if (g_str_equal(link->hash, hash))
-            return link;
-    }
-    return NULL;
+    return session_find_link_by_hash(session, hash);
 }
 
 static void note_viewer(SessionRecord *session, const GateViewer *seen)
@@ -84,7 +79,7 @@ static bool admit_viewer(pid_t peer, char **address, void *data)
     const char *origin = json_get_text(note, "origin", "");
     *address = g_strdup(json_get_text(note, "address", ""));
     unlink(path);
-    return !*origin || origin_is_allowed(supervisor->settings, origin, json_get_text(note, "host", ""));
+    return !*origin || origin_may_open_display(supervisor->settings, origin, json_get_text(note, "host", ""));
 }
 
 /* --- websockify --- */

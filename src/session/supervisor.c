@@ -154,7 +154,6 @@ static void describe_end(Supervisor *supervisor)
     session->state = supervisor->end_state;
     session->ended_at = session_now();
     session_set_text(&session->reason, supervisor->end_reason);
-    g_ptr_array_set_size(session->links, 0);
     g_ptr_array_set_size(session->processes, 0);
     g_ptr_array_set_size(session->viewers, 0);
     metrics_count_end(supervisor->settings, session);

@@ -254,7 +254,7 @@ static void add_input_and_display(Argv *argv, const QemuSpec *spec)
     add_json(argv, "-device", json_pack("{s:s, s:s}", "driver", "qemu-xhci", "id", "usb"));
     add_json(argv, "-device", json_pack("{s:s, s:s}", "driver", "usb-tablet", "bus", "usb.0"));
     add_json(argv, "-device", json_pack("{s:s, s:s}", "driver", "usb-kbd", "bus", "usb.0"));
-    add_format(argv, "-vnc", "unix:%s/vnc,share=force-shared", folder);
+    add_format(argv, "-vnc", "unix:%s/vnc,share=force-shared,lossy=on", folder);
 }
 
 static void add_port(Argv *argv, const char *chardev, const char *name)

@@ -173,6 +173,10 @@ typedef enum {
     FORM_FIELD_RESULT,
     FORM_FIELD_STOP_SELECTION,
     FORM_FIELD_EXTEND_SELECTION,
+    FORM_FIELD_VIEW,
+    FORM_FIELD_SHARED,
+    FORM_FIELD_TOKEN,
+    FORM_FIELD_QR,
     FORM_FIELD_COUNT
 } FormField;
 
@@ -229,6 +233,10 @@ static const FormRow rows[FORM_FIELD_COUNT] = {
     [FORM_FIELD_RESULT] = {"result", check_word, "what the page gives"},
     [FORM_FIELD_STOP_SELECTION] = {"sessions_stop", check_selection, "selected, or the session's 32 digits"},
     [FORM_FIELD_EXTEND_SELECTION] = {"sessions_extend", check_selection, "selected, or the session's 32 digits"},
+    [FORM_FIELD_VIEW] = {"view", check_token, session_id},
+    [FORM_FIELD_SHARED] = {"shared", NULL, NULL},
+    [FORM_FIELD_TOKEN] = {"token", check_token, "the 32 digits of a link"},
+    [FORM_FIELD_QR] = {"qr", check_token, "the 32 digits of a link, as the page gives them"},
 };
 
 static const char *find(const Request *request, FormField field)
@@ -293,6 +301,9 @@ bool form_read_action(const Request *request, FormAction *action, GError **error
         {FORM_FIELD_MONITOR, FORM_MONITOR},
         {FORM_FIELD_STOP_SELECTION, FORM_STOP_SELECTION},
         {FORM_FIELD_EXTEND_SELECTION, FORM_EXTEND_SELECTION},
+        {FORM_FIELD_VIEW, FORM_VIEWER},
+        {FORM_FIELD_SHARED, FORM_SHARED_VIEWER},
+        {FORM_FIELD_TOKEN, FORM_LINK_STATE},
     };
     const char *first = NULL;
     if (is_present(request, FORM_FIELD_PENDING)) { /* what it goes on with stands beside it */
@@ -366,14 +377,16 @@ bool form_read_create(const Request *request, CreateForm *form, GError **error)
 
 bool form_read_session(const Request *request, SessionForm *form, GError **error)
 {
-    static const FormField askers[] = {FORM_FIELD_STOP,  FORM_FIELD_EXTEND,  FORM_FIELD_SHARE,  FORM_FIELD_STAY,
-                                       FORM_FIELD_AGAIN, FORM_FIELD_DISCARD, FORM_FIELD_SESSION};
+    static const FormField askers[] = {FORM_FIELD_STOP,  FORM_FIELD_EXTEND,  FORM_FIELD_SHARE, FORM_FIELD_STAY,
+                                       FORM_FIELD_AGAIN, FORM_FIELD_DISCARD, FORM_FIELD_VIEW,  FORM_FIELD_SESSION};
     *form = (SessionForm){.session = "", .confirm = is_present(request, FORM_FIELD_CONFIRM)};
     for (size_t i = 0; i < G_N_ELEMENTS(askers) && !*form->session; i++) {
         if (!read_text(request, askers[i], &form->session, error))
             return false;
     }
     return read_text(request, FORM_FIELD_PURGE, &form->purge, error) &&
+           read_text(request, FORM_FIELD_TOKEN, &form->token, error) &&
+           read_text(request, FORM_FIELD_QR, &form->qr, error) &&
            read_text(request, FORM_FIELD_CSRF, &form->csrf, error);
 }
 
@@ -406,7 +419,7 @@ json_t *form_carry(const Request *request)
     static const FormField carried[] = {
         FORM_FIELD_CREATE, FORM_FIELD_MANAGE,   FORM_FIELD_MACHINE, FORM_FIELD_CPU,
         FORM_FIELD_MEMORY, FORM_FIELD_LIFETIME, FORM_FIELD_ONESHOT, FORM_FIELD_GPU,
-        FORM_FIELD_SCRIPT, FORM_FIELD_SESSION,  FORM_FIELD_MONITOR,
+        FORM_FIELD_SCRIPT, FORM_FIELD_SESSION,  FORM_FIELD_MONITOR, FORM_FIELD_VIEW,
     };
     json_t *list = json_array();
     for (size_t i = 0; i < G_N_ELEMENTS(carried); i++) {

@@ -28,6 +28,9 @@ typedef enum {
     FORM_SHARE,
     FORM_REVOKE,
     FORM_DISCONNECT,
+    FORM_VIEWER,        /* the page that shows the display of one's own session ... */
+    FORM_SHARED_VIEWER, /* ... or of a link, whose token only the browser knows */
+    FORM_LINK_STATE,    /* how the session behind a link is */
     FORM_LOGOUT,
     FORM_STOP_SELECTION,
     FORM_EXTEND_SELECTION,
@@ -95,8 +98,10 @@ GPtrArray *form_read_selection(const Request *request, GError **error);
 bool form_read_create(const Request *request, CreateForm *form, GError **error);
 
 typedef struct {
-    const char *session; /* token of session_stop, session_extend, share, session_stay, session_resume, session_discard
-                          * or session, in this order; "" when absent */
+    const char *session; /* token of session_stop, session_extend, share, session_stay, session_resume, session_discard,
+                          * view or session, in this order; "" when absent */
+    const char *token;   /* of a link, "" when absent */
+    const char *qr;      /* the link whose QR code is asked for, "" when absent */
     const char *csrf;    /* "" when absent */
     const char *purge;   /* value of service_purge; "" when absent */
     bool confirm;

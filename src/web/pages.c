@@ -57,15 +57,16 @@ const char *page_state_text(SessionState state)
     return state_texts[state];
 }
 
-static const char *title_of(const SessionRecord *session)
-{
-    return *session->plan->title ? session->plan->title : session->plan->machine;
-}
-
 char *page_session_path(const PageContext *context, const char *id)
 {
     const char *script = context->request ? request_variable(context->request, REQUEST_SCRIPT_NAME) : "";
     return g_strdup_printf("%s?session=%s", script, id);
+}
+
+char *page_viewer_path(const PageContext *context, const char *id)
+{
+    const char *script = context->request ? request_variable(context->request, REQUEST_SCRIPT_NAME) : "";
+    return g_strdup_printf("%s?view=%s", script, id);
 }
 
 json_t *page_common_values(const PageContext *context, const char *title)
@@ -146,13 +147,21 @@ static json_t *steps_value(const SessionRecord *session)
 
 static const char *const role_texts[ROLE_COUNT] = {[ROLE_CONTROL] = "Control", [ROLE_VIEW] = "Watch only"};
 
+/* For whoever gets the link: our page, else noVNC's. */
+static char *best_link_url(const PageContext *context, const char *token, SessionRole role)
+{
+    char *url = link_viewer_url(context->settings, context->base, token);
+    return url ? url : link_url(context->settings, context->base, token, role);
+}
+
 static json_t *shared_link_value(const PageContext *context, const SessionRecord *session, const SessionLink *link)
 {
     g_autofree char *token = store_find_token(context->settings, link);
     json_t *url = token ? take_text(link_url(context->settings, context->base, token, link->role)) : json_null();
-    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b}", "id", link->id, "session_id", session->id, "label",
-                     *link->label ? link->label : "A link", "role_text", role_texts[link->role], "url", url, "end",
-                     time_value(link->expires_at), "is_own", (int)link->is_own);
+    json_t *viewer_url = token ? take_text(best_link_url(context, token, link->role)) : json_null();
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:b}", "id", link->id, "session_id", session->id, "label",
+                     *link->label ? link->label : "A link", "role_text", role_texts[link->role], "url", url,
+                     "viewer_url", viewer_url, "end", time_value(link->expires_at), "is_own", (int)link->is_own);
 }
 
 static json_t *viewer_value(const SessionRecord *session, const SessionViewer *viewer)
@@ -236,6 +245,21 @@ static json_t *link_value(const PageContext *context, const SessionRecord *sessi
     return token ? take_text(link_url(context->settings, context->base, token, role)) : json_null();
 }
 
+static json_t *viewer_link_value(const PageContext *context, const SessionRecord *session, SessionRole role)
+{
+    g_autofree char *token = store_find_role_token(context->settings, session, role);
+    return token ? take_text(best_link_url(context, token, role)) : json_null();
+}
+
+/* Where Connect leads; null before the display is ready. */
+static json_t *connect_value(const PageContext *context, const SessionRecord *session)
+{
+    if (session->state != SESSION_RUNNING)
+        return json_null();
+    g_autofree char *viewer = link_viewer_url(context->settings, context->base, "");
+    return viewer ? take_text(page_viewer_path(context, session->id)) : link_value(context, session, ROLE_CONTROL);
+}
+
 static json_t *ready_value(const PageContext *context, const SessionRecord *session)
 {
     if (session->state != SESSION_RUNNING)
@@ -243,10 +267,13 @@ static json_t *ready_value(const PageContext *context, const SessionRecord *sess
     g_autoptr(JsonValue) url = link_value(context, session, ROLE_CONTROL);
     if (!json_is_string(url))
         return json_null();
+    g_autoptr(JsonValue) viewer_url = viewer_link_value(context, session, ROLE_CONTROL);
     bool oneshot = session->plan->oneshot;
     json_t *view_url = oneshot ? json_null() : link_value(context, session, ROLE_VIEW);
-    return json_pack("{s:O, s:o, s:o?, s:b}", "url", url, "view_url", view_url, "qr",
-                     qr_values(json_string_value(url), NULL), "is_oneshot", (int)oneshot);
+    json_t *watch_url = oneshot ? json_null() : viewer_link_value(context, session, ROLE_VIEW);
+    return json_pack("{s:O, s:o, s:O, s:o, s:o, s:o?, s:b}", "url", url, "view_url", view_url, "viewer_url", viewer_url,
+                     "watch_url", watch_url, "connect", connect_value(context, session), "qr",
+                     qr_values(json_string_value(viewer_url), NULL), "is_oneshot", (int)oneshot);
 }
 
 static json_t *over_value(const PageContext *context, const SessionRecord *session)
@@ -273,7 +300,7 @@ static json_t *session_value(const PageContext *context, const SessionRecord *se
     json_object_set_new(value, "id", json_string(session->id));
     json_object_set_new(value, "page", take_text(page_session_path(context, session->id)));
     json_object_set_new(value, "owner", json_string(session->owner));
-    json_object_set_new(value, "machine", json_string(title_of(session)));
+    json_object_set_new(value, "machine", json_string(session_title(session)));
     json_object_set_new(value, "cpus", json_integer(session->plan->cpus));
     json_object_set_new(value, "memory", take_text(units_format_size(session->plan->memory_mib)));
     json_object_set_new(value, "gpu", text_or_null(session->plan->gpu_name));
@@ -304,6 +331,7 @@ json_t *page_session(const PageContext *context, const SessionRecord *session)
     json_t *value = session_value(context, session);
     json_object_set_new(value, "note", text_or_null(session->note));
     json_object_set_new(value, "created", time_value(session->created_at));
+    json_object_set_new(value, "has_clipboard", json_boolean(session->plan->clipboard));
     json_object_set_new(value, "steps", steps_value(session));
     json_object_set_new(value, "is_waiting", json_boolean(waiting));
     json_object_set_new(value, "queue", queue_value(context, session));
@@ -314,7 +342,7 @@ json_t *page_session(const PageContext *context, const SessionRecord *session)
     json_object_set_new(value, "folders", folders_value(session));
     json_object_set_new(value, "scripts", scripts_value(session));
     json_object_set_new(value, "sharing", sharing_value(context, session));
-    json_t *values = page_common_values(context, title_of(session));
+    json_t *values = page_common_values(context, session_title(session));
     json_object_set_new(values, "session", value);
     if (waiting || session->state == SESSION_STOPPING)
         json_object_set_new(values, "refresh", json_integer(session->state == SESSION_QUEUED ? 5 : 1));
@@ -330,6 +358,7 @@ static json_t *row_value(const PageContext *context, const SessionRecord *sessio
     json_t *value = session_value(context, session);
     json_object_set_new(value, "left", running ? take_text(units_format_duration(MAX(left_s, 0))) : json_null());
     json_object_set_new(value, "url", running ? link_value(context, session, ROLE_CONTROL) : json_null());
+    json_object_set_new(value, "connect", connect_value(context, session));
     return value;
 }
 

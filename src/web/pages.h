@@ -37,5 +37,6 @@ json_t *page_landing(const PageContext *context, const GPtrArray *machines);
 /* A state for people. */
 const char *page_state_text(SessionState state);
 
-/* URL path of a session's page. Free with g_free. */
+/* URL path of a session's page, and of the page that shows its display. Free with g_free. */
 char *page_session_path(const PageContext *context, const char *id);
+char *page_viewer_path(const PageContext *context, const char *id);

@@ -168,6 +168,12 @@ static void remove_header(Response *response, const char *name)
         g_ptr_array_remove(response->headers, (char *)value - strlen(name) - 2);
 }
 
+void response_allow_connections(Response *response, const char *sources)
+{
+    remove_header(response, "Content-Security-Policy");
+    g_ptr_array_add(response->headers, g_strdup_printf("%s; connect-src %s", CSP, sources));
+}
+
 /* --- conditional requests --- */
 
 /* Weak comparison (RFC 9110, section 8.8.3.2) with the list of an If-None-Match. */

@@ -44,6 +44,9 @@ Response *response_error(const Request *request, const Settings *settings, const
  * control characters. */
 bool response_add_header(Response *response, const char *name, const char *value, GError **error);
 
+/* Lets the page's scripts connect to `sources` (a source list of CSP level 3) in place of the page's own server. */
+void response_allow_connections(Response *response, const char *sources);
+
 /* The value of a header, NULL when there is none. Borrowed. */
 const char *response_header(const Response *response, const char *name);
 

@@ -40,6 +40,9 @@ const walk = [
     { action: 'FORM_STOP_SELECTION', name: 'stop a selection', fields: { sessions_stop: 'selected', sessions: 'ID' }, prepare: aSession, expect: [401, 403, 403, 303] },
     { action: 'FORM_PURGE', name: 'purge', fields: { service_purge: '1' }, expect: [401, 403, 403, 200] },
     { action: 'FORM_RESUME', name: 'a later step', fields: { pending: 'a.b', code: '000000' }, expect: [401, 401, 401, 401] },
+    { action: 'FORM_VIEWER', name: 'the viewer', method: 'GET', fields: { view: 'ID' }, expect: [401, 404, 200, 200] },
+    { action: 'FORM_SHARED_VIEWER', name: 'the viewer of links', method: 'GET', fields: { shared: '1' }, expect: [200, 200, 200, 200] },
+    { action: 'FORM_LINK_STATE', name: 'state of a link', fields: { token: absent }, prepare: aToken, expect: [200, 200, 200, 200] },
     { action: 'FORM_LOGOUT', name: 'log out', fields: { logout: '1' }, expect: [303, 303, 303, 303] },
 ];
 const roles = ['nobody', 'another', 'owner', 'administrator'];
@@ -53,6 +56,10 @@ async function aLink({ owner, id }) {
     assert.equal((await owner.submit({ share: id, role: 'view', label: 'to revoke' })).status, 303);
     const link = (await owner.sharing(id)).links.find((one) => !before.some((old) => old.id === one.id));
     return { link_revoke: link.id };
+}
+
+async function aToken({ owner, id }) {
+    return { token: (await owner.sharing(id)).links[0].viewer_url.split('#token=')[1] };
 }
 
 async function aViewer({ owner, id }) {
@@ -117,7 +124,7 @@ test('every route, as nobody, another user, the owner and an administrator', asy
     await t.test('nobody learns whether somebody else\'s session exists', async () => {
         const record = service.record(context.id);
         const tries = [
-            ['GET', { session: 'ID' }], ['POST', { session: 'ID' }], ['POST', { session_stop: 'ID' }],
+            ['GET', { session: 'ID' }], ['GET', { view: 'ID' }], ['GET', { session: 'ID', qr: absent }], ['POST', { session: 'ID' }], ['POST', { session_stop: 'ID' }],
             ['POST', { session_extend: 'ID' }], ['POST', { session_stay: 'ID' }], ['POST', { session_resume: 'ID' }],
             ['POST', { session_discard: 'ID' }], ['POST', { share: 'ID', role: 'view' }],
             ['POST', { session: 'ID', link_revoke: record.links[0].id }], ['POST', { session: 'ID', viewer_disconnect: '1' }],

@@ -38,6 +38,8 @@ const shifted = Object.fromEntries([...'~!@#$%^&*()_+{}|:"<>?'].map((sign, i) =>
 
 // noVNC's page, showing a machine's desktop.
 export class Desktop {
+    canvas = '#noVNC_container canvas';
+
     static async open(context, url) {
         const desktop = new Desktop();
         desktop.page = await context.newPage();
@@ -53,13 +55,13 @@ export class Desktop {
 
     // Colour of a place, in parts of the picture's width and height: '#rrggbb'. Null before there is a picture.
     colour(x, y) {
-        return this.page.evaluate(([atX, atY]) => {
-            const canvas = document.querySelector('#noVNC_container canvas');
+        return this.page.evaluate(([selector, atX, atY]) => {
+            const canvas = document.querySelector(selector);
             if (!canvas)
                 return null;
             const { data } = canvas.getContext('2d').getImageData(Math.floor(canvas.width * atX), Math.floor(canvas.height * atY), 1, 1);
             return `#${[...data.slice(0, 3)].map((value) => value.toString(16).padStart(2, '0')).join('')}`;
-        }, [x, y]);
+        }, [this.canvas, x, y]);
     }
 
     // The desktop behind the windows: on the right, above the task bar.
@@ -69,8 +71,10 @@ export class Desktop {
 
     // A terminal that has printed something: dark, with enough of light text on it.
     waitForTerminal() {
-        return this.waitForPicture('a terminal with text', () => this.page.evaluate(() => {
-            const canvas = document.querySelector('#noVNC_container canvas');
+        return this.waitForPicture('a terminal with text', () => this.page.evaluate((selector) => {
+            const canvas = document.querySelector(selector);
+            if (!canvas)
+                return false;
             const { data } = canvas.getContext('2d').getImageData(60, 70, 500, 120);
             let dark = 0, light = 0;
             for (let i = 0; i < data.length; i += 4) {
@@ -79,7 +83,7 @@ export class Desktop {
                 light += sum > 380;
             }
             return dark > 30000 && light > 500;
-        }));
+        }, this.canvas));
     }
 
     async waitForPicture(what, condition) {

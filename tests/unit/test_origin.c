@@ -204,6 +204,31 @@ static void test_origin_own(void)
     }
 }
 
+/* websockify's own port is another place than the page's, on the same host. */
+static void test_display(void)
+{
+    static const struct {
+        const char *origin, *host;
+        bool proxied, direct;
+    } cases[] = {
+        {"http://localhost:8080", "localhost:8080", true, true},
+        {"http://localhost:8080", "localhost:6080", false, true},
+        {"http://localhost", "localhost:6080", false, true},
+        {"http://127.0.0.1:8080", "localhost:6080", false, false},
+        {"http://evil.example", "localhost:6080", false, false},
+        {"http://evil.example", "evil.example:6080", false, false},
+        {"null", "localhost:6080", false, false},
+    };
+    g_autoptr(Settings) proxied = settings_with(""), direct = settings_with("");
+    g_free(direct->service_path);
+    direct->service_path = g_strdup("");
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_test_message("%s at %s", cases[i].origin, cases[i].host);
+        g_assert_cmpint(origin_may_open_display(proxied, cases[i].origin, cases[i].host), ==, cases[i].proxied);
+        g_assert_cmpint(origin_may_open_display(direct, cases[i].origin, cases[i].host), ==, cases[i].direct);
+    }
+}
+
 static void test_long(void)
 {
     g_autoptr(Settings) settings = settings_with("");
@@ -292,6 +317,7 @@ int main(int argc, char **argv)
     g_test_add_func("/origin/configured", test_origin_configured);
     g_test_add_func("/origin/own", test_origin_own);
     g_test_add_func("/origin/long", test_long);
+    g_test_add_func("/origin/display", test_display);
     g_test_add_func("/origin/public-base", test_public_base);
     g_test_add_func("/origin/sentence", test_sentence);
     g_test_add_func("/origin/check-settings", test_check_settings);

@@ -11,6 +11,7 @@
 #include "requests.h"
 #include "temp.h"
 #include "web/pages.h"
+#include "web/viewer.h"
 #include "web/template.h"
 
 #define HOSTILE "<script>alert('x')</script>\" & {{title}}"
@@ -186,10 +187,71 @@ static void test_ready(Fixture *f, gconstpointer unused)
     g_assert_nonnull(strstr(json_get_text(ready, "url", ""), f->tokens[ROLE_CONTROL]));
     g_assert_nonnull(strstr(json_get_text(ready, "view_url", ""), f->tokens[ROLE_VIEW]));
     g_assert_nonnull(json_object_get(json_object_get(ready, "qr"), "path"));
+    g_assert_true(
+        g_str_has_prefix(json_get_text(ready, "viewer_url", ""), "http://desk.example:8080/darts/viewer#token="));
+    g_assert_true(g_str_has_suffix(json_get_text(ready, "viewer_url", ""), f->tokens[ROLE_CONTROL]));
+    g_assert_true(g_str_has_suffix(json_get_text(ready, "watch_url", ""), f->tokens[ROLE_VIEW]));
+    g_assert_true(g_str_has_suffix(json_get_text(ready, "connect", ""), f->session->id));
     f->session->plan->oneshot = true;
     g_autoptr(JsonValue) oneshot = session_values(f, &session);
     g_assert_true(is_true(json_object_get(session, "ready"), "is_oneshot"));
     g_assert_true(json_is_null(json_object_get(json_object_get(session, "ready"), "view_url")));
+    g_assert_true(json_is_null(json_object_get(json_object_get(session, "ready"), "watch_url")));
+}
+
+/* Where our page could not connect, all ways lead to noVNC's. */
+static void test_ready_without_viewer(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(Settings) settings = temp_settings(f->folder, "service_path=", NULL);
+    f->context.settings = settings;
+    f->context.base = "https://desk.example";
+    open_links(f);
+    f->session->state = SESSION_RUNNING;
+    json_t *session;
+    g_autoptr(JsonValue) values = session_values(f, &session);
+    const json_t *ready = json_object_get(session, "ready");
+    g_assert_cmpstr(json_get_text(ready, "viewer_url", ""), ==, json_get_text(ready, "url", "?"));
+    g_assert_cmpstr(json_get_text(ready, "watch_url", ""), ==, json_get_text(ready, "view_url", "?"));
+    g_assert_cmpstr(json_get_text(ready, "connect", ""), ==, json_get_text(ready, "url", "?"));
+}
+
+/* The holder of a link sees this and no more: no id, no owner, no addresses, no labels. */
+static void test_link_state(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    open_links(f);
+    f->session->state = SESSION_RUNNING;
+    f->session->ends_at = 2000;
+    session_set_text(&f->session->owner, HOSTILE);
+    SessionLink *link = f->session->links->pdata[1];
+    session_add_viewer(f->session, &(SessionViewer){.link_id = link->id, .address = (char *)"192.0.2.7"});
+    g_autoptr(JsonValue) state = page_link_state(f->session, link);
+    char *text = json_dumps(state, 0);
+    const char *const secrets[] = {f->session->id, "192.0.2.7", "script", link->id, f->tokens[ROLE_VIEW]};
+    for (size_t i = 0; i < G_N_ELEMENTS(secrets); i++)
+        g_assert_null(strstr(text, secrets[i]));
+    free(text);
+    g_assert_cmpstr(json_get_text(state, "role", ""), ==, "view");
+    g_assert_cmpint(json_get_integer(state, "viewers", 0), ==, 1);
+    g_assert_cmpstr(json_get_text(json_object_get(state, "end"), "iso", ""), ==, "1970-01-01T00:33:20Z");
+    link->expires_at = 1000; /* its own end comes first */
+    g_autoptr(JsonValue) shorter = page_link_state(f->session, link);
+    g_assert_cmpstr(json_get_text(json_object_get(shorter, "end"), "iso", ""), ==, "1970-01-01T00:16:40Z");
+}
+
+static void test_viewer(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    session_set_text(&f->session->owner, HOSTILE);
+    g_autoptr(JsonValue) own = page_viewer(&f->context, f->session), shared = page_viewer(&f->context, NULL);
+    g_free(render("viewer.html", own));
+    g_free(render("viewer.html", shared));
+    g_assert_cmpstr(json_get_text(own, "session", ""), ==, f->session->id);
+    g_assert_cmpstr(json_get_text(own, "static", ""), ==, "/qemu-web-desktop/static");
+    g_assert_cmpstr(json_get_text(own, "socket", ""), ==, "/darts/websockify");
+    g_assert_cmpstr(json_get_text(shared, "session", "?"), ==, "");
+    g_assert_cmpstr(json_get_text(shared, "static", ""), ==, "/darts/static");
 }
 
 static void test_steps(Fixture *f, gconstpointer unused)
@@ -415,6 +477,9 @@ int main(int argc, char **argv)
         {"/page-values/ending-without-extension", test_ending_without_extension},
         {"/page-values/extension-text", test_extension_text},
         {"/page-values/kept", test_kept},
+        {"/page-values/no-viewer", test_ready_without_viewer},
+        {"/page-values/viewer", test_viewer},
+        {"/page-values/link-state", test_link_state},
     };
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)

@@ -114,8 +114,8 @@ static void check_link(const char *path, const char *base, SessionRole role, con
     g_assert_cmpstr(relative, ==, reference);
 }
 
-#define CONTROL "/vnc.html?resize=remote&autoconnect=true&reconnect=true&path="
-#define VIEW "/vnc.html?resize=scale&autoconnect=true&reconnect=true&view_only=true&path="
+#define CONTROL "/vnc.html?resize=remote&quality=9&autoconnect=true&reconnect=true&path="
+#define VIEW "/vnc.html?resize=scale&quality=9&autoconnect=true&reconnect=true&view_only=true&path="
 #define SOCKET "websockify%3Ftoken%3D" TOKEN
 
 /* Scheme, host and port are the browser's; the token stays inside the query, escaped for it. */
@@ -144,6 +144,32 @@ static void test_direct_links(void)
     }
 }
 
+/* Our own page: the token behind the '#', and where it connects to. */
+static void test_viewer_links(void)
+{
+    static const struct {
+        const char *path, *base, *url, *socket, *policy;
+    } rows[] = {
+        {"service_path=/darts", "https://h:8443", "https://h:8443/darts/viewer#token=" TOKEN, "/darts/websockify",
+         "'self' ws://h:8443 wss://h:8443"},
+        {"service_path=", "http://h:8080", "http://h:8080/s.cgi?shared=1#token=" TOKEN, "ws://h:6099/websockify",
+         "'self' ws://h:6099"},
+        {"service_path=", "http://[::1]", "http://[::1]/s.cgi?shared=1#token=" TOKEN, "ws://[::1]:6099/websockify",
+         "'self' ws://[::1]:6099"},
+        {"service_path=", "https://h", NULL, "ws://h:6099/websockify", "'self' ws://h:6099"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(Settings) settings =
+            temp_settings("/nonexistent", rows[i].path, "service_port=6099", "service_script=/s.cgi", NULL);
+        g_autofree char *url = link_viewer_url(settings, rows[i].base, TOKEN);
+        g_autofree char *socket = link_socket(settings, rows[i].base);
+        g_autofree char *policy = link_connect_policy(settings, rows[i].base);
+        g_assert_cmpstr(url, ==, rows[i].url);
+        g_assert_cmpstr(socket, ==, rows[i].socket);
+        g_assert_cmpstr(policy, ==, rows[i].policy);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -153,5 +179,6 @@ int main(int argc, char **argv)
     g_test_add_func("/policy/words", test_words);
     g_test_add_func("/link/proxied", test_links);
     g_test_add_func("/link/direct", test_direct_links);
+    g_test_add_func("/link/viewer", test_viewer_links);
     return g_test_run();
 }

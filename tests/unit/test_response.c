@@ -139,6 +139,20 @@ static void test_redirect(void)
     g_assert_null(response_redirect(longest, NULL));
 }
 
+/* In place of the policy that all answers have, not beside it. */
+static void test_connections(void)
+{
+    g_autoptr(Response) response = response_text("text/plain", "");
+    response_allow_connections(response, "'self' ws://h");
+    const char *policy = response_header(response, "Content-Security-Policy");
+    g_assert_true(g_str_has_prefix(policy, "default-src 'self';"));
+    g_assert_true(g_str_has_suffix(policy, "; connect-src 'self' ws://h"));
+    int count = 0;
+    for (unsigned i = 0; i < response->headers->len; i++)
+        count += g_str_has_prefix(response->headers->pdata[i], "Content-Security-Policy:");
+    g_assert_cmpint(count, ==, 1);
+}
+
 static void test_headers(void)
 {
     static const struct {
@@ -313,6 +327,7 @@ int main(int argc, char **argv)
     g_test_add_func("/response/page", test_page);
     g_test_add_func("/response/redirect", test_redirect);
     g_test_add_func("/response/headers", test_headers);
+    g_test_add_func("/response/connections", test_connections);
     g_test_add_func("/response/conditional", test_conditional);
     g_test_add_func("/response/errors-have-no-tag", test_errors_have_no_tag);
     g_test_add_func("/response/error-kinds", test_error_kinds);

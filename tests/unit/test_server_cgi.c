@@ -10,6 +10,7 @@
 
 #include "server/cgi_environment.c"
 #include "server/cgi_response.c"
+#include "server/gzip.c"
 #include "server/head.c"
 #include "server/path.c"
 
@@ -398,6 +399,49 @@ static void test_media_type(void)
     g_assert_null(path_media_type("a.html~"));
 }
 
+/* --- compression --- */
+
+static void test_gzip_asked_for(void)
+{
+    static const struct {
+        const char *header;
+        bool accepted;
+    } cases[] = {
+        {NULL, false},       {"", false},        {"gzip", true},     {"GZIP", true},        {"br, gzip;q=0.5", true},
+        {"gzip;q=0", false}, {"deflate", false}, {"x-gzip", false},  {" gzip ; q=1", true}, {"gzip;q=0.000", false},
+        {"gzip;q", false},   {"*", false},       {",,;,gzip", true}, {"gzip;x=1", false},   {"gzipx, identity", false},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_test_message("%s", cases[i].header);
+        g_assert_cmpint(gzip_is_accepted(cases[i].header), ==, cases[i].accepted);
+    }
+    g_assert_true(gzip_is_worthwhile("text/javascript; charset=utf-8", 4096));
+    g_assert_false(gzip_is_worthwhile("text/css; charset=utf-8", 100));
+    g_assert_false(gzip_is_worthwhile("text/plain; charset=utf-8", 100 << 20));
+    g_assert_false(gzip_is_worthwhile("image/png", 4096));
+}
+
+static void test_gzip_file(void)
+{
+    g_autofree char *path = NULL;
+    int fd = g_file_open_tmp(NULL, &path, NULL);
+    char text[100000], back[sizeof text];
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)('a' + i * i % 23);
+    g_assert_cmpint(write(fd, text, sizeof text), ==, sizeof text);
+    g_autoptr(GByteArray) small = gzip_file(fd, sizeof text);
+    g_assert_cmpint(small->len, <, sizeof text / 10);
+    z_stream stream = {
+        .next_in = small->data, .avail_in = small->len, .next_out = (Bytef *)back, .avail_out = sizeof back};
+    g_assert_cmpint(inflateInit2(&stream, GZIP_WINDOW_BITS), ==, Z_OK);
+    g_assert_cmpint(inflate(&stream, Z_FINISH), ==, Z_STREAM_END);
+    inflateEnd(&stream);
+    g_assert_cmpmem(back, stream.total_out, text, sizeof text);
+    g_assert_null(gzip_file(fd, sizeof text + 1)); /* it has become shorter */
+    close(fd);
+    unlink(path);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -412,5 +456,7 @@ int main(int argc, char **argv)
     g_test_add_func("/server/path/decode", test_path_decode);
     g_test_add_func("/server/path/resolve", test_path_resolve);
     g_test_add_func("/server/path/media-type", test_media_type);
+    g_test_add_func("/server/gzip/asked-for", test_gzip_asked_for);
+    g_test_add_func("/server/gzip/file", test_gzip_file);
     return g_test_run();
 }

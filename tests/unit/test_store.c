@@ -266,6 +266,26 @@ static void test_history(Fixture *f, gconstpointer unused)
     g_assert_cmpint(st.st_mode & 0777, ==, 0600);
 }
 
+/* By the hash of its token, while it runs and when it is remembered; one that is not open has none. */
+static void test_linked(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autofree char *token = token_new(), *hash = token_hash(token);
+    g_assert_null(store_find_linked(f->settings, hash));
+    session_add_link(f->session, ROLE_VIEW, "", 0);
+    session_set_text(&session_add_link(f->session, ROLE_CONTROL, "", 0)->hash, hash);
+    g_assert_true(store_create(f->settings, f->session, NULL));
+    g_autoptr(SessionRecord) running = store_find_linked(f->settings, hash);
+    g_assert_cmpstr(running->id, ==, f->session->id);
+    g_assert_null(store_find_linked(f->settings, ""));
+    g_assert_null(store_find_linked(f->settings, f->session->id));
+    g_assert_true(store_remember(f->settings, f->session, NULL));
+    g_assert_true(store_remove(f->settings, f->session->id, NULL));
+    g_autoptr(SessionRecord) ended = store_find_linked(f->settings, hash);
+    g_assert_cmpstr(ended->id, ==, f->session->id);
+    g_assert_null(store_find_linked(f->settings, token));
+}
+
 /* It does not grow for ever, and the newest is what is kept. */
 static void test_history_cut(Fixture *f, gconstpointer unused)
 {
@@ -357,6 +377,7 @@ int main(int argc, char **argv)
         {"/store/broken", test_broken},
         {"/store/token", test_token},
         {"/history/recall", test_history},
+        {"/history/linked", test_linked},
         {"/history/cut", test_history_cut},
         {"/history/broken", test_history_broken},
         {"/history/full", test_history_full},

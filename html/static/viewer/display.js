@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// One connection to a display, on noVNC's core. Events:
+//   painted  the first picture is there
+//   closed   it is over: {wasPainted, byServer} (byServer: the server closed it; otherwise the network or a server broke)
+//   copied   the machine has copied a text: {text}
+
+import RFB from "../../novnc/core/rfb.js";
+import { layouts, keyFor } from "./layouts.js";
+import { place } from "./ask.js";
+
+const NORMAL_CLOSURE = 1000; // RFC 6455, 7.4.1
+const PAINT_CHECK_MS = 50;
+const SETTLED_MS = 1000;  // after a change of the machine's own
+const ASK_SIZE_MAX = 8;   // times
+const QUALITY_FIRST = -32, QUALITY_LAST = -23; // rfbproto, "JPEG Quality Level Pseudo-encoding"
+
+// Quality counts for servers that may lose detail; without a level none may.
+const LINES = {
+    sharp: { quality: null, compression: 2 },
+    balanced: { quality: 6, compression: 6 },
+    light: { quality: 1, compression: 9 },
+};
+
+// X's keysyms (X11/keysymdef.h) of keys that make no character.
+const KEYSYMS = {
+    Backspace: 0xff08, Tab: 0xff09, Enter: 0xff0d, Escape: 0xff1b, Insert: 0xff63, Delete: 0xffff, Home: 0xff50, End: 0xff57,
+    PageUp: 0xff55, PageDown: 0xff56, ArrowLeft: 0xff51, ArrowUp: 0xff52, ArrowRight: 0xff53, ArrowDown: 0xff54,
+    PrintScreen: 0xff61, ContextMenu: 0xff67, ShiftLeft: 0xffe1, ControlLeft: 0xffe3, AltLeft: 0xffe9, AltRight: 0xfe03, MetaLeft: 0xffeb,
+};
+for (let number = 1; number <= 12; number++)
+    KEYSYMS[`F${number}`] = 0xffbd + number;
+
+const keysymOf = (sign) => (sign.codePointAt(0) < 0x100 ? sign.codePointAt(0) : 0x1000000 + sign.codePointAt(0));
+
+// noVNC always asks for a quality level, by which the server may lose detail.
+let asksQuality = false;
+const sendEncodings = RFB.messages.clientEncodings;
+RFB.messages.clientEncodings = (socket, encodings) => sendEncodings(socket, asksQuality ? encodings
+    : encodings.filter((code) => code < QUALITY_FIRST || code > QUALITY_LAST));
+
+function socketAddress(token) {
+    const address = new URL(place.socket, location.href);
+    address.protocol = address.protocol.replace("http", "ws");
+    address.searchParams.set("token", token);
+    return address.href;
+}
+
+export class Display extends EventTarget {
+    constructor(target, token, role) {
+        super();
+        this.isControl = role === "control";
+        this.isPainted = false;
+        this.byServer = false;
+        const socket = new WebSocket(socketAddress(token), []);
+        socket.addEventListener("close", (event) => {
+            this.byServer = event.code === NORMAL_CLOSURE;
+        });
+        this.rfb = new RFB(target, socket, { shared: true });
+        this.rfb.viewOnly = !this.isControl;
+        this.rfb.background = "";
+        this.rfb.addEventListener("connect", () => this.waitForPicture(target));
+        this.rfb.addEventListener("disconnect", () => this.end());
+        this.rfb.addEventListener("clipboard", ({ detail }) => this.tell("copied", { text: detail.text }));
+    }
+
+    tell(name, detail = {}) {
+        this.dispatchEvent(new CustomEvent(name, { detail }));
+    }
+
+    end() {
+        clearTimeout(this.paintTimer);
+        this.isOver = true;
+        this.tell("closed", { wasPainted: this.isPainted, byServer: this.byServer });
+    }
+
+    close() {
+        if (!this.isOver)
+            this.rfb.disconnect();
+    }
+
+    // The canvas is transparent until the first picture has come. A pixel of it is looked at in another one: reading
+    // from the canvas itself would make browsers keep it out of the graphics card.
+    waitForPicture(target) {
+        const probe = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+        this.canvas = target.querySelector("canvas");
+        this.canvas.tabIndex = 0;
+        this.followUntilTaken(target);
+        this.canvas.addEventListener("blur", () => this.releaseKeys());
+        const look = () => {
+            const { width, height } = this.canvas;
+            if (width && height)
+                probe.drawImage(this.canvas, width >> 1, height >> 1, 1, 1, 0, 0, 1, 1);
+            if (probe.getImageData(0, 0, 1, 1).data[3] > 0) {
+                this.isPainted = true;
+                this.tell("painted");
+            } else {
+                this.paintTimer = setTimeout(look, PAINT_CHECK_MS);
+            }
+        };
+        look();
+    }
+
+    // Keys that are down when the page takes the keyboard back would stay down: noVNC lets go of them when the window
+    // loses it.
+    releaseKeys() {
+        window.dispatchEvent(new Event("blur"));
+    }
+
+    focus() {
+        this.rfb.focus();
+    }
+
+    setName(name) {
+        if (!this.canvas)
+            return;
+        this.canvas.setAttribute("role", "application");
+        this.canvas.setAttribute("aria-label", `Screen of ${name}. Ctrl+Alt+Shift+M opens the controls.`);
+    }
+
+    // --- picture ---
+
+    setSize(size) {
+        this.rfb.scaleViewport = size !== "real";
+        this.rfb.resizeSession = size === "follow" && this.isControl;
+    }
+
+    // A machine that is still booting refuses our size; asked again when it changes its own, it takes it. Only until it
+    // has had it once: two viewers would otherwise never agree.
+    followUntilTaken(target) {
+        let asked = 0;
+        const observer = new MutationObserver(() => {
+            const isTaken = this.canvas.width === target.clientWidth && this.canvas.height === target.clientHeight;
+            if (isTaken || this.isOver || ++asked > ASK_SIZE_MAX)
+                observer.disconnect();
+            else if (this.rfb.resizeSession)
+                setTimeout(() => this.askSize(), SETTLED_MS);
+        });
+        observer.observe(this.canvas, { attributeFilter: ["width", "height"] });
+    }
+
+    askSize() {
+        if (!this.isOver && this.rfb.resizeSession)
+            this.rfb.resizeSession = true; // noVNC asks whenever it is set
+    }
+
+    setLine(line) {
+        const { quality, compression } = LINES[line] ?? LINES.sharp;
+        asksQuality = quality !== null;
+        // A level that differs makes noVNC tell the server all over.
+        this.rfb.qualityLevel = quality === null ? 9 : quality;
+        this.rfb.compressionLevel = compression;
+    }
+
+    // --- keys ---
+
+    key(code, isDown) {
+        this.rfb.sendKey(KEYSYMS[code] ?? 0, code, isDown);
+    }
+
+    press(code) {
+        this.key(code, true);
+        this.key(code, false);
+    }
+
+    chord(codes) {
+        codes.forEach((code) => this.key(code, true));
+        [...codes].reverse().forEach((code) => this.key(code, false));
+    }
+
+    // Types a character with the keys of the machine's keyboard. False when that has none for it; then the server gets
+    // the character's name, and may know better.
+    type(sign, layout) {
+        const key = keyFor(sign, layout);
+        if (!key) {
+            this.rfb.sendKey(keysymOf(sign), null);
+            return false;
+        }
+        this.chord([...(key.shift ? ["ShiftLeft"] : []), ...(key.altGr ? ["AltRight"] : []), key.code]);
+        return true;
+    }
+
+    // --- clipboard ---
+
+    offer(text) {
+        this.rfb.clipboardPasteFrom(text);
+    }
+}
+
+export { layouts };

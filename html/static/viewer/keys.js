@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Keys that a device does not have, or that its browser keeps for itself; and a phone's keyboard, which tells what has
+// become of a text, not which keys were pressed.
+
+import { layouts } from "./layouts.js";
+import { preference, remember } from "./preferences.js";
+import { byId, make } from "./words.js";
+
+const HELD = [["Ctrl", "ControlLeft"], ["Alt", "AltLeft"], ["Shift", "ShiftLeft"], ["Super", "MetaLeft"]];
+const PRESSED = [
+    ["Esc", "Escape"], ["Tab", "Tab"], ["Enter", "Enter"], ["Del", "Delete"], ["Home", "Home"], ["End", "End"],
+    ["Page up", "PageUp"], ["Page down", "PageDown"], ["\u2190", "ArrowLeft", "Left"], ["\u2191", "ArrowUp", "Up"],
+    ["\u2193", "ArrowDown", "Down"], ["\u2192", "ArrowRight", "Right"], ["Print", "PrintScreen"],
+    ...Array.from({ length: 12 }, (_, i) => [`F${i + 1}`, `F${i + 1}`]),
+];
+// QEMU takes 10 ms for each key that goes down or up, and forgets what a long queue cannot hold.
+const AT_ONCE = 16, PER_SIGN_MS = 40;
+const SPARE = "\u00b7".repeat(40); // something for Backspace to take away
+
+export class Keys {
+    constructor() {
+        this.display = null;
+        this.held = new Map(); // code: its button
+        this.makeButtons();
+        this.makeLayouts();
+        this.listenToPhone();
+    }
+
+    // --- keys on the screen ---
+
+    makeButton(text, name, press) {
+        const button = make("button", { class: "button small key", type: "button" }, text);
+        if (name)
+            button.setAttribute("aria-label", name);
+        // The desktop keeps the keyboard.
+        button.addEventListener("pointerdown", (event) => event.preventDefault());
+        button.addEventListener("click", () => this.display && press(button));
+        return button;
+    }
+
+    makeButtons() {
+        const held = HELD.map(([text, code]) => {
+            const button = this.makeButton(text, null, () => this.toggle(code));
+            button.setAttribute("aria-pressed", "false");
+            button.dataset.code = code;
+            return button;
+        });
+        const all = this.makeButton("Ctrl+Alt+Del", null, () => this.display.chord(["ControlLeft", "AltLeft", "Delete"]));
+        const pressed = PRESSED.map(([text, code, name]) => this.makeButton(text, name, () => this.press(code)));
+        byId("keys").append(...held, all, ...pressed);
+    }
+
+    toggle(code) {
+        const button = byId("keys").querySelector(`[data-code="${code}"]`);
+        const isDown = !this.held.has(code);
+        if (isDown)
+            this.held.set(code, button);
+        else
+            this.held.delete(code);
+        button.setAttribute("aria-pressed", String(isDown));
+        this.display?.key(code, isDown);
+    }
+
+    // Held keys are for the next key.
+    releaseHeld() {
+        [...this.held.keys()].forEach((code) => this.toggle(code));
+    }
+
+    press(code) {
+        this.display?.press(code);
+        this.releaseHeld();
+    }
+
+    makeLayouts() {
+        const select = byId("layout");
+        select.append(...layouts.map(({ id, name }) => make("option", { value: id }, name)));
+        select.value = preference("layout");
+        select.addEventListener("change", () => remember("layout", select.value));
+    }
+
+    // --- text ---
+
+    type(text) {
+        let unknown = 0;
+        for (const sign of text) {
+            unknown += !this.display?.type(sign, preference("layout"));
+            this.releaseHeld();
+        }
+        return unknown;
+    }
+
+    // The same for a text of any length. Resolves to how many characters the machine's keyboard does not have.
+    async typeAll(text) {
+        const signs = [...text.replaceAll("\r\n", "\n")];
+        let unknown = 0;
+        for (let i = 0; i < signs.length && this.display; i += AT_ONCE) {
+            unknown += this.type(signs.slice(i, i + AT_ONCE));
+            await new Promise((resolve) => setTimeout(resolve, AT_ONCE * PER_SIGN_MS));
+        }
+        return unknown;
+    }
+
+    // --- a phone's keyboard ---
+
+    listenToPhone() {
+        const field = byId("typing"), button = byId("keyboard");
+        button.hidden = !matchMedia("(any-pointer: coarse)").matches;
+        button.addEventListener("click", () => this.togglePhone());
+        field.addEventListener("input", () => this.takeTyped(field));
+        field.addEventListener("keydown", (event) => {
+            // A real keyboard, or a key that phones do tell.
+            if (event.key !== "Backspace" && (event.key.length > 1 && event.key !== "Unidentified" && event.key !== "Process")) {
+                event.preventDefault();
+                this.press(event.code || event.key);
+            }
+        });
+        field.addEventListener("focus", () => button.setAttribute("aria-pressed", "true"));
+        field.addEventListener("blur", () => {
+            button.setAttribute("aria-pressed", "false");
+            field.hidden = true;
+        });
+    }
+
+    togglePhone() {
+        const field = byId("typing");
+        if (document.activeElement === field) {
+            field.blur();
+            return;
+        }
+        field.hidden = false;
+        this.reset(field);
+        field.focus();
+    }
+
+    reset(field) {
+        field.value = SPARE;
+        this.typed = SPARE;
+        field.setSelectionRange(SPARE.length, SPARE.length);
+    }
+
+    // What the keyboard has changed: characters taken away at the end, and others in their place.
+    takeTyped(field) {
+        const before = this.typed, now = field.value;
+        let same = 0;
+        while (same < before.length && same < now.length && before[same] === now[same])
+            same++;
+        for (let i = same; i < before.length; i++)
+            this.press("Backspace");
+        this.type(now.slice(same));
+        this.typed = now;
+        if (now.length < SPARE.length / 2 || now.length > 4 * SPARE.length)
+            this.reset(field);
+    }
+
+    // --- the display they are for ---
+
+    attach(display) {
+        this.held.forEach((button) => button.setAttribute("aria-pressed", "false"));
+        this.held.clear();
+        this.display = display;
+    }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Small things that several modules need: elements by id, and durations for people.
+
+export const byId = (id) => document.getElementById(id);
+
+export function duration(ms) {
+    const minutes = Math.max(0, Math.floor(ms / 60000));
+    const days = Math.floor(minutes / 1440), hours = Math.floor(minutes / 60) % 24;
+    if (days > 0)
+        return hours ? `${days} d ${hours} h` : `${days} d`;
+    if (hours > 0)
+        return `${hours} h ${minutes % 60} min`;
+    return minutes > 0 ? `${minutes} min` : "less than a minute";
+}
+
+// An element with attributes and children; texts become text, never HTML.
+export function make(name, attributes = {}, ...children) {
+    const element = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes))
+        element.setAttribute(key, value);
+    element.append(...children);
+    return element;
+}
+
+let toastTimer = 0;
+
+// A line that goes by itself; with `action`, a button in it.
+export function say(text, action = null, ms = 6000) {
+    const toast = byId("toast");
+    clearTimeout(toastTimer);
+    toast.replaceChildren(make("span", {}, text));
+    if (action) {
+        const button = make("button", { class: "button small", type: "button" }, action.text);
+        button.addEventListener("click", () => {
+            toast.replaceChildren();
+            action.run();
+        });
+        toast.append(button);
+    }
+    toastTimer = setTimeout(() => toast.replaceChildren(), action ? 20000 : ms);
+}

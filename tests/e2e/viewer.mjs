@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// The viewer as its users meet it: a real machine in a real browser, behind one of the faces.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { top } from '../integration/lib.mjs';
+import { Agent } from './agent.mjs';
+import { Desktop, openBrowser, openContext, screenshot } from './browser.mjs';
+import { eventually, patience, Service, tokenOf } from './service.mjs';
+
+const GREEN = '#00ff00', BLUE = '#0000ff', TINY = '#31586b';
+const KEY_MESSAGES = 255, POINTER_MESSAGES = 5, CLIPBOARD_MESSAGES = 6; // RFC 6143, 7.5; QEMU's extended key events
+const FIRST_VISIT_MAX_BYTES = 400 * 1000;
+const LOAD_MAX_MS = 1000;
+const CONTROLS = 'Control+Alt+Shift+KeyM';
+
+// --- a page with the viewer ---
+
+class Viewer extends Desktop {
+    static async open(context, url) {
+        const viewer = new Viewer();
+        viewer.page = await context.newPage();
+        viewer.sent = [];
+        viewer.lost = 0;
+        viewer.troubles = [];
+        viewer.requests = [];
+        viewer.page.on('websocket', (socket) => {
+            socket.on('framesent', ({ payload }) => viewer.sent.push(Buffer.from(payload)[0]));
+            socket.on('close', () => viewer.lost++);
+        });
+        viewer.page.on('pageerror', (error) => viewer.troubles.push(String(error)));
+        viewer.page.on('console', (message) => /Content Security Policy/i.test(message.text()) && viewer.troubles.push(message.text()));
+        viewer.page.on('request', (request) => viewer.requests.push(request.url()));
+        await viewer.page.goto(url);
+        return viewer;
+    }
+
+    canvas = '#screen.shown canvas';
+
+    // Width and height of the machine's screen.
+    size() {
+        return this.page.evaluate(() => {
+            const canvas = document.querySelector('#screen canvas');
+            return [canvas?.width, canvas?.height].join('x');
+        });
+    }
+
+    shown() {
+        return this.page.locator('#screen.shown').waitFor();
+    }
+
+    // What it says in place of the display.
+    async says(words) {
+        await this.page.locator('#status:not([hidden])', { hasText: words }).waitFor();
+    }
+
+    count(type) {
+        return this.sent.filter((one) => one === type).length;
+    }
+
+    async openControls() {
+        if (await this.page.locator('#controls').isHidden())
+            await this.page.locator('#handle').click();
+    }
+
+    async press(name) {
+        await this.openControls();
+        await this.page.locator('#bar').getByRole('button', { name, exact: true }).click();
+    }
+}
+
+const viewerPage = (service, id) => `${service.origin}/cgi-bin/qemu-web-desktop.cgi?view=${id}`;
+
+async function newSession(service, memory = '512M', more = {}) {
+    const id = JSON.parse((await service.create({ memory, ...more })).text).session.id;
+    const { ready } = await service.ready(id);
+    return { id, ...ready };
+}
+
+async function postForm(service, fields, target = '/cgi-bin/qemu-web-desktop.cgi') {
+    const answer = await service.request('POST', target, {
+        body: new URLSearchParams(fields).toString(),
+        headers: { 'Content-Type': 'application/x-www-form-urlencoded', Accept: 'application/json' } });
+    return { status: answer.status, ...JSON.parse(answer.text) };
+}
+
+// --- the parts ---
+
+// What comes over the line in a first visit, and how long it takes until the viewer looks for the machine.
+async function firstVisit(service, browser, session) {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+    try {
+        const page = await context.newPage();
+        const devtools = await context.newCDPSession(page);
+        let bytes = 0, files = 0;
+        await devtools.send('Network.enable');
+        devtools.on('Network.loadingFinished', ({ encodedDataLength }) => {
+            bytes += encodedDataLength;
+            files++;
+        });
+        await page.goto(session.viewer_url);
+        await page.locator('#screen.shown').waitFor();
+        const ms = await page.evaluate(() => performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('.js'))
+            .reduce((last, { responseEnd }) => Math.max(last, responseEnd), 0));
+        return { bytes, files, ms: Math.round(ms) };
+    } finally {
+        await context.close();
+    }
+}
+
+async function loading(t, service, browser, session) {
+    const visit = await firstVisit(service, browser, session);
+    t.diagnostic(`first visit: ${visit.files} files, ${visit.bytes} bytes, modules after ${visit.ms} ms`);
+    assert.ok(visit.files > 40 && visit.bytes > 50000, 'it has been measured');
+    assert.ok(visit.bytes < FIRST_VISIT_MAX_BYTES, `${visit.bytes} bytes`);
+    if (visit.ms > LOAD_MAX_MS)
+        t.diagnostic(`slower than ${LOAD_MAX_MS} ms on this machine`);
+    const answer = await service.request('GET', '/qemu-web-desktop/novnc/core/rfb.js', { headers: { 'Accept-Encoding': 'gzip' } });
+    assert.equal(answer.headers['content-encoding'], 'gzip');
+    assert.match(answer.headers.vary, /Accept-Encoding/i);
+    assert.equal((await service.request('GET', '/qemu-web-desktop/novnc/core/rfb.js')).headers['content-encoding'], undefined);
+    for (const target of ['/qemu-web-desktop/novnc/vnc.html', '/qemu-web-desktop/novnc/core/', '/qemu-web-desktop/novnc/core/..%2f..%2fetc/passwd'])
+        assert.ok((await service.request('GET', target)).status >= 400, target);
+}
+
+// Connect shows the desktop, and what is typed there happens.
+async function useIt(t, service, context, session) {
+    const viewer = await Viewer.open(context, viewerPage(service, session.id));
+    await viewer.shown();
+    await viewer.waitForBackground(TINY);
+    await viewer.waitForTerminal();
+    assert.match(await viewer.page.title(), /tiny.* - Connected/i);
+    await viewer.takeTerminal();
+    await viewer.type('xsetroot -solid green\n');
+    await viewer.waitForBackground(GREEN);
+    assert.equal(viewer.lost, 0);
+    assert.deepEqual(viewer.troubles, []);
+    await screenshot(viewer.page, `${service.face}-viewer`);
+    return viewer;
+}
+
+async function keyboardOnly(viewer) {
+    const { page } = viewer;
+    const before = viewer.count(KEY_MESSAGES);
+    await page.locator('#screen canvas').focus();
+    await page.keyboard.press(CONTROLS);
+    await viewer.waitForSent(KEY_MESSAGES, before + 6); // Ctrl, Alt and Shift went down in the machine, and up again
+    await page.locator('#controls').waitFor();
+    assert.ok(await page.evaluate(() => document.getElementById('controls').contains(document.activeElement)), 'the focus is in the controls');
+    const keys = viewer.count(KEY_MESSAGES);
+    for (let i = 0; i < 20 && !await page.evaluate(() => document.activeElement.textContent === 'Keys'); i++)
+        await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await page.locator('#keys-panel').waitFor();
+    assert.equal(viewer.count(KEY_MESSAGES), keys, 'keys of the controls do not reach the machine');
+    await page.keyboard.press('Escape');
+    await page.locator('#keys-panel').waitFor({ state: 'hidden' });
+    await page.keyboard.press('Escape');
+    await page.locator('#controls').waitFor({ state: 'hidden' });
+    assert.equal(await page.evaluate(() => document.activeElement.tagName), 'CANVAS', 'the machine has the keyboard again');
+    await viewer.type('xsetroot -solid blue\n');
+    await viewer.waitForBackground(BLUE);
+}
+
+// Characters become keys of the machine's keyboard, capital letters and signs too.
+async function typedText(viewer) {
+    await viewer.press('Clipboard');
+    await viewer.page.locator('#clipboard').fill('X="GREEN"; xsetroot -solid $(echo $X | tr A-Z a-z)\n');
+    await viewer.page.locator('#clipboard-type').click();
+    await viewer.waitForBackground(GREEN);
+    await viewer.page.locator('#hide').click();
+}
+
+async function screenKeys(viewer) {
+    await viewer.type('xsetroot -solid blue');
+    await viewer.press('Keys');
+    const hold = viewer.page.locator('#keys').getByRole('button', { name: 'Ctrl', exact: true });
+    await hold.click();
+    assert.equal(await hold.getAttribute('aria-pressed'), 'true');
+    const before = viewer.count(KEY_MESSAGES);
+    await viewer.page.locator('#keys').getByRole('button', { name: 'Left', exact: true }).click();
+    assert.equal(await hold.getAttribute('aria-pressed'), 'false', 'it is held for one key');
+    await viewer.waitForSent(KEY_MESSAGES, before + 3);
+    await viewer.page.locator('#keys').getByRole('button', { name: 'Enter', exact: true }).click();
+    await viewer.waitForBackground(BLUE);
+    await viewer.page.locator('#hide').click();
+}
+
+async function resize(viewer) {
+    const follow = (size) => eventually(`a screen of ${size}`, async () => await viewer.size() === size, patience);
+    await viewer.page.setViewportSize({ width: 1000, height: 700 });
+    await follow('1000x700');
+    await viewer.press('Picture');
+    await viewer.page.getByLabel('The picture is scaled to this window').check();
+    await viewer.page.locator('#hide').click();
+    await viewer.page.setViewportSize({ width: 800, height: 600 });
+    await eventually('scaled', async () => (await viewer.page.locator('#screen canvas').boundingBox()).width <= 800);
+    assert.equal(await viewer.size(), '1000x700', 'the machine keeps its size');
+    await viewer.press('Picture');
+    await viewer.page.getByLabel('The machine\'s screen follows this window').check();
+    await viewer.page.setViewportSize({ width: 1280, height: 800 });
+    await follow('1280x800');
+    await viewer.page.locator('#hide').click();
+}
+
+// Somebody with a link to watch: sees, and cannot do anything. The token is in no request line.
+async function watching(t, service, browser, session) {
+    const context = await openContext(t, browser);
+    const viewer = await Viewer.open(context, session.watch_url);
+    await viewer.waitForBackground(BLUE);
+    const token = session.watch_url.split('token=')[1];
+    assert.ok(viewer.requests.every((url) => !url.includes(token)), 'the token is in no address that is asked for');
+    await viewer.takeTerminal();
+    await viewer.type('xsetroot -solid green\n');
+    assert.equal(viewer.count(KEY_MESSAGES) + viewer.count(POINTER_MESSAGES), 0);
+    await viewer.openControls();
+    await viewer.page.locator('#watching').waitFor();
+    await viewer.page.locator('#people', { hasText: '2 connected' }).waitFor();
+    for (const name of ['Keys', 'Share', 'Stop'])
+        assert.equal(await viewer.page.locator('#bar').getByRole('button', { name, exact: true }).isVisible(), false, name);
+    assert.equal(await viewer.colour(0.9, 0.8), BLUE);
+    await screenshot(viewer.page, `${service.face}-viewer-watching`);
+    return viewer;
+}
+
+async function reconnects(service, viewer) {
+    const websockify = JSON.parse(fs.readFileSync(service.in('run/websockify.json'), 'utf8'));
+    const lost = viewer.lost;
+    process.kill(-websockify.pid, 'SIGKILL'); // with its viewers: it leads a session of its own
+    await eventually('the connection is lost', () => viewer.lost > lost);
+    await viewer.waitForBackground(BLUE);
+    await service.endFront();
+    await viewer.says('The service cannot be reached');
+    await viewer.page.locator('#retry').waitFor();
+    assert.match(await viewer.page.locator('#status-wait').textContent(), /Next try in \d+ s/);
+    assert.match(await viewer.page.title(), /Not connected/);
+    await screenshot(viewer.page, `${service.face}-viewer-away`);
+    await service.startFront();
+    await viewer.page.locator('#retry').click().catch(() => {}); // it may have come back by itself just now
+    await viewer.waitForBackground(BLUE);
+}
+
+async function clipboard(viewer) {
+    await viewer.press('Clipboard');
+    const before = viewer.count(CLIPBOARD_MESSAGES);
+    await viewer.page.locator('#clipboard').fill('from the browser');
+    await viewer.waitForSent(CLIPBOARD_MESSAGES, before + 1);
+    await viewer.page.locator('#hide').click();
+}
+
+// Both ways by itself, where the visitor has allowed it; with a machine that has a clipboard.
+async function automaticClipboard(t, service, browser) {
+    const session = await newSession(service);
+    const context = await openContext(t, browser);
+    await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: service.origin });
+    const viewer = await Viewer.open(context, viewerPage(service, session.id));
+    await viewer.waitForBackground(TINY); // now its drivers are there
+    const agent = await Agent.start(t, service.in('run', session.id, 'serial'));
+    const asked = viewer.count(CLIPBOARD_MESSAGES);
+    await agent.offer();
+    await viewer.waitForSent(CLIPBOARD_MESSAGES, asked + 1);
+    await agent.tell('Gr\u00fc\u00dfe from the machine');
+    const browsers = () => viewer.page.evaluate(() => navigator.clipboard.readText());
+    await eventually('the text is in the browser', async () => await browsers() === 'Gr\u00fc\u00dfe from the machine', patience);
+    assert.equal(await viewer.page.locator('#clipboard').inputValue(), 'Gr\u00fc\u00dfe from the machine');
+    const told = viewer.count(CLIPBOARD_MESSAGES);
+    await viewer.page.evaluate(() => navigator.clipboard.writeText('from the browser\n').then(() => window.dispatchEvent(new Event('focus'))));
+    await viewer.waitForSent(CLIPBOARD_MESSAGES, told + 1);
+    await agent.expect('from the browser');
+    await service.stop(session.id);
+    await service.assertNothingLeft(session.id);
+}
+
+async function shareAndRevoke(t, service, browser, owner) {
+    const context = await openContext(t, browser);
+    await owner.press('Share');
+    const dialog = owner.page.locator('#share-dialog');
+    await dialog.getByLabel('Another link, for').fill('Paul');
+    await dialog.getByLabel('They may').selectOption('control');
+    await dialog.getByRole('button', { name: 'Make a link' }).click();
+    const link = await dialog.getByRole('textbox', { name: 'Link: Paul' }).inputValue();
+    const guest = await Viewer.open(context, link);
+    await guest.shown();
+    await dialog.locator('#viewers li', { hasText: 'Paul' }).waitFor();
+    await dialog.getByRole('button', { name: 'QR code: Paul' }).click();
+    await dialog.locator('svg path').waitFor();
+    await screenshot(owner.page, `${service.face}-viewer-share`);
+    await dialog.getByRole('button', { name: /^Disconnect .*Paul/ }).click();
+    await guest.says('You have been disconnected');
+    await guest.page.locator('#retry').click();
+    await guest.shown();
+    await dialog.getByRole('button', { name: 'Revoke: Paul' }).click();
+    await guest.says('This link does not work any more');
+    await screenshot(guest.page, `${service.face}-viewer-revoked`);
+    await owner.page.keyboard.press('Escape');
+    await guest.page.close();
+    return link;
+}
+
+// Whoever has no token learns nothing: unknown and revoked are one.
+async function linkStates(service, session, revoked) {
+    const state = await postForm(service, { token: session.watch_url.split('token=')[1] });
+    assert.equal(state.link.role, 'view');
+    assert.deepEqual(Object.keys(state.link).sort(),
+                     ['end', 'has_clipboard', 'is_oneshot', 'machine', 'over', 'role', 'state', 'viewers']);
+    const answers = await Promise.all([revoked.split('token=')[1], '0'.repeat(32), session.id].map((token) => postForm(service, { token })));
+    for (const answer of answers) {
+        assert.equal(answer.status, 404);
+        assert.deepEqual(answer, answers[0]);
+    }
+    const get = await service.request('GET', `/cgi-bin/qemu-web-desktop.cgi?token=${'0'.repeat(32)}`, { headers: { Accept: 'application/json' } });
+    assert.equal(get.status, 405);
+}
+
+// Where the web server asks for no login, the program has nothing but the viewer.
+async function onlyTheViewer(service, session) {
+    const page = await service.request('GET', '/darts/viewer');
+    assert.equal(page.status, 200);
+    assert.match(page.headers['content-security-policy'], /^default-src 'self';.*connect-src 'self' ws:\/\/127\.0\.0\.1:\d+ wss:/);
+    assert.equal(page.headers['cache-control'], 'no-store');
+    assert.equal(page.headers['content-encoding'], undefined);
+    for (const query of ['manage=1', `session=${session.id}&manage=1`, `view=${session.id}`])
+        assert.equal((await service.request('GET', `/darts/viewer?${query}`)).status, 404, query);
+    assert.doesNotMatch((await service.request('GET', `/darts/viewer?session=${session.id}`)).text, new RegExp(session.id));
+    for (const fields of [{ create: 'Create', machine: 'tiny.iso' }, { session_stop: session.id }, { service_purge: 'all' }])
+        assert.equal((await postForm(service, fields, '/darts/viewer')).status, 404, JSON.stringify(fields));
+    assert.equal((await service.state(session.id)).state, 'running');
+    const state = await postForm(service, { token: session.watch_url.split('token=')[1] }, '/darts/viewer');
+    assert.equal(state.link.state, 'running');
+}
+
+async function checkAccess(page, where) {
+    await page.evaluate(fs.readFileSync(path.join(top, 'tests/node_modules/axe-core/axe.min.js'), 'utf8'));
+    const { violations } = await page.evaluate(() => globalThis.axe.run(document));
+    const serious = violations.filter(({ impact }) => ['serious', 'critical'].includes(impact))
+        .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`);
+    assert.deepEqual(serious, [], where);
+}
+
+// For everybody: each panel and dialog, in light and dark, on a desk and on a phone.
+async function access(t, service, browser, session) {
+    const desk = { viewport: { width: 1280, height: 800 } }, phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+    const visits = ['light', 'dark'].flatMap((colorScheme) => [[`desk-${colorScheme}`, { ...desk, colorScheme }], [`phone-${colorScheme}`, { ...phone, colorScheme }]]);
+    for (const [name, options] of visits) {
+        const { viewport } = options;
+        const context = await openContext(t, browser, options);
+        const viewer = await Viewer.open(context, viewerPage(service, session.id));
+        const { page } = viewer;
+        await viewer.shown();
+        await screenshot(page, `${service.face}-viewer-${name}-closed`);
+        await checkAccess(page, `${name}, closed`);
+        for (const panel of ['Clipboard', 'Keys', 'Picture']) {
+            await viewer.press(panel);
+            await screenshot(page, `${service.face}-viewer-${name}-${panel}`);
+            await checkAccess(page, `${name}, ${panel}`);
+            const box = await page.locator('#controls').boundingBox();
+            assert.ok(box.x >= 0 && box.x + box.width <= viewport.width, `${panel} fits on a ${name}`);
+            const tight = await page.locator('#controls button:visible').evaluateAll((buttons) =>
+                buttons.filter((button) => button.scrollWidth > button.clientWidth).map((button) => button.textContent));
+            assert.deepEqual(tight, [], `their words fit into the buttons on a ${name}`);
+        }
+        for (const [button, dialog] of [['Share', '#share-dialog'], ['Stop', '#stop-dialog']]) {
+            await viewer.press(button);
+            await page.locator(dialog).waitFor();
+            await screenshot(page, `${service.face}-viewer-${name}-${button}`);
+            await checkAccess(page, `${name}, ${button}`);
+            const width = await page.evaluate(() => document.documentElement.scrollWidth);
+            assert.ok(width <= viewport.width, `${button} fits on a ${name}`);
+            await page.keyboard.press('Escape');
+        }
+        if (options.isMobile)
+            await phoneKeyboard(viewer);
+        await page.close();
+    }
+}
+
+// What a phone's keyboard does to a field: text comes, and is taken away, without keys.
+async function phoneKeyboard(viewer) {
+    await viewer.press('Keyboard');
+    const before = viewer.count(KEY_MESSAGES);
+    assert.equal(await viewer.page.evaluate(() => document.activeElement.id), 'typing');
+    await viewer.page.keyboard.insertText('Ab');
+    await viewer.waitForSent(KEY_MESSAGES, before + 6); // Shift down, A down, A up, Shift up; B down, B up
+}
+
+async function stopIt(service, owner, watcher, id) {
+    await owner.press('Stop');
+    await owner.page.locator('#stop-yes').click();
+    for (const viewer of [owner, watcher]) {
+        await viewer.says('The session is over');
+        assert.match(await viewer.page.title(), /Ended/);
+    }
+    await owner.page.locator('#again').waitFor();
+    await screenshot(owner.page, `${service.face}-viewer-over`);
+    await service.assertNothingLeft(id);
+}
+
+async function nearlyOver(t, service, browser) {
+    const session = await newSession(service, '128M', { snapshot_lifetime: '80' });
+    const context = await openContext(t, browser);
+    const owner = await Viewer.open(context, viewerPage(service, session.id)), guest = await Viewer.open(context, session.watch_url);
+    await guest.page.locator('#toast', { hasText: /ends in/ }).waitFor();
+    assert.equal(await guest.page.locator('#toast button').count(), 0);
+    await owner.page.locator('#toast', { hasText: /nearly over.*in less than a minute/ }).waitFor();
+    await owner.page.locator('#toast').getByRole('button', { name: /^Extend by/ }).click();
+    await owner.page.locator('#toast', { hasText: /^Extended: .* left/ }).waitFor();
+    await service.stop(session.id);
+    await service.assertNothingLeft(session.id);
+}
+
+async function direct(t, browser, face) {
+    const service = await Service.start(t, face, { service_path: '' });
+    const session = await newSession(service, '128M');
+    const context = await openContext(t, browser);
+    for (const url of [viewerPage(service, session.id), session.viewer_url]) {
+        const viewer = await Viewer.open(context, url);
+        await viewer.shown();
+        assert.deepEqual(viewer.troubles, []);
+        await viewer.page.close();
+    }
+    await service.stop(session.id);
+    await service.assertNothingLeft(session.id);
+}
+
+// --- all of them ---
+
+export async function runViewer(t, face) {
+    const service = await Service.start(t, face);
+    const browser = await openBrowser(t);
+    const context = await openContext(t, browser);
+    const session = await newSession(service);
+    let owner, watcher, revoked;
+    const part = async (name, run) => {
+        let failure;
+        await t.test(name, (t) => run(t).catch((error) => {
+            failure = error;
+            throw error;
+        }));
+        if (failure) {
+            t.diagnostic(service.diary());
+            throw new Error(`"${name}" has failed`);
+        }
+    };
+    await part('a first visit is small', (t) => loading(t, service, browser, session));
+    await part('Connect shows the desktop, and what is typed there happens', async (t) => {
+        owner = await useIt(t, service, context, session);
+    });
+    await part('the controls by keyboard alone', () => keyboardOnly(owner));
+    await part('text is typed with the machine\'s keys', () => typedText(owner));
+    await part('keys on the screen', () => screenKeys(owner));
+    await part('the machine\'s screen follows the window, or is scaled to it', () => resize(owner));
+    await part('the clipboard goes to the machine', () => clipboard(owner));
+    await part('a link to watch shows the desktop and lets nothing through', async () => {
+        watcher = await watching(t, service, browser, session);
+    });
+    await part('it comes back after websockify or the web server was away', () => reconnects(service, owner));
+    await part('a shared link works until it is revoked', async (t) => {
+        revoked = await shareAndRevoke(t, service, browser, owner);
+    });
+    await part('a token shows what concerns its link, and nothing to others', () => linkStates(service, session, revoked));
+    await part('the path of links serves the viewer alone', () => onlyTheViewer(service, session));
+    await part('everybody can use it, on a desk and on a phone', (t) => access(t, service, browser, session));
+    await part('after Stop, everybody is told', () => stopIt(service, owner, watcher, session.id));
+    await part('without service_path too', (t) => direct(t, browser, face));
+    await part('an end that is near is told, with what can be done', (t) => nearlyOver(t, service, browser));
+    await part('the clipboard goes both ways by itself', (t) => automaticClipboard(t, service, browser));
+    await part('no log has a token', async () => {
+        const log = service.logText();
+        for (const url of [session.viewer_url, session.watch_url, revoked])
+            assert.ok(!log.includes(url.split('token=')[1]), 'a token in the log');
+        assert.ok(!log.includes(tokenOf(session.url)));
+    });
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { keyFor, layouts } from '../../html/static/viewer/layouts.js';
+import { runViewer } from './viewer.mjs';
+
+test('the keys that make a character', () => {
+    assert.deepEqual(layouts.map(({ id }) => id), ['us', 'gb', 'de', 'fr']);
+    for (const [layout, sign, code, level] of [
+        ['us', 'a', 'KeyA'], ['us', 'A', 'KeyA', 'shift'], ['us', '@', 'Digit2', 'shift'], ['us', '\\', 'Backslash'], ['us', '?', 'Slash', 'shift'],
+        ['gb', '@', 'Quote', 'shift'], ['gb', '\\', 'IntlBackslash'], ['gb', '#', 'Backslash'],
+        ['de', 'z', 'KeyY'], ['de', 'Y', 'KeyZ', 'shift'], ['de', '@', 'KeyQ', 'altGr'], ['de', '|', 'IntlBackslash', 'altGr'], ['de', 'µ', 'KeyM', 'altGr'],
+        ['de', '-', 'Slash'], ['de', '~', 'BracketRight', 'altGr'],
+        ['fr', 'a', 'KeyQ'], ['fr', 'M', 'Semicolon', 'shift'], ['fr', '1', 'Digit1', 'shift'], ['fr', '@', 'Digit0', 'altGr'], ['fr', '!', 'Slash'],
+        ['fr', '¤', 'BracketRight', 'altGr'], ['us', '\n', 'Enter'], ['fr', ' ', 'Space'],
+    ])
+        assert.deepEqual(keyFor(sign, layout), { code, shift: level === 'shift', altGr: level === 'altGr' }, `${layout} ${sign}`);
+    assert.equal(keyFor('€', 'us'), null);
+    assert.equal(keyFor('字', 'de'), null);
+    assert.equal(keyFor('a', 'none').code, 'KeyA', 'a layout that is not known is the first');
+});
+
+test('the viewer behind qwd-server', { timeout: 900000 }, (t) => runViewer(t, 'qwd-server'));
+test('the viewer behind Apache', { timeout: 900000 }, (t) => runViewer(t, 'apache'));
