@@ -135,11 +135,13 @@ static void for_each_entry(const Settings *settings, const char *folder, Sweep s
     }
 }
 
-/* Somebody was killed before the record or after it: with no disk there is nothing to keep. */
-static bool is_empty_shell(const char *path, const GError *cause)
+/* Left by a Create that was killed before it had written the record, or by an end that was killed while it removed the
+ * folder; a disk is worth something only as long as nobody was told that it is gone. */
+static bool is_remnant(const Settings *settings, const char *path, const char *name, const GError *cause)
 {
     g_autofree char *disk = g_build_filename(path, "disk.qcow2", NULL);
-    return g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND) && !g_file_test(disk, G_FILE_TEST_EXISTS);
+    g_autoptr(SessionRecord) told = store_recall(settings, name, NULL);
+    return g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND) && (told || !g_file_test(disk, G_FILE_TEST_EXISTS));
 }
 
 /* A folder in dir_snapshots whose record cannot be read is kept under a name that nothing else looks at. */
@@ -151,7 +153,7 @@ static void put_broken_aside(const Settings *settings, const char *path, const c
     g_autoptr(SessionRecord) session = store_load(settings, name, &error);
     if (session)
         return;
-    if (is_empty_shell(path, error) && folder_remove(path, NULL)) {
+    if (is_remnant(settings, path, name, error) && folder_remove(path, NULL)) {
         tell(report, "Removed %s: it was no session yet, or none any more.", path);
         return;
     }
