@@ -64,3 +64,15 @@ void kept_revive(SessionRecord *session, gint64 now)
     session->resumed_at = now;
     session->ends_at = now + session->plan->lifetime_s;
 }
+
+void kept_note(SessionRecord *session, const SessionRecord *ended)
+{
+    session->state = ended->state;
+    session->ended_at = ended->ended_at;
+    session->kept_until = ended->kept_until;
+    session->idle_stop_at = session->unused_stop_at = 0;
+    session_set_text(&session->reason, ended->reason);
+    g_ptr_array_set_size(session->links, 0);
+    g_ptr_array_set_size(session->viewers, 0);
+    g_ptr_array_set_size(session->processes, 0);
+}

@@ -15,5 +15,8 @@ gint64 kept_until(const Settings *settings, const SessionRecord *session, gint64
  * owner's oldest ones until there is room for one more. `owner` NULL: only those whose time is over. */
 GPtrArray *kept_surplus(const Settings *settings, const GPtrArray *sessions, const char *owner, gint64 now);
 
+/* Makes an ended session's record that of one whose disk is kept. */
+void kept_note(SessionRecord *session, const SessionRecord *ended);
+
 /* Makes the record of an ended session that of one that is about to start again, with the life-time it had at first. */
 void kept_revive(SessionRecord *session, gint64 now);
