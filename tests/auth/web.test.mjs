@@ -441,6 +441,9 @@ test('too many attempts slow down one address, and not another', async (t) => {
     });
 
     await t.test('the right one has to wait as well, and is told so', async () => {
+        // One more that is tried: its time to wait begins now, and is long enough on any machine.
+        for (let status; status !== 401;)
+            ({ status } = await bad.post({ user: 'bob', password: 'wrong', manage: '1' }));
         const answer = await bad.post({ user: 'alice', password: people.alice.password, manage: '1' });
         assert.equal(answer.status, 429);
         assert.match(notice(answer.text), /^There were too many attempts to log in. Wait .+, then try again.$/);
