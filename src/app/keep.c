@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "app/keep.h"
 
+#include <unistd.h>
+
 #include "base/fd.h"
 #include "core/kept.h"
 #include "core/store.h"
@@ -44,14 +46,27 @@ static bool remember(const Settings *settings, const SessionRecord *ended, GErro
     return (told && told->ended_at == ended->ended_at) || store_remember(settings, ended, error);
 }
 
-/* On a full disk there is room for the line of history once the session's folder is gone. */
+static void remove_disk(const Settings *settings, const char *id)
+{
+    g_autofree char *folder = store_folder(settings, id);
+    g_autofree char *disk = g_build_filename(folder, "disk.qcow2", NULL);
+    unlink(disk);
+}
+
+/* The folder's end tells those who wait, so it goes last; but on a full disk there is room for the line of history only
+ * when the session's disk has gone. */
 bool keep_or_remove(const Settings *settings, const SessionRecord *ended, GError **error)
 {
     bool remembered = remember(settings, ended, NULL);
     SessionRecord kept = *ended; /* texts and lists stay the other's */
     kept.kept_until = kept_until(settings, ended, ended->ended_at);
-    bool is_away = (kept.kept_until && keep(settings, &kept)) || store_remove(settings, ended->id, error);
-    return (remembered || remember(settings, ended, is_away ? error : NULL)) && is_away;
+    if (kept.kept_until && keep(settings, &kept))
+        return remembered || remember(settings, ended, error);
+    if (!remembered) {
+        remove_disk(settings, ended->id);
+        remembered = remember(settings, ended, error);
+    }
+    return store_remove(settings, ended->id, remembered ? error : NULL) && remembered;
 }
 
 void keep_remove_expired(const Settings *settings, GPtrArray *report)

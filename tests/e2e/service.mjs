@@ -254,7 +254,7 @@ export class Service {
         const word = id ?? `${this.root}/`;
         const front = this.front?.pid;
         const isFront = (pid) => pid === front || parentOf(pid) === front;
-        const names = (folder) => list(this.in(folder)).filter((name) => !name.endsWith('.lock') && name !== '.qemu-web-desktop.history' && (!id || name === id));
+        const names = (folder) => list(this.in(folder)).filter((name) => !/^\.qemu-web-desktop\.(lock|history|counters|counters\.lock)$/.test(name) && (!id || name === id));
         return {
             processes: processesNaming(word).filter((pid) => id || !isFront(pid)),
             folders: [...names('state/snapshots'), ...list(this.in('run')).filter((name) => /^[0-9a-zA-Z_-]{20,}$/.test(name) && (!id || name === id))],

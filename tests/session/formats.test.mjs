@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// From a file in somebody's folder to a desktop: an image of every format is enabled with qwdctl and started, one at a
+// From a file in somebody's folder to a desktop: an image of every format is enabled with qwdctl and started, two at a
 // time. What pretends to be something else is refused at both. What a session uses is not purged.
 
 import assert from 'node:assert/strict';
@@ -33,7 +33,7 @@ async function reachesDesktop(machine, meanwhile = async () => {}) {
     return session;
 }
 
-describe('every format reaches its desktop', () => {
+describe('every format reaches its desktop', { concurrency: 2 }, () => {
     for (const [suffix, format] of Object.entries(formats))
         test(suffix, async () => {
             const file = service.path('files', `tiny.${suffix}`);
@@ -45,23 +45,23 @@ describe('every format reaches its desktop', () => {
             assert.equal((await qwdctl('disable', `tiny.${suffix}`)).code, 0);
             assert.equal((await qwdctl('purge', `tiny.${suffix}`, '--yes')).code, 0);
         });
+});
 
-    test('iso; qwdctl neither purges nor replaces what its session uses', async () => {
-        fs.copyFileSync(path.join(tiny, 'tiny.iso'), service.path('files/tiny.iso'));
-        const image = await enable(service.path('files/tiny.iso'));
-        await reachesDesktop('tiny.iso', async (session) => {
-            assert.equal((await qwdctl('disable', 'tiny.iso')).code, 0);
-            const purge = await qwdctl('purge', 'tiny.iso', '--yes');
-            assert.equal(purge.code, 4);
-            assert.match(purge.err, new RegExp(`tiny\\.iso is in use by the session ${session.id}`));
-            fs.appendFileSync(service.path('etc/machines.conf'), '[tiny.iso]\nurl=https://localhost:1/tiny.iso\n');
-            const download = await qwdctl('download', 'tiny.iso');
-            assert.equal(download.code, 4);
-            assert.match(download.err, /is in use by the session/);
-            const names = await qwdctl('names', 'sessions');
-            assert.equal(names.out, `${session.id}\n`);
-            assert.ok(fs.existsSync(image));
-        });
+test('an ISO does, too; qwdctl neither purges nor replaces what its session uses', async () => {
+    fs.copyFileSync(path.join(tiny, 'tiny.iso'), service.path('files/tiny.iso'));
+    const image = await enable(service.path('files/tiny.iso'));
+    await reachesDesktop('tiny.iso', async (session) => {
+        assert.equal((await qwdctl('disable', 'tiny.iso')).code, 0);
+        const purge = await qwdctl('purge', 'tiny.iso', '--yes');
+        assert.equal(purge.code, 4);
+        assert.match(purge.err, new RegExp(`tiny\\.iso is in use by the session ${session.id}`));
+        fs.appendFileSync(service.path('etc/machines.conf'), '[tiny.iso]\nurl=https://localhost:1/tiny.iso\n');
+        const download = await qwdctl('download', 'tiny.iso');
+        assert.equal(download.code, 4);
+        assert.match(download.err, /is in use by the session/);
+        const names = await qwdctl('names', 'sessions');
+        assert.equal(names.out, `${session.id}\n`);
+        assert.ok(fs.existsSync(image));
     });
 });
 
