@@ -37,8 +37,9 @@ static const MachineAttribute attributes[] = {
     ATTRIBUTE(memory, "", "", "Sizes of memory that may be chosen for it, in the same way."),
     ATTRIBUTE(lifetime, "", "", "Life-times that may be chosen for it, in the same way."),
     ATTRIBUTE(
-        script_method, "auto", "auto agent cloud-init none",
-        "How boot scripts get into the machine: QEMU's guest agent, a cloud-init seed, or whichever answers first."),
+        script_method, "auto", "auto agent cloud-init customize none",
+        "How boot scripts get into the machine: QEMU's guest agent, a cloud-init seed, or whichever answers first; "
+        "customize: by way of its disk."),
     {0},
 };
 

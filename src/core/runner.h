@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * What the guest is given to run boot scripts, as texts for its shell: pure functions.
  *
- * A constant bootstrap, started by the guest's agent or by cloud-init, holds nothing of the session. It opens the
- * virtio port RUNNER_PORT, says "hello METHOD" and gets one line: the runner, in base64. The runner runs the scripts
- * from the guest's memory (no file of a disk ever has a password in it) and answers with lines:
+ * A constant bootstrap, started by the guest's agent, by cloud-init or from the disk, holds nothing of the session. It
+ * opens the virtio port RUNNER_PORT, says "hello METHOD" and gets one line: the runner, in base64. The runner runs the
+ * scripts from the guest's memory (no file of a disk ever has a password in it) and answers with lines:
  *
  *   start INDEX                    the script begins
  *   result INDEX STATUS OUTPUT     it has ended; the end of its output, in base64

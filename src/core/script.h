@@ -42,7 +42,7 @@ typedef struct {
     char *name;   /* its section in the table, "config_script", or "form" */
     char *source; /* as written */
     char *state_name;
-    char *method;       /* how the guest got it: "agent", "cloud-init"; "" not yet */
+    char *method;       /* how the guest got it: "agent", "cloud-init", "customize"; "" not yet */
     char *output;       /* its end, valid UTF-8; for one that could not be run, why */
     gint64 exit_code;   /* of a script that has ended */
     gint64 duration_ms; /* the same */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * Boot scripts of a session: given to the guest over a port of their own (core/runner.h), started by the guest's agent
- * or by cloud-init, whichever comes first; what came of them goes into the record. */
+ * or by cloud-init, whichever comes first, or from the disk (customize.c); what came of them goes into the record. */
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
@@ -90,7 +90,7 @@ static void send_text(ScriptRun *run, const char *text);
 /* The first one gets the runner: a cloud-init that is later than the agent finds nothing to do. */
 static void take_hello(ScriptRun *run, char **words)
 {
-    static const char *const methods[] = {"agent", "cloud-init", NULL};
+    static const char *const methods[] = {"agent", "cloud-init", "customize", NULL};
     if (!words[1] || !g_strv_contains(methods, words[1]))
         return;
     send_text(run, run->line ? run->line : "\n");
@@ -347,6 +347,20 @@ static bool takes(const Supervisor *supervisor, const char *method)
     return g_str_equal(chosen, "auto") || g_str_equal(chosen, method);
 }
 
+/* Slow, so never a part of auto. */
+static bool is_customized(const ScriptRun *run)
+{
+    return g_str_equal(run->supervisor->session->plan->script_method, "customize");
+}
+
+/* A session starts without its scripts rather than not at all. */
+static void customize_if_wanted(ScriptRun *run)
+{
+    g_autoptr(GError) cause = NULL;
+    if (is_customized(run) && !script_customize(run->supervisor, &cause) && !wait_is_cancelled())
+        give_up(run, cause->message);
+}
+
 /* A session that starts again, with a disk that was kept, runs them again. */
 static void note_all_waiting(SessionRecord *session, const void *data)
 {
@@ -370,8 +384,10 @@ bool script_start(Supervisor *supervisor, GError **error)
                        .input = g_string_new(NULL),
                        .output = g_string_new(NULL),
                        .lines_left = 100 + 2 * (int)supervisor->session->scripts->len};
-    return supervisor_change(supervisor, note_all_waiting, NULL, error) && open_port(supervisor, run, error) &&
-           (!takes(supervisor, "cloud-init") || make_seed(supervisor, error));
+    if (!supervisor_change(supervisor, note_all_waiting, NULL, error))
+        return false;
+    customize_if_wanted(run);
+    return open_port(supervisor, run, error) && (!takes(supervisor, "cloud-init") || make_seed(supervisor, error));
 }
 
 void script_stop(Supervisor *supervisor)
@@ -442,11 +458,22 @@ static int left_ms(gint64 end_us)
     return (int)CLAMP((end_us - g_get_monotonic_time()) / 1000, 0, G_MAXINT);
 }
 
+static const char *silence_of(const ScriptRun *run)
+{
+    if (run->is_taken)
+        return "It did not end in time (script_deadline).";
+    if (is_customized(run))
+        return "The machine did not ask for it in time (script_deadline): its system has not started what was put into "
+               "its disk.";
+    return "The machine did not ask for it in time (script_deadline): neither QEMU's guest agent nor cloud-init seems "
+           "to run in it.";
+}
+
 void script_run(Supervisor *supervisor)
 {
     ScriptRun *run = supervisor->script_run;
     g_autoptr(GError) error = NULL;
-    if (!run)
+    if (!run || run->is_over)
         return;
     gint64 end_us = g_get_monotonic_time() + supervisor->settings->script_deadline * G_USEC_PER_SEC;
     prepare_line(run);
@@ -455,9 +482,5 @@ void script_run(Supervisor *supervisor)
         wait_is_cancelled())
         return;
     bool late = g_error_matches(error, QWD_ERROR, QWD_ERROR_TIMEOUT);
-    const char *silence = run->is_taken
-                              ? "It did not end in time (script_deadline)."
-                              : "The machine did not ask for it in time (script_deadline): neither QEMU's guest "
-                                "agent nor cloud-init seems to run in it.";
-    give_up(run, late ? silence : error->message);
+    give_up(run, late ? silence_of(run) : error->message);
 }

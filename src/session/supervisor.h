@@ -103,6 +103,9 @@ void host_folders_close(Supervisor *supervisor);
 bool script_start(Supervisor *supervisor, GError **error);
 void script_stop(Supervisor *supervisor);
 
+/* customize.c: puts into the session's disk what asks for its boot scripts, where its machine wants them that way. */
+bool script_customize(Supervisor *supervisor, GError **error);
+
 /* Has the boot scripts run inside the machine while everything else goes on; returns when they have ended, their time
  * is over, or the session ends. */
 void script_run(Supervisor *supervisor);

@@ -179,7 +179,7 @@ GPtrArray *image_references(const char *path)
     return files;
 }
 
-static bool run_create(const char *const *argv, GError **error)
+static bool run_qemu_img(const char *const *argv, GError **error)
 {
     g_auto(ProcessResult) result = {0};
     return process_run_checked(argv, QEMU_IMG_DEADLINE_MS, &result, error);
@@ -190,7 +190,7 @@ bool image_create_overlay(const char *master, const char *format, const char *ov
     if (g_file_test(overlay, G_FILE_TEST_EXISTS))
         return qwd_error_fail(error, QWD_ERROR_CONFLICT, "%s exists already.", overlay);
     const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-b", master, "-F", format, overlay, NULL};
-    return run_create(argv, error);
+    return run_qemu_img(argv, error);
 }
 
 bool image_check_overlay(const char *overlay, const char *master, GError **error)
@@ -206,9 +206,15 @@ bool image_check_overlay(const char *overlay, const char *master, GError **error
                           overlay);
 }
 
+bool image_commit(const char *overlay, GError **error)
+{
+    const char *argv[] = {"qemu-img", "commit", "-q", "-f", "qcow2", overlay, NULL};
+    return run_qemu_img(argv, error);
+}
+
 bool image_create_empty(const char *path, gint64 size_mib, GError **error)
 {
     g_autofree char *size = g_strdup_printf("%" G_GINT64_FORMAT "M", size_mib);
     const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", path, size, NULL};
-    return run_create(argv, error);
+    return run_qemu_img(argv, error);
 }

@@ -30,5 +30,8 @@ bool image_create_overlay(const char *master, const char *format, const char *ov
  * that it is a qcow2 which refers to nothing. QWD_ERROR_DENIED otherwise. */
 bool image_check_overlay(const char *overlay, const char *master, GError **error);
 
+/* Writes what an overlay holds into the qcow2 that it lies over. */
+bool image_commit(const char *overlay, GError **error);
+
 /* An empty qcow2; it takes room only as it fills. */
 bool image_create_empty(const char *path, gint64 size_mib, GError **error);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// The machine debian-cloud in a session: boot scripts on a whole Debian, by cloud-init, by the agent, and by whichever
-// of them comes first.
+// The machine debian-cloud in a session: boot scripts on a whole Debian, by cloud-init, by the agent, by whichever
+// of them comes first, and by way of its disk.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
@@ -12,7 +12,7 @@ const minute = 60000;
 const made = spawnSync(path.join(top, 'machines/build'), ['debian-cloud'], { encoding: 'utf8' });
 assert.equal(made.status, 0, made.stderr);
 
-const methods = ['cloud-init', 'agent', 'auto'];
+const methods = ['cloud-init', 'agent', 'auto', 'customize'];
 const service = useService({
     images: Object.fromEntries(methods.map((method) => [`${method}.qcow2`, made.stdout.trim()])),
     machines: Object.fromEntries(methods.map((method) => [`${method}.qcow2`, `script_method=${method}`])),
