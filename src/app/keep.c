@@ -4,6 +4,7 @@
 #include "app/app.h"
 #include "app/gpu.h"
 #include "app/queue.h"
+#include "app/save.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "core/kept.h"
@@ -20,6 +21,7 @@ static bool note_kept(SessionRecord *session, void *data, GError **error)
     session->kept_until = ended->kept_until;
     session->idle_stop_at = session->unused_stop_at = 0;
     session_set_text(&session->reason, ended->reason);
+    save_note_end(session);
     g_ptr_array_set_size(session->links, 0);
     g_ptr_array_set_size(session->viewers, 0);
     g_ptr_array_set_size(session->processes, 0);
@@ -83,6 +85,11 @@ static SessionRecord *find_kept(const Settings *settings, const Identity *who, c
     g_autoptr(SessionRecord) session = app_see(settings, who, id, error);
     if (!session || !policy_allows(settings, who, ACTION_RESUME, session, error))
         return NULL;
+    if (!session_state_is_alive(session->state) && save_is_busy(session)) {
+        qwd_error_fail(error, QWD_ERROR_CONFLICT,
+                       "The disk of this session is being saved as a machine. Try again when that is done.");
+        return NULL;
+    }
     if (session_state_is_alive(session->state) || session_is_kept(session, session_now()))
         return g_steal_pointer(&session);
     qwd_error_fail(error, QWD_ERROR_CONFLICT,
