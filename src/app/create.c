@@ -55,7 +55,7 @@ static Plan *make_plan(const Settings *settings, const Identity *who, const Crea
     g_auto(Host) host = {0};
     host_read(&host);
     Choices choices;
-    if (!choices_read(settings, machine, who->groups, who->is_admin, &choices, error))
+    if (!choices_read(settings, machine, who, &choices, error))
         return NULL;
     PlanRequest wanted = request->plan;
     wanted.choices = &choices;

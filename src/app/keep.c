@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "app/save.h"
 #include "base/fd.h"
 #include "core/kept.h"
 #include "core/store.h"
@@ -11,6 +12,7 @@ static bool note_kept(SessionRecord *session, void *data, GError **error)
 {
     (void)error;
     kept_note(session, data);
+    save_note_end(session);
     return true;
 }
 

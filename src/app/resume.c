@@ -3,6 +3,7 @@
 #include "app/app.h"
 #include "app/gpu.h"
 #include "app/queue.h"
+#include "app/save.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "core/kept.h"
@@ -14,6 +15,11 @@ static SessionRecord *find_kept(const Settings *settings, const Identity *who, c
     g_autoptr(SessionRecord) session = app_see(settings, who, id, error);
     if (!session || !policy_allows(settings, who, ACTION_RESUME, session, error))
         return NULL;
+    if (!session_state_is_alive(session->state) && save_is_busy(session)) {
+        qwd_error_fail(error, QWD_ERROR_CONFLICT,
+                       "The disk of this session is being saved as a machine. Try again when that is done.");
+        return NULL;
+    }
     if (session_state_is_alive(session->state) || session_is_kept(session, session_now()))
         return g_steal_pointer(&session);
     qwd_error_fail(error, QWD_ERROR_CONFLICT,

@@ -109,7 +109,7 @@ static bool check_master(const Settings *settings, const SessionRecord *session,
                           settings->dir_machines);
 }
 
-static bool check(const Settings *settings, const SessionRecord *session, const SaveRequest *request, GError **error)
+bool save_check(const Settings *settings, const SessionRecord *session, const SaveRequest *request, GError **error)
 {
     return check_name(settings, request->name, error) && check_folder(settings, error) &&
            check_master(settings, session, request, error) && check_room(settings, session, request->standalone, error);
@@ -117,22 +117,49 @@ static bool check(const Settings *settings, const SessionRecord *session, const 
 
 /* --- a running session --- */
 
-static bool ask(SessionRecord *session, void *data, GError **error)
+static bool is_under_way(const SessionRecord *session)
+{
+    return g_str_equal(session->save_state, SAVE_ASKED) || g_str_equal(session->save_state, SAVE_RUNNING);
+}
+
+/* The process that copies an ended session's disk may have died; one that was only just asked for has none yet. */
+bool save_is_busy(const SessionRecord *session)
+{
+    ProcessId copier = session_process(session, SAVE_PROCESS);
+    bool is_coming = !copier.pid && g_str_equal(session->save_state, SAVE_ASKED);
+    return is_under_way(session) && (session_state_is_alive(session->state) || is_coming || process_is_alive(copier));
+}
+
+void save_note_end(SessionRecord *session)
+{
+    if (!is_under_way(session))
+        return;
+    session_set_text(&session->save_state, SAVE_FAILED);
+    session_set_text(&session->save_reason, "The session ended before its disk was copied.");
+}
+
+bool save_note_asked(SessionRecord *session, void *data, GError **error)
 {
     const SaveRequest *request = data;
-    bool busy = g_str_equal(session->save_state, SAVE_ASKED) || g_str_equal(session->save_state, SAVE_RUNNING);
-    if (busy)
+    if (save_is_busy(session))
         return qwd_error_fail(error, QWD_ERROR_CONFLICT, "This session is being saved as %s already.",
                               session->save_name);
-    if (session->state != SESSION_RUNNING || session->stop_requested_at)
-        return qwd_error_fail(error, QWD_ERROR_CONFLICT, "This session is %s. Save it while it runs.",
-                              session_state_name(session->state));
     session_set_text(&session->save_name, request->name);
     session_set_text(&session->save_state, SAVE_ASKED);
     session_set_text(&session->save_reason, "");
+    session_set_text(&session->save_owner, request->owner ? request->owner : "");
+    session_set_text(&session->save_title, request->title ? request->title : "");
     session->save_standalone = request->standalone;
     session->save_percent = 0;
     return true;
+}
+
+static bool ask(SessionRecord *session, void *data, GError **error)
+{
+    if (session->state == SESSION_RUNNING && !session->stop_requested_at)
+        return save_note_asked(session, data, error);
+    return qwd_error_fail(error, QWD_ERROR_CONFLICT, "This session is %s. Save it while it runs.",
+                          session_state_name(session->state));
 }
 
 typedef struct {
@@ -187,7 +214,7 @@ static SessionRecord *save_running(const Settings *settings, const SaveRequest *
 
 /* --- an ended one --- */
 
-static bool copy(const Settings *settings, const SessionRecord *session, const SaveRequest *request, GError **error)
+bool save_copy(const Settings *settings, const SessionRecord *session, const SaveRequest *request, GError **error)
 {
     g_auto(ImageInfo) info = {0};
     g_autofree char *folder = store_folder(settings, session->id);
@@ -199,7 +226,13 @@ static bool copy(const Settings *settings, const SessionRecord *session, const S
         return false;
     bool based = !request->standalone && !info.is_iso;
     BackupTarget target = {.path = part, .master = based ? session->plan->image : NULL, .master_format = info.format};
-    if (backup_offline(disk, &target, error) && save_publish(settings, request->name, error))
+    return backup_offline(disk, &target, error);
+}
+
+static bool save_ended(const Settings *settings, const SessionRecord *session, const SaveRequest *request,
+                       GError **error)
+{
+    if (save_copy(settings, session, request, error) && save_publish(settings, request->name, error))
         return true;
     save_discard(settings, request->name);
     return false;
@@ -209,16 +242,17 @@ SessionRecord *app_save(const Settings *settings, const Identity *who, const Sav
 {
     g_autoptr(SessionRecord) session = app_see(settings, who, request->session_id, error);
     if (!session || !policy_allows(settings, who, ACTION_SAVE, session, error) ||
-        !check(settings, session, request, error))
+        !save_check(settings, session, request, error))
         return NULL;
     if (session_state_is_alive(session->state))
         return save_running(settings, request, error);
-    return copy(settings, session, request, error) ? g_steal_pointer(&session) : NULL;
+    return save_ended(settings, session, request, error) ? g_steal_pointer(&session) : NULL;
 }
 
 /* --- the entry --- */
 
-char *save_entry(const Settings *settings, const SessionRecord *session, const char *name, const char *description)
+char *save_entry(const Settings *settings, const SessionRecord *session, const char *name, const char *description,
+                 const char *owner)
 {
     const Plan *plan = session->plan;
     g_autoptr(GDateTime) now = g_date_time_new_now_local();
@@ -237,5 +271,7 @@ char *save_entry(const Settings *settings, const SessionRecord *session, const c
         if (!is_default && *pairs[i][1])
             g_string_append_printf(text, "%s=%s\n", pairs[i][0], pairs[i][1]);
     }
+    if (owner && *owner)
+        g_string_append_printf(text, "users=%s\n", owner);
     return g_string_free(text, FALSE);
 }

@@ -11,10 +11,14 @@
 #define SAVE_DONE "done"
 #define SAVE_FAILED "failed"
 
+/* The process that copies the disk of an ended session, among those of its record. */
+#define SAVE_PROCESS "save"
+
 typedef struct {
     const char *session_id;
     const char *name; /* of the new machine, and its image */
     bool standalone;
+    const char *owner, *title;       /* as save_owner and save_title of the record; NULL: "" */
     void (*on_percent)(int percent); /* told whenever that changes */
 } SaveRequest;
 
@@ -23,12 +27,25 @@ typedef struct {
  * QWD_ERROR_LIMIT when there is no room, QWD_ERROR_UNAVAILABLE with what went wrong. */
 SessionRecord *app_save(const Settings *settings, const Identity *who, const SaveRequest *request, GError **error);
 
-/* The section of the new machine, for a file of config.d: what it is like, as the session's machine is. Free with
- * g_free. */
-char *save_entry(const Settings *settings, const SessionRecord *session, const char *name, const char *description);
+/* The section of the new machine, for a file of config.d: what it is like, as the session's machine is. `owner` NULL or
+ * "": for everybody. Free with g_free. */
+char *save_entry(const Settings *settings, const SessionRecord *session, const char *name, const char *description,
+                 const char *owner);
+
+/* Whether the session is being saved. */
+bool save_is_busy(const SessionRecord *session);
+
+/* At a session's end: what was being saved is not. */
+void save_note_end(SessionRecord *session);
 
 /* For the supervisor: where the image is written, and its two ends. Publishing checks that the image refers to nothing
  * outside dir_machines, and never replaces another one. */
 char *save_part_path(const Settings *settings, const char *name);
 bool save_publish(const Settings *settings, const char *name, GError **error);
 void save_discard(const Settings *settings, const char *name);
+
+/* Parts of app_save, for app/save_own.c: what is checked first; what the record says when it is asked for (StoreChange,
+ * `data` is the SaveRequest); the copy of an ended session's disk into the part. */
+bool save_check(const Settings *settings, const SessionRecord *session, const SaveRequest *request, GError **error);
+bool save_note_asked(SessionRecord *session, void *data, GError **error);
+bool save_copy(const Settings *settings, const SessionRecord *session, const SaveRequest *request, GError **error);

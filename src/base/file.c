@@ -287,10 +287,8 @@ static int compare_texts(gconstpointer a, gconstpointer b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-char **files_beside(const char *path, const char *suffix)
+char **folder_files(const char *folder, const char *suffix)
 {
-    g_autofree char *parent = g_path_get_dirname(path);
-    g_autofree char *folder = g_build_filename(parent, "config.d", NULL);
     GPtrArray *paths = g_ptr_array_new();
     g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
     for (const char *name; dir && (name = g_dir_read_name(dir));) {
@@ -300,4 +298,11 @@ char **files_beside(const char *path, const char *suffix)
     g_ptr_array_sort(paths, compare_texts);
     g_ptr_array_add(paths, NULL);
     return (char **)g_ptr_array_free(paths, FALSE);
+}
+
+char **files_beside(const char *path, const char *suffix)
+{
+    g_autofree char *parent = g_path_get_dirname(path);
+    g_autofree char *folder = g_build_filename(parent, "config.d", NULL);
+    return folder_files(folder, suffix);
 }

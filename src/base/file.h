@@ -48,6 +48,10 @@ bool folder_make_private(const char *path, GError **error);
 /* Removes a folder with all it holds; an absent one is fine. Symbolic links are removed, not followed. */
 bool folder_remove(const char *path, GError **error);
 
+/* Paths of the files in a folder whose names end in `suffix`, without hidden ones, sorted; empty when there is no such
+ * folder. Free with g_strfreev. */
+char **folder_files(const char *folder, const char *suffix);
+
 /* Paths of the files in folder config.d beside `path` whose names end in `suffix`, sorted; empty when
  * there is no such folder. Free with g_strfreev. */
 char **files_beside(const char *path, const char *suffix);

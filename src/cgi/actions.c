@@ -4,6 +4,7 @@
 #include "app/journal.h"
 #include "app/metrics.h"
 #include "app/queue.h"
+#include "app/save_own.h"
 #include "base/error.h"
 #include "base/exposition.h"
 #include "base/json.h"
@@ -158,6 +159,15 @@ static Response *discard(Call *call, GError **error)
     return after_change(call, app_discard(call->page.settings, &call->who, call->form.session, error), error);
 }
 
+static Response *save_session(Call *call, GError **error)
+{
+    SaveForm form;
+    if (!form_read_save(call->page.request, &form, error))
+        return NULL;
+    SaveOwnRequest request = {.session_id = call->form.session, .name = form.name, .title = form.title};
+    return after_change(call, app_save_own(call->page.settings, &call->who, &request, error), error);
+}
+
 static Response *share_link(Call *call, GError **error)
 {
     ShareForm form;
@@ -223,6 +233,7 @@ static const Route routes[] = {
     {FORM_STAY, true, "STAY", stay},
     {FORM_AGAIN, true, "RESUME", resume_session},
     {FORM_DISCARD, true, "DISCARD", discard},
+    {FORM_SAVE, true, "SAVE", save_session},
     {FORM_PURGE, true, "PURGE", purge},
     {FORM_SHARE, true, "SHARE", share_link},
     {FORM_REVOKE, true, "REVOKE", revoke_link},

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "core/ini.h"
+#include "core/policy.h"
 
 #define SEPARATORS ", "
 
@@ -177,11 +178,21 @@ static void open_ends(Choices *choices)
     }
 }
 
-bool choices_read(const Settings *settings, const Machine *machine, const char *const *groups, bool is_admin,
-                  Choices *choices, GError **error)
+bool choices_include(const Machine *machine, const Identity *who)
 {
+    const char *names[] = {who->is_authenticated && *who->user ? who->user : NULL, NULL};
+    bool is_open = !*machine->groups && !*machine->users;
+    return is_open || who->is_admin || is_member_of(machine->users, names) ||
+           is_member_of(machine->groups, who->groups);
+}
+
+bool choices_read(const Settings *settings, const Machine *machine, const Identity *who, Choices *choices,
+                  GError **error)
+{
+    const char *const *groups = who->groups;
+    bool is_admin = who->is_admin;
     *choices = (Choices){0};
-    if (*machine->groups && !is_admin && !is_member_of(machine->groups, groups)) {
+    if (!choices_include(machine, who)) {
         machine_not_found(machine->name, error);
         return false;
     }

@@ -7,16 +7,21 @@
 #include "core/machine.h"
 #include "core/settings.h"
 
+struct Identity; /* of core/policy.h, which comes to know of plans and by them of this */
+
 typedef struct {
     gint64 cpus_max, memory_max_mib, lifetime_max_s; /* G_MAXINT64: only the host is the limit */
     gint64 sessions_max;                             /* of one user, from the groups; 0: as the setting says */
 } Choices;
 
-/* groups: names of the user's groups, NULL-terminated, may be NULL. Administrators are held by the machine's lists
- * alone. Errors: QWD_ERROR_NOT_FOUND for a machine of other groups, in the words of one that does not exist;
- * QWD_ERROR_CONFIG names file and entry. */
-bool choices_read(const Settings *settings, const Machine *machine, const char *const *groups, bool is_admin,
-                  Choices *choices, GError **error);
+/* Administrators are held by the machine's lists alone. Errors: QWD_ERROR_NOT_FOUND for a machine of others
+ * (choices_include), in the words of one that does not exist; QWD_ERROR_CONFIG names file and entry. */
+bool choices_read(const Settings *settings, const Machine *machine, const struct Identity *who, Choices *choices,
+                  GError **error);
+
+/* Whether this machine is one of those that somebody may use: everybody's, their own, their groups'. Administrators may
+ * use all; a name or a group counts when it is proven. */
+bool choices_include(const Machine *machine, const struct Identity *who);
 
 /* Whether this text may be put in place as groups.conf; `path` is for the error. QWD_ERROR_CONFIG. */
 bool choices_check_text(const char *text, const char *path, GError **error);

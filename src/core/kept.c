@@ -48,7 +48,8 @@ GPtrArray *kept_surplus(const Settings *settings, const GPtrArray *sessions, con
 
 void kept_revive(SessionRecord *session, gint64 now)
 {
-    char **texts[] = {&session->step, &session->reason, &session->note, &session->accelerator, &session->stop_by};
+    char **texts[] = {&session->step,        &session->reason,  &session->note,
+                      &session->accelerator, &session->stop_by, &session->save_state};
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
         session_set_text(texts[i], "");
     gint64 *moments[] = {&session->started_at,        &session->ready_at,         &session->ended_at,

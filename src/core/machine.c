@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "core/ini.h"
+#include "core/saved.h"
 
 #define NAME_MAX_CHARS 200
 
@@ -32,6 +33,9 @@ static const MachineAttribute attributes[] = {
     ATTRIBUTE(gpu, "auto", "auto no",
               "Whether a session may ask for a physical GPU; no for systems without its driver."),
     ATTRIBUTE(groups, "", "", "Groups whose members may use it, separated by commas; empty: everybody."),
+    ATTRIBUTE(users, "", "",
+              "Users who may use it, by the names they log in with, separated by commas; with groups, their members as "
+              "well."),
     ATTRIBUTE(cpu, "", "",
               "Numbers of cores that may be chosen for it, the largest being the most it gets; empty: as elsewhere."),
     ATTRIBUTE(memory, "", "", "Sizes of memory that may be chosen for it, in the same way."),
@@ -192,6 +196,21 @@ bool machines_check_text(const char *text, size_t length, const char *path, cons
                           *message == ' ' ? "" : " ", message);
 }
 
+/* A broken one of these concerns itself alone, and none takes the place of an administrator's entry. */
+static void add_saved(GPtrArray *machines, const Settings *settings)
+{
+    g_auto(GStrv) files = saved_files(settings);
+    for (char **file = files; *file; file++) {
+        g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func((GDestroyNotify)machine_free);
+        if (!read_file_into(found, *file, settings->dir_machines, NULL) || found->len != 1)
+            continue;
+        const Machine *machine = found->pdata[0];
+        g_autofree char *path = saved_path(settings, machine->name);
+        if (g_str_equal(path, *file) && !machines_find(machines, machine->name, NULL))
+            g_ptr_array_add(machines, g_ptr_array_steal_index(found, 0));
+    }
+}
+
 GPtrArray *machines_load(const Settings *settings, GError **error)
 {
     g_autoptr(GPtrArray) machines = g_ptr_array_new_with_free_func((GDestroyNotify)machine_free);
@@ -206,6 +225,7 @@ GPtrArray *machines_load(const Settings *settings, GError **error)
         if (!read_file_into(machines, *path, settings->dir_machines, error))
             return NULL;
     }
+    add_saved(machines, settings);
     return g_steal_pointer(&machines);
 }
 

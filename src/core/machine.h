@@ -21,6 +21,7 @@ typedef struct {
     char *os;                      /* "linux", "windows", "other" */
     char *gpu;                     /* "auto", "no": never with a physical GPU */
     char *groups;                  /* who may use it: names separated by commas; "" everybody */
+    char *users;                   /* users who may use it, in the same way; with groups, members of those as well */
     char *cpu, *memory, *lifetime; /* what may be chosen: lists, "" as elsewhere (core/choices.h) */
 
     /* How boot scripts get into it: "auto", "agent", "cloud-init", "none". */
@@ -45,8 +46,9 @@ const MachineAttribute *machine_attributes(void);
 /* Whether a text can be the name of a machine: a plain file name without path, not hidden. */
 bool machine_name_is_valid(const char *name);
 
-/* All machines in the order of the files, as a GPtrArray of Machine *. A machine listed again later replaces
- * the earlier entry. An absent machines.conf is an empty list. QWD_ERROR_CONFIG names file and entry. */
+/* All machines in the order of the files, those that users have saved at the end (core/saved.h), as a GPtrArray of
+ * Machine *. A machine listed again later replaces the earlier entry. An absent machines.conf is an empty list.
+ * QWD_ERROR_CONFIG names file and entry. */
 GPtrArray *machines_load(const Settings *settings, GError **error);
 
 /* Whether a text could be a file of machines; `folder` is dir_machines, for messages. QWD_ERROR_CONFIG names `path` and

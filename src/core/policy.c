@@ -12,6 +12,7 @@ static const Circle circles[ACTION_COUNT] = {
     [ACTION_SEE] = FOR_OWNERS,        [ACTION_STOP] = FOR_OWNERS,         [ACTION_EXTEND] = FOR_OWNERS,
     [ACTION_SHARE] = FOR_OWNERS,      [ACTION_RESUME] = FOR_OWNERS,       [ACTION_PURGE] = FOR_ADMINISTRATORS,
     [ACTION_METRICS] = FOR_THIS_HOST, [ACTION_SAVE] = FOR_ADMINISTRATORS, [ACTION_MONITOR] = FOR_KEEPERS,
+    [ACTION_SAVE_OWN] = FOR_OWNERS,
 };
 
 bool policy_login_is_configured(const Settings *settings)

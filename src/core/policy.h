@@ -11,9 +11,10 @@ typedef enum {
     ACTION_LIST,
     ACTION_SEE,
     ACTION_STOP,
-    ACTION_EXTEND, /* and say that it is still in use */
-    ACTION_RESUME, /* an ended session whose disk is kept; and give that disk up */
-    ACTION_SHARE,  /* make and revoke links, disconnect viewers */
+    ACTION_EXTEND,   /* and say that it is still in use */
+    ACTION_RESUME,   /* an ended session whose disk is kept; and give that disk up */
+    ACTION_SAVE_OWN, /* make a machine of it that is its owner's alone */
+    ACTION_SHARE,    /* make and revoke links, disconnect viewers */
     ACTION_PURGE,
     ACTION_METRICS, /* see figures of the whole service */
     ACTION_SAVE,    /* make a machine of it */
@@ -22,7 +23,7 @@ typedef enum {
 } Action;
 
 /* Who asks. */
-typedef struct {
+typedef struct Identity {
     const char *user;          /* "" unknown */
     const char *const *groups; /* proven as well; NULL: none */
     bool is_authenticated;     /* the name is proven, not claimed */

@@ -81,6 +81,8 @@ static const Field session_fields[] = {
     TEXT_FIELD(save_state),
     TEXT_FIELD(save_reason),
     INTEGER_FIELD(save_percent),
+    TEXT_FIELD(save_owner),
+    TEXT_FIELD(save_title),
     {"save_standalone", FIELD_BOOL, offsetof(SessionRecord, save_standalone)},
     {0},
 };

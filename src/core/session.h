@@ -99,6 +99,7 @@ typedef struct {
     char *save_name, *save_state, *save_reason;
     gint64 save_percent;
     bool save_standalone;
+    char *save_owner, *save_title; /* whose alone it is, "" as administrators say; what it is called on the page */
 } SessionRecord;
 
 /* A queued session with a new id. Takes the plan. */

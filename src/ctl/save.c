@@ -82,7 +82,7 @@ static char *entry_path(const Settings *settings, const char *name)
 static bool write_entry(const Settings *settings, const SessionRecord *session, char **words, GError **error)
 {
     g_autofree char *path = entry_path(settings, words[1]), *folder = g_path_get_dirname(path);
-    g_autofree char *text = save_entry(settings, session, words[1], words[2]);
+    g_autofree char *text = save_entry(settings, session, words[1], words[2], NULL);
     g_mkdir_with_parents(folder, 0755);
     if (file_write_atomic(path, text, strlen(text), 0644, FILE_WRITE_DURABLE, error)) {
         printf("Saved as %s, an entry in %s. `qwdctl refresh` puts it on the page.\n", words[1], path);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
- * qwd-session ID: runs one session from its start steps to its end. */
+ * qwd-session ID: runs one session from its start steps to its end; or, when that is over and somebody has asked for
+ * it, saves the disk that was kept. */
 #include <stdio.h>
 
 #include "app/queue.h"
+#include "app/save_own.h"
 #include "base/account.h"
 #include "base/error.h"
 #include "core/arguments.h"
@@ -11,7 +13,9 @@
 /* The end of a session is the moment at which there is room for another. */
 static void supervise(const Settings *settings, const char *id, GError **error)
 {
-    if (supervisor_run(settings, id, error))
+    if (save_own_is_asked(settings, id))
+        save_own_perform(settings, id, error);
+    else if (supervisor_run(settings, id, error))
         app_queue_advance(settings, error);
 }
 

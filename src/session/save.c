@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/save.h"
+#include "app/save_own.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/wait.h"
@@ -38,7 +39,7 @@ static void finish(Supervisor *supervisor, GError *error)
 {
     g_autoptr(GError) owned = error;
     g_autoptr(GError) cause = NULL;
-    bool good = !owned && save_publish(supervisor->settings, supervisor->session->save_name, &cause);
+    bool good = !owned && save_own_publish(supervisor->settings, supervisor->session, &cause);
     if (!good)
         save_discard(supervisor->settings, supervisor->session->save_name);
     const char *reason = owned ? owned->message : cause ? cause->message : "";

@@ -99,6 +99,12 @@ static bool check_file_name(const char *text, G_GNUC_UNUSED gint64 *value)
     return consists_of(text, NAME_LETTERS "+", FILE_NAME_MAX_BYTES) && *text != '.' && !strstr(text, "..");
 }
 
+static bool check_saved_name(const char *text, G_GNUC_UNUSED gint64 *value)
+{
+    size_t length = strlen(text);
+    return length <= LABEL_MAX_CHARS && strspn(text, ALNUM "_.-") == length;
+}
+
 static bool check_password(const char *text, G_GNUC_UNUSED gint64 *value)
 {
     return strlen(text) <= PASSWORD_MAX_BYTES;
@@ -177,6 +183,9 @@ typedef enum {
     FORM_FIELD_SHARED,
     FORM_FIELD_TOKEN,
     FORM_FIELD_QR,
+    FORM_FIELD_SAVE,
+    FORM_FIELD_SAVE_NAME,
+    FORM_FIELD_SAVE_TITLE,
     FORM_FIELD_COUNT
 } FormField;
 
@@ -237,6 +246,9 @@ static const FormRow rows[FORM_FIELD_COUNT] = {
     [FORM_FIELD_SHARED] = {"shared", NULL, NULL},
     [FORM_FIELD_TOKEN] = {"token", check_token, "the 32 digits of a link"},
     [FORM_FIELD_QR] = {"qr", check_token, "the 32 digits of a link, as the page gives them"},
+    [FORM_FIELD_SAVE] = {"session_save", check_token, session_id},
+    [FORM_FIELD_SAVE_NAME] = {"save_name", check_saved_name, "1 to 60 letters, digits and characters _ . -"},
+    [FORM_FIELD_SAVE_TITLE] = {"save_description", check_label, "at most 60 characters"},
 };
 
 static const char *find(const Request *request, FormField field)
@@ -297,6 +309,7 @@ bool form_read_action(const Request *request, FormAction *action, GError **error
         {FORM_FIELD_STAY, FORM_STAY},
         {FORM_FIELD_AGAIN, FORM_AGAIN},
         {FORM_FIELD_DISCARD, FORM_DISCARD},
+        {FORM_FIELD_SAVE, FORM_SAVE},
         {FORM_FIELD_METRICS, FORM_METRICS},
         {FORM_FIELD_MONITOR, FORM_MONITOR},
         {FORM_FIELD_STOP_SELECTION, FORM_STOP_SELECTION},
@@ -377,8 +390,9 @@ bool form_read_create(const Request *request, CreateForm *form, GError **error)
 
 bool form_read_session(const Request *request, SessionForm *form, GError **error)
 {
-    static const FormField askers[] = {FORM_FIELD_STOP,  FORM_FIELD_EXTEND,  FORM_FIELD_SHARE, FORM_FIELD_STAY,
-                                       FORM_FIELD_AGAIN, FORM_FIELD_DISCARD, FORM_FIELD_VIEW,  FORM_FIELD_SESSION};
+    static const FormField askers[] = {FORM_FIELD_STOP, FORM_FIELD_EXTEND, FORM_FIELD_SHARE,
+                                       FORM_FIELD_STAY, FORM_FIELD_AGAIN,  FORM_FIELD_DISCARD,
+                                       FORM_FIELD_SAVE, FORM_FIELD_VIEW,   FORM_FIELD_SESSION};
     *form = (SessionForm){.session = "", .confirm = is_present(request, FORM_FIELD_CONFIRM)};
     for (size_t i = 0; i < G_N_ELEMENTS(askers) && !*form->session; i++) {
         if (!read_text(request, askers[i], &form->session, error))
@@ -412,6 +426,12 @@ bool form_read_share(const Request *request, ShareForm *form, GError **error)
     return read_number(request, FORM_FIELD_LINK_LIFETIME, &form->lifetime_s, error) &&
            read_text(request, FORM_FIELD_REVOKE, &form->link, error) &&
            read_number(request, FORM_FIELD_DISCONNECT, &form->viewer_serial, error);
+}
+
+bool form_read_save(const Request *request, SaveForm *form, GError **error)
+{
+    return read_text(request, FORM_FIELD_SAVE_NAME, &form->name, error) &&
+           read_text(request, FORM_FIELD_SAVE_TITLE, &form->title, error);
 }
 
 json_t *form_carry(const Request *request)

@@ -24,6 +24,7 @@ typedef enum {
     FORM_STAY,    /* it is in use, although nobody touches it */
     FORM_AGAIN,   /* resume an ended session */
     FORM_DISCARD, /* give its disk up */
+    FORM_SAVE,    /* make a machine of it */
     FORM_PURGE,
     FORM_SHARE,
     FORM_REVOKE,
@@ -75,6 +76,13 @@ typedef struct {
 
 bool form_read_share(const Request *request, ShareForm *form, GError **error);
 
+/* The machine that a session is to become. */
+typedef struct {
+    const char *name, *title; /* "" when absent */
+} SaveForm;
+
+bool form_read_save(const Request *request, SaveForm *form, GError **error);
+
 /* What has to be sent again with a login form, so that nothing typed is lost: hidden fields as the templates take them,
  * [{name, value}, ...]; only fields of the table that can be read, never user or password. New reference. */
 json_t *form_carry(const Request *request);
@@ -99,7 +107,7 @@ bool form_read_create(const Request *request, CreateForm *form, GError **error);
 
 typedef struct {
     const char *session; /* token of session_stop, session_extend, share, session_stay, session_resume, session_discard,
-                          * view or session, in this order; "" when absent */
+                          * session_save,                          * view or session, in this order; "" when absent */
     const char *token;   /* of a link, "" when absent */
     const char *qr;      /* the link whose QR code is asked for, "" when absent */
     const char *csrf;    /* "" when absent */

@@ -3,6 +3,7 @@
 #include "app/gpu.h"
 #include "auth/backends.h"
 #include "base/units.h"
+#include "core/choices.h"
 #include "web/pages.h"
 
 static json_t *text_value(char *text)
@@ -17,13 +18,15 @@ static const char *machine_title(const Machine *machine)
     return *machine->description ? machine->description : machine->name;
 }
 
-static json_t *machines_value(const Settings *settings, const GPtrArray *machines)
+/* The page that is a file is made for nobody in particular: it has what is for everybody. */
+static json_t *machines_value(const PageContext *context, const GPtrArray *machines)
 {
+    const Settings *settings = context->settings;
     json_t *list = json_array();
     for (guint i = 0; i < machines->len; i++) {
         const Machine *machine = machines->pdata[i];
         bool proposed = g_str_equal(machine->name, settings->machine);
-        if (machine_is_present(machine))
+        if (machine_is_present(machine) && choices_include(machine, context->who))
             json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b}", "file", machine->name, "title",
                                                   machine_title(machine), "description", machine->name, "checked",
                                                   (int)proposed));
@@ -149,7 +152,7 @@ json_t *page_landing(const PageContext *context, const GPtrArray *machines)
 {
     json_t *values = page_common_values(context, "Create a session");
     const Settings *settings = context->settings;
-    json_t *list = machines_value(settings, machines);
+    json_t *list = machines_value(context, machines);
     json_object_set_new(values, "notice", landing_notice(settings));
     add_login(values, context);
     json_object_set_new(values, "has_machines", json_boolean(json_array_size(list) > 0));

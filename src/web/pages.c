@@ -9,6 +9,7 @@
 #include "core/queue.h"
 #include "core/store.h"
 #include "web/page_life.h"
+#include "web/page_save.h"
 #include "web/qr.h"
 #include "web/response.h"
 
@@ -341,6 +342,7 @@ json_t *page_session(const PageContext *context, const SessionRecord *session)
     json_object_set_new(value, "over", over_value(context, session));
     json_object_set_new(value, "folders", folders_value(session));
     json_object_set_new(value, "scripts", scripts_value(session));
+    json_object_set_new(value, "saving", saving_value(context->settings, context->who, session));
     json_object_set_new(value, "sharing", sharing_value(context, session));
     json_t *values = page_common_values(context, session_title(session));
     json_object_set_new(values, "session", value);

@@ -34,6 +34,7 @@ const walk = [
     { action: 'FORM_STAY', name: 'it is in use', fields: { session_stay: 'ID' }, expect: [401, 404, 303, 303] },
     { action: 'FORM_AGAIN', name: 'resume, while it runs', fields: { session_resume: 'ID' }, expect: [401, 404, 303, 303] },
     { action: 'FORM_DISCARD', name: 'discard, while it runs', fields: { session_discard: 'ID' }, expect: [401, 404, 409, 409] },
+    { action: 'FORM_SAVE', name: 'save, where the service does not have it', fields: { session_save: 'ID', save_name: 'x' }, expect: [401, 404, 403, 403] },
     { action: 'FORM_SHARE', name: 'share', fields: { share: 'ID', role: 'view', label: 'x' }, expect: [401, 404, 303, 303] },
     { action: 'FORM_REVOKE', name: 'revoke', fields: { session: 'ID' }, prepare: aLink, expect: [401, 404, 303, 303] },
     { action: 'FORM_DISCONNECT', name: 'disconnect', fields: { session: 'ID' }, prepare: aViewer, expect: [401, 404, 303, 303] },
@@ -128,7 +129,7 @@ test('every route, as nobody, another user, the owner and an administrator', asy
         const tries = [
             ['GET', { session: 'ID' }], ['GET', { view: 'ID' }], ['GET', { session: 'ID', qr: absent }], ['POST', { session: 'ID' }], ['POST', { session_stop: 'ID' }],
             ['POST', { session_extend: 'ID' }], ['POST', { session_stay: 'ID' }], ['POST', { session_resume: 'ID' }],
-            ['POST', { session_discard: 'ID' }], ['POST', { share: 'ID', role: 'view' }],
+            ['POST', { session_discard: 'ID' }], ['POST', { session_save: 'ID', save_name: 'x' }], ['POST', { share: 'ID', role: 'view' }],
             ['POST', { session: 'ID', link_revoke: record.links[0].id }], ['POST', { session: 'ID', viewer_disconnect: '1' }],
         ];
         for (const who of [people.another, people.nobody]) {

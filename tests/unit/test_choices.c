@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "core/choices.h"
+#include "core/policy.h"
 #include "temp.h"
 
 #define HOST G_MAXINT64
@@ -49,7 +50,8 @@ static void check(Fixture *f, const char *groups, Choices expected)
 {
     g_autoptr(GError) error = NULL;
     Choices found;
-    choices_read(f->settings, f->machine, words(groups), false, &found, &error);
+    Identity who = {.user = "alice", .groups = words(groups)};
+    choices_read(f->settings, f->machine, &who, &found, &error);
     g_assert_no_error(error);
     g_assert_cmpint(found.cpus_max, ==, expected.cpus_max);
     g_assert_cmpint(found.memory_max_mib, ==, expected.memory_max_mib);
@@ -85,7 +87,8 @@ static void test_machine(Fixture *f, gconstpointer data)
     f->machine->cpu = g_strdup("1,8");
     check(f, "", (Choices){4, 4096, HOST, 0});
     check(f, "physics", (Choices){8, 4096, HOST, 0});
-    g_assert_true(choices_read(f->settings, f->machine, NULL, true, &found, NULL));
+    Identity admin = {.user = "root", .is_admin = true};
+    g_assert_true(choices_read(f->settings, f->machine, &admin, &found, NULL));
     g_assert_cmpint(found.cpus_max, ==, 8);
     g_assert_cmpint(found.memory_max_mib, ==, HOST);
 }
@@ -104,9 +107,49 @@ static void test_members(Fixture *f, gconstpointer data)
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(GError) error = NULL;
         Choices found;
-        bool may = choices_read(f->settings, f->machine, words(cases[i].groups), cases[i].is_admin, &found, &error);
+        Identity who = {.user = "alice", .groups = words(cases[i].groups), .is_admin = cases[i].is_admin};
+        bool may = choices_read(f->settings, f->machine, &who, &found, &error);
         g_assert_cmpint(may, ==, cases[i].may);
         if (!may)
+            g_assert_error(error, QWD_ERROR, QWD_ERROR_NOT_FOUND);
+    }
+}
+
+/* A name counts when it is proven, and is no part of another one; members of groups come in beside users. */
+static void test_users(Fixture *f, gconstpointer data)
+{
+    static const char *const staff[] = {"staff", NULL};
+    static const struct {
+        const char *users, *groups;
+        Identity who;
+        bool may;
+    } cases[] = {
+        {"alice", "", {.user = "alice", .is_authenticated = true}, true},
+        {"alice", "", {.user = "alice"}, false},
+        {"alice", "", {.user = "alice", .is_local = true}, false},
+        {"alice", "", {.user = "bob", .is_authenticated = true}, false},
+        {"alice", "", {.user = "bob", .is_authenticated = true, .groups = staff}, false},
+        {"alice", "", {.user = "", .is_authenticated = true}, false},
+        {"alice,", "", {.user = "", .is_authenticated = true}, false},
+        {"alice", "", {.user = "ali", .is_authenticated = true}, false},
+        {"bob, alice", "", {.user = "alice", .is_authenticated = true}, true},
+        {"alice", "", {.user = "root", .is_admin = true}, true},
+        {"alice", "staff", {.user = "bob", .is_authenticated = true, .groups = staff}, true},
+        {"staff", "", {.user = "bob", .is_authenticated = true, .groups = staff}, false},
+        {"", "alice", {.user = "alice", .is_authenticated = true}, false},
+        {"", "", {.user = ""}, true},
+    };
+    (void)data;
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        Choices found;
+        g_free(f->machine->users);
+        g_free(f->machine->groups);
+        f->machine->users = g_strdup(cases[i].users);
+        f->machine->groups = g_strdup(cases[i].groups);
+        g_assert_cmpint(choices_include(f->machine, &cases[i].who), ==, cases[i].may);
+        g_assert_cmpint(choices_read(f->settings, f->machine, &cases[i].who, &found, &error), ==, cases[i].may);
+        if (!cases[i].may)
             g_assert_error(error, QWD_ERROR, QWD_ERROR_NOT_FOUND);
     }
 }
@@ -127,7 +170,8 @@ static void test_broken(Fixture *f, gconstpointer data)
         g_autoptr(GError) error = NULL;
         Choices found;
         write_groups(f, texts[i]);
-        g_assert_false(choices_read(f->settings, f->machine, words("students"), false, &found, &error));
+        Identity who = {.user = "alice", .groups = words("students")};
+        g_assert_false(choices_read(f->settings, f->machine, &who, &found, &error));
         g_assert_error(error, QWD_ERROR, QWD_ERROR_CONFIG);
         g_assert_nonnull(strstr(error->message, "groups.conf"));
         g_assert_false(choices_check_text(texts[i], "copy", NULL));
@@ -153,6 +197,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     ADD("/choices/settings", test_settings);
     ADD("/choices/groups", test_groups);
+    ADD("/choices/users", test_users);
     ADD("/choices/machine", test_machine);
     ADD("/choices/members", test_members);
     ADD("/choices/broken", test_broken);

@@ -460,6 +460,70 @@ static void test_landing(Fixture *f, gconstpointer unused)
         g_assert_cmpint(count_of(json_object_get(values, choices[i]), "selected"), ==, 1);
 }
 
+/* The page that is a file has what is for everybody; whoever is known sees their own as well. */
+static void test_landing_of_some(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const struct {
+        Identity who;
+        size_t count;
+    } rows[] = {{{.user = ""}, 1},
+                {{.user = "alice"}, 1},
+                {{.user = "alice", .is_authenticated = true}, 2},
+                {{.user = "bob", .is_authenticated = true}, 1},
+                {{.user = "root", .is_admin = true}, 2}};
+    g_autoptr(GPtrArray) machines = example_machines(f);
+    Machine *last = machines->pdata[2];
+    g_free(last->users);
+    last->users = g_strdup("alice");
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        f->who = rows[i].who;
+        g_autoptr(JsonValue) values = page_landing(&f->context, machines);
+        g_assert_cmpint(json_array_size(json_object_get(values, "machines")), ==, rows[i].count);
+    }
+}
+
+/* --- saving --- */
+
+static void test_saving(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const struct {
+        const char *state;
+        gint64 percent;
+        bool is_busy, is_done, is_failed;
+    } rows[] = {{"", 0, false, false, false},
+                {"asked", 0, true, false, false},
+                {"running", 42, true, false, false},
+                {"done", 100, false, true, false},
+                {"failed", 0, false, false, true}};
+    json_t *session;
+    f->session->state = SESSION_RUNNING;
+    f->session->ready_at = session_now();
+    f->who.is_authenticated = true;
+    g_autoptr(JsonValue) none = session_values(f, &session);
+    g_assert_true(json_is_null(json_object_get(session, "saving")));
+    g_autoptr(Settings) settings = temp_settings(f->folder, "session_save=owner", "check_user_with_local=yes", NULL);
+    f->context.settings = settings;
+    session_set_text(&f->session->save_owner, "alice");
+    session_set_text(&f->session->save_name, HOSTILE);
+    session_set_text(&f->session->save_reason, HOSTILE);
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        session_set_text(&f->session->save_state, rows[i].state);
+        f->session->save_percent = rows[i].percent;
+        g_autoptr(JsonValue) values = session_values(f, &session);
+        const json_t *saving = json_object_get(session, "saving");
+        g_assert_cmpstr(json_get_text(saving, "prefix", ""), ==, "alice:");
+        g_assert_true(is_true(saving, "is_busy") == rows[i].is_busy);
+        g_assert_true(is_true(saving, "is_done") == rows[i].is_done);
+        g_assert_true(json_is_string(json_object_get(saving, "failure")) == rows[i].is_failed);
+        g_assert_true(json_is_integer(json_object_get(saving, "percent")) == (rows[i].percent == 42));
+    }
+    f->who.user = "bob";
+    g_autoptr(JsonValue) foreign = session_values(f, &session);
+    g_assert_true(json_is_null(json_object_get(session, "saving")));
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -473,6 +537,8 @@ int main(int argc, char **argv)
         {"/page-values/sessions", test_sessions},
         {"/page-values/scripts", test_scripts},
         {"/page-values/landing", test_landing},
+        {"/page-values/landing-of-some", test_landing_of_some},
+        {"/page-values/saving", test_saving},
         {"/page-values/ending", test_ending},
         {"/page-values/ending-without-extension", test_ending_without_extension},
         {"/page-values/extension-text", test_extension_text},

@@ -158,13 +158,14 @@ static void test_entry(Fixture *f, gconstpointer unused)
     session_set_text(&f->session->plan->display, "VGA");
     for (size_t i = 0; i < G_N_ELEMENTS(descriptions); i++) {
         g_autoptr(GError) error = NULL;
-        g_autofree char *text = save_entry(f->settings, f->session, "new.qcow2", descriptions[i]);
+        g_autofree char *text = save_entry(f->settings, f->session, "new.qcow2", descriptions[i], "alice");
         g_free(temp_file(f->folder, "machines.conf", text));
         g_autoptr(GPtrArray) machines = machines_load(f->settings, &error);
         g_assert_no_error(error);
         const Machine *machine = machines_find(machines, "new.qcow2", NULL);
         g_assert_cmpstr(machine->disk, ==, "scsi");
         g_assert_cmpstr(machine->display, ==, "VGA");
+        g_assert_cmpstr(machine->users, ==, "alice");
         if (*descriptions[i])
             g_assert_cmpstr(machine->description, ==, descriptions[i]);
         else

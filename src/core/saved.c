@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "core/saved.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "core/folder.h"
+
+#define ENTRIES "saved.d"
+#define SUFFIX ".qcow2"
+#define NAME_MAX_BYTES 60
+#define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+
+/* As the name of the personal folder; but % cannot stand in the name of a machine, so + is what begins a code. No user
+ * has a colon in it, so that the first one ends it. */
+char *saved_prefix(const char *user, GError **error)
+{
+    g_autofree char *folder = folder_name_of_user(user, error);
+    if (!folder)
+        return NULL;
+    GString *prefix = g_string_new(NULL);
+    for (const char *c = folder; *c; c++) {
+        if (*c == '+' || (*c == '-' && c == folder)) /* a machine's name does not begin with - */
+            g_string_append_printf(prefix, "+%02X", (unsigned char)*c);
+        else
+            g_string_append_c(prefix, *c == '%' ? '+' : *c);
+    }
+    g_string_append_c(prefix, ':');
+    return g_string_free(prefix, FALSE);
+}
+
+char *saved_name(const char *user, const char *name, GError **error)
+{
+    size_t length = strlen(name);
+    g_autofree char *prefix = saved_prefix(user, error);
+    if (!prefix)
+        return NULL;
+    if (length > 0 && length <= NAME_MAX_BYTES && strspn(name, NAME_LETTERS) == length)
+        return g_strconcat(prefix, name, g_str_has_suffix(name, SUFFIX) ? "" : SUFFIX, NULL);
+    qwd_error_fail(error, QWD_ERROR_USAGE,
+                   "This is no name for a machine. Write 1 to %d letters, digits and characters _ . - only.",
+                   NAME_MAX_BYTES);
+    return NULL;
+}
+
+static char *entries_folder(const Settings *settings)
+{
+    return g_build_filename(settings->dir_machines, ENTRIES, NULL);
+}
+
+char *saved_path(const Settings *settings, const char *machine)
+{
+    g_autofree char *file = g_strconcat(machine, ".ini", NULL);
+    return g_build_filename(settings->dir_machines, ENTRIES, file, NULL);
+}
+
+char **saved_files(const Settings *settings)
+{
+    g_autofree char *folder = entries_folder(settings);
+    return folder_files(folder, ".ini");
+}
+
+guint saved_count(const Settings *settings, const char *user)
+{
+    g_autofree char *prefix = saved_prefix(user, NULL);
+    g_auto(GStrv) files = saved_files(settings);
+    guint count = 0;
+    for (char **file = files; prefix && *file; file++) {
+        g_autofree char *name = g_path_get_basename(*file);
+        count += g_str_has_prefix(name, prefix);
+    }
+    return count;
+}
+
+bool saved_write(const Settings *settings, const char *machine, const char *text, GError **error)
+{
+    g_autofree char *folder = entries_folder(settings), *path = saved_path(settings, machine);
+    if (g_mkdir_with_parents(folder, 0755) < 0)
+        return qwd_error_errno(error, errno, "Cannot make the folder %s", folder);
+    return file_write_atomic(path, text, strlen(text), 0644, FILE_WRITE_DURABLE, error);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * Machines that users have saved of their sessions: an image each in dir_machines, and an entry in saved.d/ there,
+ * which the service itself writes. What administrators write of a machine of the same name (core/machine.h) goes
+ * before. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "core/settings.h"
+
+/* The name of the machine that a user calls NAME: "USER:NAME.qcow2". No two users share one, since no
+ * user's part has a colon in it. QWD_ERROR_USAGE. Free with g_free. */
+char *saved_name(const char *user, const char *name, GError **error);
+
+/* What stands before NAME in it. Free with g_free. */
+char *saved_prefix(const char *user, GError **error);
+
+/* The file of a machine's entry. Free with g_free. */
+char *saved_path(const Settings *settings, const char *machine);
+
+/* All of them, sorted. Free with g_strfreev. */
+char **saved_files(const Settings *settings);
+
+/* How many a user has. */
+guint saved_count(const Settings *settings, const char *user);
+
+/* Writes the entry of a machine. */
+bool saved_write(const Settings *settings, const char *machine, const char *text, GError **error);

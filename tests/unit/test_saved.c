@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * Machines that users have saved: their names, and their entries among the others. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "core/machine.h"
+#include "core/saved.h"
+#include "temp.h"
+
+static void test_names(void)
+{
+    static const struct {
+        const char *user, *name, *machine;
+    } rows[] = {
+        {"alice", "course", "alice:course.qcow2"},
+        {"alice", "course.qcow2", "alice:course.qcow2"},
+        {"me@example.org", "a-b_c.d", "me@example.org:a-b_c.d.qcow2"},
+        {"al:ice", "x", "al+3Aice:x.qcow2"},
+        {"al+3Aice", "x", "al+2B3Aice:x.qcow2"},
+        {"al%3Aice", "x", "al+253Aice:x.qcow2"},
+        {"me+tag", "x", "me+2Btag:x.qcow2"},
+        {"-me", "x", "+2Dme:x.qcow2"},
+        {".", "x", "+2E:x.qcow2"},
+        {"../etc", "x", "+2E.+2Fetc:x.qcow2"},
+        {"a b", "-x", "a+20b:-x.qcow2"},
+        {"caf\xc3\xa9", "x", "caf+C3+A9:x.qcow2"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *machine = saved_name(rows[i].user, rows[i].name, NULL);
+        g_assert_cmpstr(machine, ==, rows[i].machine);
+        g_assert_true(machine_name_is_valid(machine));
+    }
+}
+
+static void test_no_names(void)
+{
+    static const char *const names[] = {"", "a b", "a/b", "..//", "a:b", "a\nb", "a,b", "a]b", "\xc3\xa9"};
+    g_autofree char *longest = g_strnfill(60, 'x'), *longer = g_strnfill(61, 'x');
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        GError *error = NULL;
+        g_assert_null(saved_name("alice", names[i], &error));
+        assert_error(error, QWD_ERROR_USAGE, "no name for a machine");
+    }
+    g_autofree char *good = saved_name("alice", longest, NULL), *bad = saved_name("alice", longer, NULL);
+    g_assert_nonnull(good);
+    g_assert_null(bad);
+    g_assert_null(saved_name("", "x", NULL));
+}
+
+static const char *description_of(const GPtrArray *machines, const char *name)
+{
+    const Machine *machine = machines_find(machines, name, NULL);
+    return machine ? machine->description : NULL;
+}
+
+/* What is broken, or names another machine than its own, is passed over; administrators have the last word. */
+static void test_entries(void)
+{
+    static const struct {
+        const char *file, *text;
+    } entries[] = {
+        {"alice:a.qcow2", "[alice:a.qcow2]\ndescription=A\nusers=alice\n"},
+        {"alice:b.qcow2", "[alice:b.qcow2]\ndescription=B\n"},
+        {"alice:broken.qcow2", "[alice:broken.qcow2\n"},
+        {"alice:two.qcow2", "[alice:two.qcow2]\n[debian.qcow2]\n"},
+        {"alice:other.qcow2", "[base.qcow2]\ndescription=Taken\n"},
+        {"alice:free.qcow2", "[free.qcow2]\ndescription=Taken\n"},
+        {"al+2Bice:c.qcow2", "[al+2Bice:c.qcow2]\ndescription=C\n"},
+    };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(TempFolder) folder = temp_folder();
+    g_autoptr(Settings) settings = temp_settings(folder, NULL);
+    g_free(
+        temp_file(folder, "machines.conf", "[base.qcow2]\ndescription=Base\n[alice:b.qcow2]\ndescription=For all\n"));
+    g_assert_cmpint(saved_count(settings, "alice"), ==, 0);
+    g_assert_cmpint(g_mkdir_with_parents(settings->dir_machines, 0755), ==, 0);
+    for (size_t i = 0; i < G_N_ELEMENTS(entries); i++)
+        g_assert_true(saved_write(settings, entries[i].file, entries[i].text, NULL));
+    g_autoptr(GPtrArray) machines = machines_load(settings, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(machines->len, ==, 4);
+    g_assert_cmpstr(description_of(machines, "base.qcow2"), ==, "Base");
+    g_assert_cmpstr(description_of(machines, "alice:a.qcow2"), ==, "A");
+    g_assert_cmpstr(description_of(machines, "alice:b.qcow2"), ==, "For all");
+    g_assert_cmpstr(description_of(machines, "al+2Bice:c.qcow2"), ==, "C");
+    g_assert_cmpint(saved_count(settings, "alice"), ==, 6);
+    g_assert_cmpint(saved_count(settings, "al+ice"), ==, 1);
+    g_assert_cmpint(saved_count(settings, "ali"), ==, 0);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/saved/names", test_names);
+    g_test_add_func("/saved/no-names", test_no_names);
+    g_test_add_func("/saved/entries", test_entries);
+    return g_test_run();
+}
