@@ -3,6 +3,7 @@
 // of them comes first, and by way of its disk.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { top } from '../integration/lib.mjs';
@@ -12,10 +13,18 @@ const minute = 60000;
 const made = spawnSync(path.join(top, 'machines/build'), ['debian-cloud'], { encoding: 'utf8' });
 assert.equal(made.status, 0, made.stderr);
 
+const kernel = spawnSync(path.join(top, 'tests/machines/kernel'), { encoding: 'utf8' });
+assert.equal(kernel.status, 0, kernel.stderr);
+const kernelFolder = kernel.stdout.trim(), version = fs.readdirSync(`${kernelFolder}/lib/modules`)[0];
+
 const methods = ['cloud-init', 'agent', 'auto', 'customize'];
 const service = useService({
     images: Object.fromEntries(methods.map((method) => [`${method}.qcow2`, made.stdout.trim()])),
     machines: Object.fromEntries(methods.map((method) => [`${method}.qcow2`, `script_method=${method}`])),
+}, () => {
+    // The real program, with a kernel that need not be installed here.
+    service.shim('virt-customize', `#!/bin/sh\nexport SUPERMIN_KERNEL=${kernelFolder}/boot/vmlinuz-${version}\n`
+        + `export SUPERMIN_MODULES=${kernelFolder}/lib/modules/${version}\nexec /usr/bin/virt-customize "$@"\n`);
 });
 
 for (const method of methods) {

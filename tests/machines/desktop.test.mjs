@@ -151,7 +151,7 @@ function probe(service, token, ...words) {
 
 test('debian-desktop', { timeout: bootDeadline + 300000 }, async (t) => {
     const image = execFileSync(path.join(top, 'machines/build'), ['debian-desktop'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
-    const service = await Service.start(t, 'qwd-server', { accel: 'tcg' });
+    const service = await Service.start(t, 'qwd-server', { accel: 'tcg', form_memory: '1536M' });
     fs.symlinkSync(image, service.in('state/machines/debian-desktop.qcow2'));
     fs.appendFileSync(service.in('machines.conf'), '[debian-desktop.qcow2]\ndescription=Debian 12 with XFCE\n');
     const answer = await service.create({ machine: 'debian-desktop.qcow2', memory: '1536M', cpu: '2' });
