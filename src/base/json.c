@@ -43,6 +43,13 @@ bool json_object_write(const char *path, const json_t *object, FileDurability du
     return good;
 }
 
+json_t *json_take_text(char *text)
+{
+    json_t *value = json_string(text);
+    g_free(text);
+    return value;
+}
+
 const char *json_get_text(const json_t *object, const char *key, const char *otherwise)
 {
     const json_t *value = json_object_get(object, key);

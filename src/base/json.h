@@ -20,6 +20,9 @@ json_t *json_object_read(const char *path, size_t max_bytes, GError **error);
 /* Writes an object atomically, one key per line, mode 0600. */
 bool json_object_write(const char *path, const json_t *object, FileDurability durability, GError **error);
 
+/* A string of a text that it frees. NULL when the text is not UTF-8. New reference. */
+json_t *json_take_text(char *text);
+
 /* Typed reads; the default when the key is absent or of another type. Texts are borrowed. */
 const char *json_get_text(const json_t *object, const char *key, const char *otherwise);
 gint64 json_get_integer(const json_t *object, const char *key, gint64 otherwise);

@@ -5,16 +5,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/json.h"
 #include "base/units.h"
 #include "web/monitor_parts.h"
 #include "web/page_life.h"
-
-json_t *monitor_take_text(char *text)
-{
-    json_t *value = json_string(text);
-    g_free(text);
-    return value;
-}
 
 /* --- paths --- */
 
@@ -63,7 +57,7 @@ static json_t *view_value(const PageContext *context, const MonitorForm *form)
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:o?}", "path", path, "find", form->find, "state",
                      form->state, "order", form->order, "sort", form->sort, "page", form->page ? page : "", "descends",
                      (int)monitor_descends(form), "states", states_value(form), "sorts", monitor_sorts(form),
-                     "all_path", is_narrowed ? monitor_take_text(page_monitor_path(context, &all, "")) : json_null());
+                     "all_path", is_narrowed ? json_take_text(page_monitor_path(context, &all, "")) : json_null());
 }
 
 /* --- what was done --- */
@@ -114,7 +108,7 @@ static json_t *machine_value(const Machine *machine)
 {
     struct stat image;
     bool is_present = stat(machine->path, &image) == 0;
-    json_t *size = is_present ? monitor_take_text(units_format_size((gint64)(image.st_size / 1048576))) : json_null();
+    json_t *size = is_present ? json_take_text(units_format_size((gint64)(image.st_size / 1048576))) : json_null();
     return json_pack("{s:s, s:s, s:b, s:o}", "name", machine->name, "title", machine->description, "is_present",
                      (int)is_present, "size", size);
 }
@@ -129,7 +123,7 @@ static void add_machines(json_t *values, const Settings *settings)
     json_object_set_new(values, "has_machines", json_boolean(json_array_size(list) > 0));
     json_object_set_new(values, "machines", list);
     json_object_set_new(values, "machines_trouble",
-                        error ? monitor_take_text(g_utf8_make_valid(error->message, -1)) : json_null());
+                        error ? json_take_text(g_utf8_make_valid(error->message, -1)) : json_null());
 }
 
 /* --- the page --- */
@@ -178,7 +172,7 @@ json_t *page_monitor(const PageContext *context, const MonitorFacts *facts, cons
     monitor_add_table(values, context, facts, form);
     json_object_set_new(values, "errors", errors_value(facts));
     add_machines(values, settings);
-    json_object_set_new(values, "version", monitor_take_text(version_of(values, facts->now.at)));
+    json_object_set_new(values, "version", json_take_text(version_of(values, facts->now.at)));
     return values;
 }
 

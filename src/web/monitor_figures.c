@@ -3,12 +3,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/sysroot.h"
 #include "base/units.h"
 #include "core/limits.h"
 #include "vm/accelerator.h"
 #include "vm/gpu.h"
-#include "vm/qemu.h"
 #include "web/chart.h"
 #include "web/monitor_parts.h"
 
@@ -232,12 +232,12 @@ static json_t *figure_value(const Figure *row, const Figures *figures)
     json_t *value = json_object();
     json_object_set_new(value, "key", json_string(row->key));
     json_object_set_new(value, "title", json_string(row->title));
-    json_object_set_new(value, "now", monitor_take_text(now_text(row, points, now)));
-    json_object_set_new(value, "of", monitor_take_text(row->of(figures)));
-    json_object_set_new(value, "top", monitor_take_text(row->text(frame.top)));
+    json_object_set_new(value, "now", json_take_text(now_text(row, points, now)));
+    json_object_set_new(value, "of", json_take_text(row->of(figures)));
+    json_object_set_new(value, "top", json_take_text(row->text(frame.top)));
     json_object_set_new(value, "limit_y", limit_y);
-    json_object_set_new(value, "limit", limit > 0 ? monitor_take_text(row->text(limit)) : json_null());
-    json_object_set_new(value, "summary", monitor_take_text(summary_text(row, points, least, most)));
+    json_object_set_new(value, "limit", limit > 0 ? json_take_text(row->text(limit)) : json_null());
+    json_object_set_new(value, "summary", json_take_text(summary_text(row, points, least, most)));
     json_object_set_new(value, "stretches", chart_stretches(points, &frame));
     return value;
 }
@@ -262,16 +262,9 @@ static void add_fact(json_t *list, const char *name, char *text)
 
 static char *accelerator_text(const Settings *settings)
 {
-    g_auto(Host) host = {0};
     g_auto(Accelerator) accelerator = {0};
-    host_read(&host);
-    AcceleratorQuery query = {.wish = settings->accel,
-                              .guest_arch = host.arch,
-                              .host_arch = host.arch,
-                              .qemu = *settings->qemu_exec ? settings->qemu_exec : qemu_program(host.arch),
-                              .cache_folder = settings->dir_cache};
-    return g_strdup(accelerator_recall(&query, &accelerator) ? accelerator.note
-                                                             : "Not known yet: the first session finds out.");
+    accelerator_recall_own(settings, &accelerator);
+    return g_steal_pointer(&accelerator.note);
 }
 
 /* What the host has, what sessions can have of it, and what they have. */

@@ -18,6 +18,3 @@ json_t *monitor_sorts(const MonitorForm *form);
 
 /* Whether the table runs from the largest to the smallest. */
 bool monitor_descends(const MonitorForm *form);
-
-/* A JSON text from a text that it frees. */
-json_t *monitor_take_text(char *text);

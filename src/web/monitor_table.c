@@ -2,6 +2,7 @@
  * The table of sessions: what is looked for, in which order, and a page of it. */
 #include <string.h>
 
+#include "base/json.h"
 #include "base/units.h"
 #include "web/monitor_parts.h"
 #include "web/page_life.h"
@@ -127,7 +128,7 @@ static json_t *column_value(const PageContext *context, const MonitorForm *form,
     link.page = 0;
     link.order = is_now ? (descends ? "asc" : "desc") : column->descends ? "desc" : "asc";
     bool is_link = context->request && is_sortable(column);
-    json_t *href = is_link ? monitor_take_text(page_monitor_path(context, &link, "")) : json_null();
+    json_t *href = is_link ? json_take_text(page_monitor_path(context, &link, "")) : json_null();
     json_t *sort = is_now ? json_string(descends ? "descending" : "ascending") : json_null();
     return json_pack("{s:s, s:s, s:s, s:o, s:o}", "key", column->key, "title", column->title, "kind", column->kind,
                      "href", href, "sort", sort);
@@ -204,7 +205,7 @@ static GArray *find_rows(const MonitorFacts *facts, const MonitorForm *form)
 
 static json_t *duration_value(gint64 seconds)
 {
-    return monitor_take_text(units_format_duration(MAX(seconds, 0)));
+    return json_take_text(units_format_duration(MAX(seconds, 0)));
 }
 
 static void add_process(json_t *value, Row *row)
@@ -215,7 +216,7 @@ static void add_process(json_t *value, Row *row)
         read_load(row);
     json_object_set_new(value, "pid", runs ? json_integer(qemu.pid) : json_null());
     json_object_set_new(value, "cpu_percent",
-                        runs ? monitor_take_text(g_strdup_printf("%.1f", row->load * 100)) : json_null());
+                        runs ? json_take_text(g_strdup_printf("%.1f", row->load * 100)) : json_null());
 }
 
 static void add_times(json_t *value, const SessionRecord *session, gint64 now)
@@ -237,7 +238,7 @@ static void add_actions(json_t *value, const PageContext *context, const Session
         context->request && session->state == SESSION_RUNNING && may_press_extend(settings, context->who, session);
     json_object_set_new(value, "id", json_string(session->id));
     json_object_set_new(value, "page",
-                        context->request ? monitor_take_text(page_session_path(context, session->id)) : json_null());
+                        context->request ? json_take_text(page_session_path(context, session->id)) : json_null());
     json_object_set_new(value, "may_stop", json_boolean(may_stop));
     json_object_set_new(value, "may_extend", json_boolean(may_extend));
 }
@@ -250,11 +251,9 @@ static json_t *row_value(const PageContext *context, Row *row, gint64 now)
     add_process(value, row);
     json_object_set_new(value, "user", json_string(session->owner));
     json_object_set_new(value, "cpus", json_integer(plan->cpus));
-    json_object_set_new(value, "memory_gb",
-                        monitor_take_text(g_strdup_printf("%.1f", (double)plan->memory_mib / 1024)));
+    json_object_set_new(value, "memory_gb", json_take_text(g_strdup_printf("%.1f", (double)plan->memory_mib / 1024)));
     json_object_set_new(value, "gpu", *plan->gpu_name ? json_string(plan->gpu_name) : json_null());
-    json_object_set_new(value, "name",
-                        monitor_take_text(g_strdup_printf("%.8s %s", session->id, session->plan->machine)));
+    json_object_set_new(value, "name", json_take_text(g_strdup_printf("%.8s %s", session->id, session->plan->machine)));
     json_object_set_new(value, "state", json_string(session_state_name(session->state)));
     json_object_set_new(value, "state_text", json_string(page_state_text(session->state)));
     add_times(value, session, now);
@@ -268,7 +267,7 @@ static json_t *page_link(const PageContext *context, const MonitorForm *form, gi
 {
     MonitorForm link = *form;
     link.page = page;
-    return is_there ? monitor_take_text(page_monitor_path(context, &link, "")) : json_null();
+    return is_there ? json_take_text(page_monitor_path(context, &link, "")) : json_null();
 }
 
 static char *count_text(guint found, guint all)
@@ -302,6 +301,6 @@ void monitor_add_table(json_t *values, const PageContext *context, const Monitor
     json_object_set_new(values, "sessions", list);
     json_object_set_new(values, "has_sessions", json_boolean(rows->len > 0));
     json_object_set_new(values, "has_any", json_boolean(facts->sessions->len > 0));
-    json_object_set_new(values, "count", monitor_take_text(count_text(rows->len, facts->sessions->len)));
+    json_object_set_new(values, "count", json_take_text(count_text(rows->len, facts->sessions->len)));
     json_object_set_new(values, "pager", pager_value(context, form, page, pages));
 }

@@ -41,13 +41,6 @@ static json_t *time_of_day(gint64 unix_s)
     return unix_s ? format_time(unix_s, "%H:%M:%S") : json_null();
 }
 
-static json_t *take_text(char *text)
-{
-    json_t *value = json_string(text);
-    g_free(text);
-    return value;
-}
-
 static const char *const state_texts[SESSION_STATES] = {
     [SESSION_QUEUED] = "Queued",     [SESSION_STARTING] = "Starting", [SESSION_RUNNING] = "Running",
     [SESSION_STOPPING] = "Stopping", [SESSION_ENDED] = "Ended",       [SESSION_FAILED] = "Failed",
@@ -127,8 +120,9 @@ static gint64 step_duration_ms(const SessionRecord *session, size_t shown)
 static json_t *step_value(const SessionRecord *session, size_t shown, size_t current)
 {
     bool has_duration = shown < current && strlen(shown_steps[shown].covers) > 1;
-    json_t *took = has_duration ? take_text(g_strdup_printf("%.1f s", (double)step_duration_ms(session, shown) / 1000))
-                                : json_null();
+    json_t *took = has_duration
+                       ? json_take_text(g_strdup_printf("%.1f s", (double)step_duration_ms(session, shown) / 1000))
+                       : json_null();
     gint64 since = shown == current ? MAX(session->started_at, session->created_at) : 0;
     return json_pack("{s:s, s:s, s:b, s:b, s:o, s:o}", "name", shown_steps[shown].name, "text", shown_steps[shown].text,
                      "is_done", (int)(shown < current), "is_now", (int)(shown == current), "took", took, "since",
@@ -158,8 +152,8 @@ static char *best_link_url(const PageContext *context, const char *token, Sessio
 static json_t *shared_link_value(const PageContext *context, const SessionRecord *session, const SessionLink *link)
 {
     g_autofree char *token = store_find_token(context->settings, link);
-    json_t *url = token ? take_text(link_url(context->settings, context->base, token, link->role)) : json_null();
-    json_t *viewer_url = token ? take_text(best_link_url(context, token, link->role)) : json_null();
+    json_t *url = token ? json_take_text(link_url(context->settings, context->base, token, link->role)) : json_null();
+    json_t *viewer_url = token ? json_take_text(best_link_url(context, token, link->role)) : json_null();
     return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:b}", "id", link->id, "session_id", session->id, "label",
                      *link->label ? link->label : "A link", "role_text", role_texts[link->role], "url", url,
                      "viewer_url", viewer_url, "end", time_value(link->expires_at), "is_own", (int)link->is_own);
@@ -219,7 +213,7 @@ static json_t *script_value(const BootScript *script)
     const char *text = "";
     for (size_t i = 0; i < G_N_ELEMENTS(script_states); i++)
         text = g_str_equal(script_states[i].state, script->state_name) ? script_states[i].text : text;
-    json_t *took = done ? take_text(g_strdup_printf("%.1f s", (double)script->duration_ms / 1000)) : json_null();
+    json_t *took = done ? json_take_text(g_strdup_printf("%.1f s", (double)script->duration_ms / 1000)) : json_null();
     return json_pack("{s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o}", "name", script->name, "state", script->state_name,
                      "state_text", text, "is_over", (int)(done || failed), "is_failed",
                      (int)(failed || script->exit_code != 0), "method", text_or_null(script->method), "exit_code",
@@ -243,13 +237,7 @@ static json_t *scripts_value(const SessionRecord *session)
 static json_t *link_value(const PageContext *context, const SessionRecord *session, SessionRole role)
 {
     g_autofree char *token = store_find_role_token(context->settings, session, role);
-    return token ? take_text(link_url(context->settings, context->base, token, role)) : json_null();
-}
-
-static json_t *viewer_link_value(const PageContext *context, const SessionRecord *session, SessionRole role)
-{
-    g_autofree char *token = store_find_role_token(context->settings, session, role);
-    return token ? take_text(best_link_url(context, token, role)) : json_null();
+    return token ? json_take_text(link_url(context->settings, context->base, token, role)) : json_null();
 }
 
 /* Where Connect leads; null before the display is ready. */
@@ -258,23 +246,32 @@ static json_t *connect_value(const PageContext *context, const SessionRecord *se
     if (session->state != SESSION_RUNNING)
         return json_null();
     g_autofree char *viewer = link_viewer_url(context->settings, context->base, "");
-    return viewer ? take_text(page_viewer_path(context, session->id)) : link_value(context, session, ROLE_CONTROL);
+    return viewer ? json_take_text(page_viewer_path(context, session->id)) : link_value(context, session, ROLE_CONTROL);
+}
+
+/* The two addresses of a link; both null when its token is gone (the session ends just now), or when nobody may watch. */
+static void add_addresses(json_t *value, const PageContext *context, const char *token, SessionRole role)
+{
+    const char *const keys[ROLE_COUNT][2] = {[ROLE_CONTROL] = {"url", "viewer_url"},
+                                             [ROLE_VIEW] = {"view_url", "watch_url"}};
+    json_t *stock = token ? json_take_text(link_url(context->settings, context->base, token, role)) : json_null();
+    json_t *best = token ? json_take_text(best_link_url(context, token, role)) : json_null();
+    json_object_set_new(value, keys[role][0], stock);
+    json_object_set_new(value, keys[role][1], best);
 }
 
 static json_t *ready_value(const PageContext *context, const SessionRecord *session)
 {
-    if (session->state != SESSION_RUNNING)
+    bool is_ready = session->state == SESSION_RUNNING, oneshot = session->plan->oneshot;
+    g_autofree char *token = is_ready ? store_find_role_token(context->settings, session, ROLE_CONTROL) : NULL;
+    if (!token)
         return json_null();
-    g_autoptr(JsonValue) url = link_value(context, session, ROLE_CONTROL);
-    if (!json_is_string(url))
-        return json_null();
-    g_autoptr(JsonValue) viewer_url = viewer_link_value(context, session, ROLE_CONTROL);
-    bool oneshot = session->plan->oneshot;
-    json_t *view_url = oneshot ? json_null() : link_value(context, session, ROLE_VIEW);
-    json_t *watch_url = oneshot ? json_null() : viewer_link_value(context, session, ROLE_VIEW);
-    return json_pack("{s:O, s:o, s:O, s:o, s:o, s:o?, s:b}", "url", url, "view_url", view_url, "viewer_url", viewer_url,
-                     "watch_url", watch_url, "connect", connect_value(context, session), "qr",
-                     qr_values(json_string_value(viewer_url), NULL), "is_oneshot", (int)oneshot);
+    g_autofree char *watch = oneshot ? NULL : store_find_role_token(context->settings, session, ROLE_VIEW);
+    json_t *value = json_pack("{s:o, s:b}", "connect", connect_value(context, session), "is_oneshot", (int)oneshot);
+    add_addresses(value, context, token, ROLE_CONTROL);
+    add_addresses(value, context, watch, ROLE_VIEW);
+    json_object_set_new(value, "qr", qr_values(json_string_value(json_object_get(value, "viewer_url")), NULL));
+    return value;
 }
 
 static json_t *over_value(const PageContext *context, const SessionRecord *session)
@@ -299,11 +296,11 @@ static json_t *session_value(const PageContext *context, const SessionRecord *se
     bool may_extend = running && may_press_extend(context->settings, context->who, session);
     json_t *value = json_object();
     json_object_set_new(value, "id", json_string(session->id));
-    json_object_set_new(value, "page", take_text(page_session_path(context, session->id)));
+    json_object_set_new(value, "page", json_take_text(page_session_path(context, session->id)));
     json_object_set_new(value, "owner", json_string(session->owner));
     json_object_set_new(value, "machine", json_string(session_title(session)));
     json_object_set_new(value, "cpus", json_integer(session->plan->cpus));
-    json_object_set_new(value, "memory", take_text(units_format_size(session->plan->memory_mib)));
+    json_object_set_new(value, "memory", json_take_text(units_format_size(session->plan->memory_mib)));
     json_object_set_new(value, "gpu", text_or_null(session->plan->gpu_name));
     json_object_set_new(value, "state", json_string(session_state_name(session->state)));
     json_object_set_new(value, "state_text", json_string(state_texts[session->state]));
@@ -358,7 +355,7 @@ static json_t *row_value(const PageContext *context, const SessionRecord *sessio
     gint64 left_s = session->ends_at - session_now();
     bool running = session->state == SESSION_RUNNING;
     json_t *value = session_value(context, session);
-    json_object_set_new(value, "left", running ? take_text(units_format_duration(MAX(left_s, 0))) : json_null());
+    json_object_set_new(value, "left", running ? json_take_text(units_format_duration(MAX(left_s, 0))) : json_null());
     json_object_set_new(value, "url", running ? link_value(context, session, ROLE_CONTROL) : json_null());
     json_object_set_new(value, "connect", connect_value(context, session));
     return value;
