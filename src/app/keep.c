@@ -3,9 +3,9 @@
 
 #include <unistd.h>
 
-#include "app/save.h"
 #include "base/fd.h"
 #include "core/kept.h"
+#include "core/saving.h"
 #include "core/store.h"
 
 static bool note_kept(SessionRecord *session, void *data, GError **error)

@@ -3,10 +3,10 @@
 #include "app/app.h"
 #include "app/gpu.h"
 #include "app/queue.h"
-#include "app/save.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "core/kept.h"
+#include "core/saving.h"
 #include "core/store.h"
 
 /* The ended session of somebody who may resume it; one that runs (again) as well. */

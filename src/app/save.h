@@ -4,15 +4,7 @@
 #pragma once
 
 #include "app/app.h"
-
-/* save_state of a record; "" nobody has asked. */
-#define SAVE_ASKED "asked"
-#define SAVE_RUNNING "running"
-#define SAVE_DONE "done"
-#define SAVE_FAILED "failed"
-
-/* The process that copies the disk of an ended session, among those of its record. */
-#define SAVE_PROCESS "save"
+#include "core/saving.h"
 
 typedef struct {
     const char *session_id;
@@ -31,12 +23,6 @@ SessionRecord *app_save(const Settings *settings, const Identity *who, const Sav
  * "": for everybody. Free with g_free. */
 char *save_entry(const Settings *settings, const SessionRecord *session, const char *name, const char *description,
                  const char *owner);
-
-/* Whether the session is being saved. */
-bool save_is_busy(const SessionRecord *session);
-
-/* At a session's end: what was being saved is not. */
-void save_note_end(SessionRecord *session);
 
 /* For the supervisor: where the image is written, and its two ends. Publishing checks that the image refers to nothing
  * outside dir_machines, and never replaces another one. */

@@ -1,28 +1,20 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/scope.h"
 
-#include <string.h>
-
 #include "base/error.h"
-#include "base/file.h"
+#include "core/ini.h"
 
-#define FILE_MAX_BYTES (1024 * 1024)
 #define SCOPE_KEYS "user group machine"
 
 GKeyFile *scope_table_load(const char *path, GError **error)
 {
-    size_t length;
-    g_autoptr(GKeyFile) table = g_key_file_new();
     g_autoptr(GError) cause = NULL;
-    g_autofree char *text = file_read(path, FILE_MAX_BYTES, &length, &cause);
+    GKeyFile *table = ini_read(path, &cause);
     if (g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND))
-        return g_steal_pointer(&table);
-    if (text && !g_utf8_validate_len(text, length, NULL))
-        qwd_error_fail(&cause, QWD_ERROR_CONFIG, "this is not UTF-8 text.");
-    if (!cause && (!length || g_key_file_load_from_data(table, text, length, G_KEY_FILE_NONE, &cause)))
-        return g_steal_pointer(&table);
-    qwd_error_fail(error, QWD_ERROR_CONFIG, "%s: %s", path, cause->message);
-    return NULL;
+        return g_key_file_new();
+    if (cause)
+        g_propagate_error(error, g_steal_pointer(&cause));
+    return table;
 }
 
 char *scope_value(GKeyFile *table, const char *section, const char *key)

@@ -40,17 +40,10 @@ static const char *qemu_of(const Settings *settings, const char *arch)
 void doctor_check_accelerator(Doctor *doctor)
 {
     const Settings *settings = doctor->settings;
-    g_auto(Host) host = {0};
     g_auto(Accelerator) accelerator = {0};
-    host_read(&host);
-    AcceleratorQuery query = {.wish = settings->accel,
-                              .guest_arch = host.arch,
-                              .host_arch = host.arch,
-                              .qemu = qemu_of(settings, host.arch),
-                              .cache_folder = settings->dir_cache};
     if (!g_str_equal(settings->accel, "tcg"))
         check_kvm_device(doctor);
-    if (!accelerator_recall(&query, &accelerator))
+    if (!accelerator_recall_own(settings, &accelerator))
         doctor_note(doctor, LEVEL_OK, "accelerator", "", "Not tried yet: the first session finds out.");
     else
         doctor_note(doctor, g_str_equal(accelerator.name, "tcg") ? LEVEL_WARNING : LEVEL_OK, "accelerator", "", "%s",

@@ -8,26 +8,11 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/units.h"
-#include "core/host.h"
 #include "core/inventory.h"
 #include "core/store.h"
 #include "ctl/commands.h"
 #include "ctl/output.h"
 #include "vm/accelerator.h"
-#include "vm/qemu.h"
-
-static void recall_accelerator(const Settings *settings, Accelerator *accelerator)
-{
-    g_auto(Host) host = {0};
-    host_read(&host);
-    AcceleratorQuery query = {.wish = settings->accel,
-                              .guest_arch = host.arch,
-                              .host_arch = host.arch,
-                              .qemu = *settings->qemu_exec ? settings->qemu_exec : qemu_program(host.arch),
-                              .cache_folder = settings->dir_cache};
-    if (!accelerator_recall(&query, accelerator))
-        accelerator->note = g_strdup("Not known yet: the first session finds out.");
-}
 
 /* The address as lspci shows it; the page of the session has its name. */
 static const char *gpu_text(const SessionRecord *session)
@@ -114,7 +99,7 @@ bool command_status(Arguments *arguments, GError **error)
     /* A mistake in the list of machines must not hide the sessions. */
     g_autoptr(GPtrArray) inventory = inventory_load(settings, error);
     g_auto(Accelerator) accelerator = {0};
-    recall_accelerator(settings, &accelerator);
+    accelerator_recall_own(settings, &accelerator);
     if (command_option(arguments, "--json"))
         print_json(sessions, inventory, &accelerator);
     else

@@ -16,6 +16,8 @@
 #include "base/json.h"
 #include "base/process.h"
 #include "base/wait.h"
+#include "core/host.h"
+#include "vm/qemu.h"
 
 #define EMULATION_DEADLINE_MS 20000
 #define HARDWARE_DEADLINE_MS 1000 /* on an idle host; more where emulation is slow as well */
@@ -304,4 +306,22 @@ bool accelerator_choose(const AcceleratorQuery *query, Accelerator *accelerator,
     if (good)
         remember(query, accelerator);
     return true;
+}
+
+bool accelerator_recall_own(const Settings *settings, Accelerator *accelerator)
+{
+    g_auto(Host) host = {0};
+    host_read(&host);
+    const char *found = qemu_program(host.arch);
+    AcceleratorQuery query = {.wish = settings->accel,
+                              .guest_arch = host.arch,
+                              .host_arch = host.arch,
+                              .qemu = *settings->qemu_exec ? settings->qemu_exec
+                                      : found              ? found
+                                                           : "qemu-system-x86_64",
+                              .cache_folder = settings->dir_cache};
+    if (accelerator_recall(&query, accelerator))
+        return true;
+    accelerator->note = g_strdup("Not known yet: the first session finds out.");
+    return false;
 }

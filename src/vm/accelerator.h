@@ -7,6 +7,8 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "core/settings.h"
+
 typedef struct {
     char *name; /* "kvm", "tcg", "hvf" */
     char *cpu;  /* QEMU processor model */
@@ -30,3 +32,6 @@ bool accelerator_choose(const AcceleratorQuery *query, Accelerator *accelerator,
 
 /* What is known already, without trying: false when nothing is. */
 bool accelerator_recall(const AcceleratorQuery *query, Accelerator *accelerator);
+
+/* The same for machines of this host's own kind; `note` says so when nothing is known yet. */
+bool accelerator_recall_own(const Settings *settings, Accelerator *accelerator);

@@ -249,11 +249,12 @@ static json_t *connect_value(const PageContext *context, const SessionRecord *se
     return viewer ? json_take_text(page_viewer_path(context, session->id)) : link_value(context, session, ROLE_CONTROL);
 }
 
-/* The two addresses of a link; both null when its token is gone (the session ends just now), or when nobody may watch. */
+/* The two addresses of a link; both null when its token is gone (the session ends just now), or when nobody may watch.
+ */
 static void add_addresses(json_t *value, const PageContext *context, const char *token, SessionRole role)
 {
-    const char *const keys[ROLE_COUNT][2] = {[ROLE_CONTROL] = {"url", "viewer_url"},
-                                             [ROLE_VIEW] = {"view_url", "watch_url"}};
+    const char *const keys[ROLE_COUNT][2] = {
+        [ROLE_CONTROL] = {"url", "viewer_url"}, [ROLE_VIEW] = {"view_url", "watch_url"}};
     json_t *stock = token ? json_take_text(link_url(context->settings, context->base, token, role)) : json_null();
     json_t *best = token ? json_take_text(best_link_url(context, token, role)) : json_null();
     json_object_set_new(value, keys[role][0], stock);
