@@ -135,6 +135,7 @@ install: all
 	install -m 644 -t $(DESTDIR)$(DATADIR)/html/static $(wildcard html/static/*.*)
 	install -D -m 644 -t $(DESTDIR)$(DATADIR)/html/static/viewer $(wildcard html/static/viewer/*)
 	install -m 644 -t $(DESTDIR)$(DATADIR)/html/mail $(wildcard html/mail/*)
+	install -D -m 644 -t $(DESTDIR)$(DATADIR)/html/i18n $(wildcard html/i18n/*.json)
 	install -D -m 644 -t $(DESTDIR)$(SYSCONFDIR) etc/qemu-web-desktop.conf etc/machines.conf etc/scripts.conf etc/folders.conf etc/groups.conf
 	install -m 755 etc/mount-folders.sh $(DESTDIR)$(DATADIR)/mount-folders.sh
 	install -d $(DESTDIR)$(SYSCONFDIR)/config.d

@@ -12,6 +12,10 @@
 #include "core/arguments.h"
 #include "core/link.h"
 #include "core/origin.h"
+#include "web/catalogue.h"
+
+#define LANGUAGE_COOKIE "qwd_lang"
+#define LANGUAGE_MAX_AGE_S (365 * 86400)
 
 static void call_clear(Call *call)
 {
@@ -75,11 +79,40 @@ static Response *answer_known(Call *call, GError **error)
     return call_go_on(call, error);
 }
 
+/* A language that was chosen on a page is remembered in a cookie of the browser. */
+static void choose_language(Call *call)
+{
+    const Request *request = call->page.request;
+    const Settings *settings = call->page.settings;
+    const char *field = request_field(request, "lang"), *kept = request_cookie(request, LANGUAGE_COOKIE);
+    const char *chosen = field ? field : request_query_field(request, "lang");
+    const char *language = catalogue_choose(settings->languages,
+                                            chosen ? chosen
+                                            : kept ? kept
+                                                   : "",
+                                            request_variable(request, REQUEST_ACCEPT_LANGUAGE));
+    g_autoptr(GError) error = NULL;
+    if (!catalogue_use(settings->dir_html, language, &error))
+        g_ptr_array_add(call->troubles, g_strdup(error->message));
+    call->chose_language = chosen && g_str_equal(chosen, language);
+}
+
+static void remember_language(const Call *call, Response *response)
+{
+    if (!call->chose_language)
+        return;
+    g_autofree char *cookie = g_strdup_printf(LANGUAGE_COOKIE "=%s; Path=/; Max-Age=%d; SameSite=Lax",
+                                              catalogue_language(), LANGUAGE_MAX_AGE_S);
+    response_add_header(response, "Set-Cookie", cookie, NULL);
+}
+
 static Response *answer(Call *call, GError **error)
 {
     Request *request = (Request *)call->page.request;
     const Settings *settings = call->page.settings;
-    if (!request_load(request, settings, error))
+    bool is_loaded = request_load(request, settings, error);
+    choose_language(call);
+    if (!is_loaded)
         return NULL;
     const char *host = request_variable(request, REQUEST_HOST);
     g_autofree char *base = public_base(settings, request_scheme(request), *host ? host : NULL, error);
@@ -134,6 +167,7 @@ static Response *answer_with(const Settings *settings, Request *request)
         response = error_answer(&call, error);
     if (call.cookie)
         response_add_header(response, "Set-Cookie", call.cookie, NULL);
+    remember_language(&call, response);
     return response;
 }
 

@@ -20,6 +20,7 @@ typedef struct {
     char *csrf;           /* the token of this login's forms; NULL without login */
     char *cookie;         /* a cookie to set, or NULL */
     char *subject;        /* the session that was changed, or NULL */
+    bool chose_language;  /* on a page: the browser is to remember it */
     GPtrArray *troubles;  /* lines for the log */
 } Call;
 

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "ctl/commands.h"
+#include "web/catalogue.h"
 #include "web/pages.h"
 #include "web/template.h"
 
@@ -33,16 +34,27 @@ bool refresh_check_template(const Settings *settings, const char *template, GErr
     return page != NULL;
 }
 
+static bool refresh_language(const Settings *settings, const char *language, const GPtrArray *machines, GError **error)
+{
+    g_autofree char *page =
+        catalogue_use(settings->dir_html, language, error) ? render(settings, NULL, machines, error) : NULL;
+    g_autofree char *path = page_landing_file(settings, language);
+    g_autofree char *folder = g_path_get_dirname(path);
+    catalogue_use(settings->dir_html, "en", NULL);
+    if (!page)
+        return false;
+    if (g_mkdir_with_parents(folder, 0755) < 0)
+        return qwd_error_errno(error, errno, "Cannot make the folder %s", folder);
+    return file_write_atomic(path, page, strlen(page), 0644, FILE_WRITE_FAST, error);
+}
+
 bool refresh_page(const Settings *settings, GError **error)
 {
     g_autoptr(GPtrArray) machines = machines_load(settings, error);
-    g_autofree char *page = machines ? render(settings, NULL, machines, error) : NULL;
-    if (!page)
-        return false;
-    g_autofree char *folder = g_path_get_dirname(settings->file_page);
-    if (g_mkdir_with_parents(folder, 0755) < 0)
-        return qwd_error_errno(error, errno, "Cannot make the folder %s", folder);
-    return file_write_atomic(settings->file_page, page, strlen(page), 0644, FILE_WRITE_FAST, error);
+    bool good = machines != NULL;
+    for (char **language = settings->languages; good && *language; language++)
+        good = refresh_language(settings, *language, machines, error);
+    return good;
 }
 
 bool command_refresh(Arguments *arguments, GError **error)

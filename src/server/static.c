@@ -140,9 +140,12 @@ enum MHD_Result static_page(Request *request)
     return serve(request, &file);
 }
 
+/* The catalogues of the pages' texts are beside the folder, for scripts they seem to be in it. */
 enum MHD_Result static_asset(Request *request)
 {
-    g_autofree char *folder = g_build_filename(server_options(request->server)->settings->dir_html, "static", NULL);
+    bool is_catalogue = g_str_has_prefix(routes_rest(request), "i18n/");
+    g_autofree char *folder =
+        g_build_filename(server_options(request->server)->settings->dir_html, is_catalogue ? "." : "static", NULL);
     File file = {folder, routes_rest(request), NULL, OWN_POLICY};
     return serve(request, &file);
 }

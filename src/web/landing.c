@@ -4,6 +4,7 @@
 #include "auth/backends.h"
 #include "base/units.h"
 #include "core/choices.h"
+#include "web/catalogue.h"
 #include "web/pages.h"
 
 static json_t *text_value(char *text)
@@ -148,9 +149,35 @@ static void add_login(json_t *values, const PageContext *context)
     json_object_set_new(values, "name", json_string(""));
 }
 
+char *page_landing_file(const Settings *settings, const char *language)
+{
+    g_autofree char *folder = g_path_get_dirname(settings->file_page);
+    g_autofree char *name = g_strdup_printf("index.%s.html", language);
+    bool is_first = !settings->languages[0] || g_str_equal(settings->languages[0], language);
+    return is_first ? g_strdup(settings->file_page) : g_build_filename(folder, name, NULL);
+}
+
+/* The page as a file has a file beside it for each of the other languages. */
+static json_t *language_files(const Settings *settings)
+{
+    json_t *list = json_array();
+    bool has_slash = g_str_has_suffix(settings->service_page, "/");
+    for (char **code = settings->languages; *code; code++) {
+        g_autofree char *file = page_landing_file(settings, *code);
+        g_autofree char *name = g_path_get_basename(file);
+        g_autofree char *path = g_strconcat(settings->service_page, has_slash ? "" : "/", name, NULL);
+        if (!g_str_equal(*code, catalogue_language()))
+            json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "code", *code, "name",
+                                                  catalogue_language_name(*code), "path", path));
+    }
+    return list;
+}
+
 json_t *page_landing(const PageContext *context, const GPtrArray *machines)
 {
     json_t *values = page_common_values(context, "Create a session");
+    if (!*context->base)
+        json_object_set_new(values, "languages", language_files(context->settings));
     const Settings *settings = context->settings;
     json_t *list = machines_value(context, machines);
     json_object_set_new(values, "notice", landing_notice(settings));

@@ -10,6 +10,7 @@
 #include "core/store.h"
 #include "web/page_life.h"
 #include "web/page_save.h"
+#include "web/catalogue.h"
 #include "web/qr.h"
 #include "web/response.h"
 
@@ -63,9 +64,27 @@ char *page_viewer_path(const PageContext *context, const char *id)
     return g_strdup_printf("%s?view=%s", script, id);
 }
 
+/* The same page in the other languages. What was sent with POST is not sent again: the start page instead. */
+static json_t *languages_value(const PageContext *context)
+{
+    const char *script = request_variable(context->request, REQUEST_SCRIPT_NAME);
+    bool is_get = request_method(context->request) != METHOD_POST;
+    json_t *list = json_array();
+    for (char **code = context->settings->languages; *code; code++) {
+        g_autofree char *query =
+            is_get ? request_query_with(context->request, "lang", *code) : g_strconcat("lang=", *code, NULL);
+        g_autofree char *path = g_strconcat(script, "?", query, NULL);
+        if (!g_str_equal(*code, catalogue_language()))
+            json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "code", *code, "name",
+                                                  catalogue_language_name(*code), "path", path));
+    }
+    return list;
+}
+
 json_t *page_common_values(const PageContext *context, const char *title)
 {
     json_t *values = response_page_values(context->request, context->settings, title);
+    json_object_set_new(values, "languages", context->request ? languages_value(context) : json_array());
     if (!context->csrf)
         return values;
     /* The page with the form is a file that knows no login: who is logged in gets it from the program. */

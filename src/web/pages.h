@@ -31,7 +31,11 @@ json_t *page_error_sessions(const PageContext *context, const GPtrArray *session
 /* sessions.html; `notice` may be NULL. */
 json_t *page_sessions(const PageContext *context, const GPtrArray *sessions);
 
-/* landing.html */
+/* The file that the start page is kept in, for one of the languages: file_page for the first of them, index.LANG.html
+ * beside it for others. Free with g_free. */
+char *page_landing_file(const Settings *settings, const char *language);
+
+/* landing.html; a context without `base` makes the page that is a file. */
 json_t *page_landing(const PageContext *context, const GPtrArray *machines);
 
 /* A state for people. */

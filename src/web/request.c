@@ -268,6 +268,22 @@ const char *request_query_field(const Request *request, const char *name)
     return params_find(&request->query, name);
 }
 
+char *request_query_with(const Request *request, const char *name, const char *value)
+{
+    GString *query = g_string_new(NULL);
+    for (size_t i = 0; i <= request->query.count; i++) {
+        bool is_new = i == request->query.count;
+        const char *key = is_new ? name : request->query.items[i].name;
+        if (!is_new && g_str_equal(key, name))
+            continue;
+        g_string_append(query, query->len ? "&" : "");
+        g_string_append_uri_escaped(query, key, NULL, FALSE);
+        g_string_append_c(query, '=');
+        g_string_append_uri_escaped(query, is_new ? value : request->query.items[i].value, NULL, FALSE);
+    }
+    return g_string_free(query, FALSE);
+}
+
 const char *request_variable(const Request *request, RequestVariable variable)
 {
     return request->variables[variable];

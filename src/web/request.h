@@ -61,6 +61,9 @@ RequestMethod request_method(const Request *request);
 const char *request_field(const Request *request, const char *name);
 const char *request_query_field(const Request *request, const char *name);
 
+/* The query with another value for one of its fields, encoded. Free with g_free. */
+char *request_query_with(const Request *request, const char *name, const char *value);
+
 /* All values of a field of the body that may be repeated (const char *, borrowed). Free with g_ptr_array_unref. */
 GPtrArray *request_fields(const Request *request, const char *name);
 

@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
+#include "web/catalogue.h"
 #include "web/template_parse.h"
 
 #define FILE_MAX_BYTES (256 * 1024)
@@ -98,13 +100,13 @@ static const json_t *find_member(const Frame *frame, const char *name, size_t le
     return NULL;
 }
 
-/* The value of a tag's name, NULL when nobody has given it. */
-static const json_t *look_up(const Token *token, const Frame *frame)
+/* The value of a name, NULL when nobody has given it. */
+static const json_t *look_up_name(const char *name, size_t length, const Frame *frame)
 {
-    const char *name = token->start, *end = token->start + token->length;
+    const char *end = name + length;
     if (*name == '.')
         return frame->value;
-    const char *dot = memchr(name, '.', token->length);
+    const char *dot = memchr(name, '.', length);
     const json_t *value = find_member(frame, name, (size_t)((dot ? dot : end) - name));
     while (dot && value) {
         name = dot + 1;
@@ -112,6 +114,11 @@ static const json_t *look_up(const Token *token, const Frame *frame)
         value = json_object_getn(value, name, (size_t)((dot ? dot : end) - name));
     }
     return value;
+}
+
+static const json_t *look_up(const Token *token, const Frame *frame)
+{
+    return look_up_name(token->start, token->length, frame);
 }
 
 /* False for null, false, "" and []: a section for them is left out. */
@@ -167,6 +174,45 @@ static bool render_value(const Render *render, const Token *token, const Frame *
                          (int)token->length, token->start);
 }
 
+/* --- words --- */
+
+/* A time, {"iso", "text"}, is an element of its own in a page. */
+static bool append_time(const Output *output, const json_t *value)
+{
+    const char *iso = json_get_text(value, "iso", NULL), *text = json_get_text(value, "text", NULL);
+    if (!iso || !text)
+        return false;
+    if (output->append != template_escape) {
+        output->append(output->text, text, strlen(text));
+        return true;
+    }
+    g_string_append(output->text, "<time datetime=\"");
+    template_escape(output->text, iso, strlen(iso));
+    g_string_append(output->text, "\">");
+    template_escape(output->text, text, strlen(text));
+    g_string_append(output->text, "</time>");
+    return true;
+}
+
+/* Text in the visitor's language; what stands in it as [name] is a value. */
+static bool render_words(const Render *render, const Token *token, const Frame *frame, GError **error)
+{
+    const Output *output = render->output;
+    g_autofree char *english = g_strndup(token->start, token->length);
+    const char *rest = tr(english);
+    for (const char *open; (open = strchr(rest, '[')); rest = strchr(open, ']') + 1) {
+        const char *name = open + 1;
+        size_t length = strcspn(name, "]");
+        const json_t *value = name[length] ? look_up_name(name, length, frame) : NULL;
+        output->append(output->text, rest, (size_t)(open - rest));
+        if (!value || !(append_value(output, value) || append_time(output, value)))
+            return template_fail(error, render->file, token->line, "no value is given for \"[%.*s]\"", (int)length,
+                                 name);
+    }
+    output->append(output->text, rest, strlen(rest));
+    return true;
+}
+
 static bool render_items(const Render *render, size_t index, const json_t *array, const Frame *outer, GError **error)
 {
     size_t end = g_array_index(render->tokens, Token, index).partner;
@@ -218,6 +264,8 @@ static bool render_token(const Render *render, size_t *index, const Frame *frame
         return true;
     case TOKEN_VALUE:
         return render_value(render, token, frame, error);
+    case TOKEN_WORDS:
+        return render_words(render, token, frame, error);
     case TOKEN_PARTIAL:
         return render_partial(render, token, frame, error);
     case TOKEN_SECTION:
@@ -275,7 +323,8 @@ static char *render(Output *output, const char *name, const char *text, const js
 {
     g_autoptr(GString) result = g_string_new(NULL);
     output->text = result;
-    Frame frame = {values, NULL};
+    g_autoptr(JsonValue) common = json_pack("{s:s, s:[]}", "lang", catalogue_language(), "languages");
+    Frame outermost = {common, NULL}, frame = {values, &outermost};
     if (!render_file(output, name, text, &frame, error))
         return NULL;
     return g_string_free(g_steal_pointer(&result), FALSE);

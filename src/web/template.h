@@ -6,11 +6,13 @@
  *                                an array. Inside, names are looked up in the value first, then further out.
  *   {{^name}} ... {{/name}}      when null, false, "" or []
  *   {{> file.html}}              another template of the same folder, with the same values
+ *   {{_ Words for [name].}}      text in the visitor's language (catalogue.h), with values; a time as an element
  *   {{! ... }}                   nothing
  *
  * In pages, values are always escaped for HTML text and quoted attributes; there is no raw form ({{{ and {{& are
  * errors), so a template must quote its attributes and must not put values into scripts or styles. A name that nobody
- * has given is an error: what is optional is given as null or false. A line with nothing but section, comment or
+ * has given is an error: what is optional is given as null or false; "lang" (the language) and "languages" ([]) are
+ * there always. A line with nothing but section, comment or
  * partial tags leaves no empty line behind. */
 #pragma once
 

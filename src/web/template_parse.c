@@ -107,7 +107,8 @@ static bool add_tag(Parser *parser, Token *token, GError **error)
     bool is_opener = token->kind == TOKEN_SECTION || token->kind == TOKEN_INVERTED;
     if (token->kind == TOKEN_COMMENT)
         return true;
-    if (!name_is_good(token))
+    if (token->kind == TOKEN_WORDS ? token->length == 0 || memchr(token->start, '\n', token->length) != NULL
+                                   : !name_is_good(token))
         return template_fail(error, parser->file, token->line, "\"%.*s\" is not a name", (int)MIN(token->length, 40),
                              token->start);
     if (is_opener && !open_section(parser, token, error))
@@ -130,6 +131,7 @@ static int kind_of_tag(char sign)
         {'/', TOKEN_END},
         {'>', TOKEN_PARTIAL},
         {'!', TOKEN_COMMENT},
+        {'_', TOKEN_WORDS},
         {'{', -1},
         {'&', -1},
         {'=', -1},
@@ -171,7 +173,7 @@ static bool parse_tag(Parser *parser, GError **error)
     if (!read_tag(parser, &end, &token, error))
         return false;
     const char *after = next_line(end);
-    if (token.kind != TOKEN_VALUE && after && only_blanks_before(parser, tag)) {
+    if (token.kind != TOKEN_VALUE && token.kind != TOKEN_WORDS && after && only_blanks_before(parser, tag)) {
         trim_last_text(parser);
         end = after;
     }

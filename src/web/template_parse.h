@@ -13,6 +13,7 @@ typedef enum {
     TOKEN_END,
     TOKEN_PARTIAL,
     TOKEN_COMMENT,
+    TOKEN_WORDS,
 } TokenKind;
 
 typedef struct {

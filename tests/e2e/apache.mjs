@@ -60,6 +60,7 @@ Define QWD_WEBSOCKIFY 127.0.0.1:${service.websockifyPort}
 Define QWD_PAGE ${service.in('state/index.html')}
 Define QWD_CGI ${service.in('bin/qemu-web-desktop.cgi')}
 Define QWD_STATIC ${service.in('html/static')}
+Define QWD_I18N ${service.in('html/i18n')}
 Define QWD_LOG ${service.in('logs/service.log')}
 Include ${path.join(top, 'etc/apache2/qemu-web-desktop.conf')}
 
