@@ -14,6 +14,7 @@
 #include "app/queue.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "base/token.h"
 #include "core/life.h"
 #include "core/session_logs.h"
@@ -88,7 +89,7 @@ static void describe_end(const Settings *settings, SessionRecord *session)
     session_set_text(
         &session->reason,
         told ? told->reason
-             : "It was cut off: the server was restarted, a part of the service was killed, or its disk failed.");
+             : N_("It was cut off: the server was restarted, a part of the service was killed, or its disk failed."));
     g_ptr_array_set_size(session->viewers, 0);
     g_ptr_array_set_size(session->processes, 0);
     if (told)

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/sysroot.h"
+#include "base/text.h"
 #include "core/limits.h"
 #include "vm/gpu.h"
 
@@ -45,7 +46,7 @@ static bool refuse(const GPtrArray *gpus, const GPtrArray *sessions, GError **er
     g_autofree char *when = due ? limits_when_text(due) : g_strdup("");
     return qwd_error_fail(error, QWD_ERROR_LIMIT,
                           "No GPU is free: sessions use %s.%s Try again later, or create the session without a GPU.",
-                          gpus->len == 1 ? "the only one" : "all of them", when);
+                          gpus->len == 1 ? N_("the only one") : N_("all of them"), when);
 }
 
 static void take(Plan *plan, Gpu *gpu)

@@ -7,6 +7,7 @@
 #include "app/queue.h"
 #include "base/error.h"
 #include "base/event.h"
+#include "base/text.h"
 #include "base/wait.h"
 #include "core/life.h"
 #include "core/store.h"
@@ -26,8 +27,8 @@ static void note_full_disk(const Settings *settings, SessionRecord *session)
     bool is_full =
         statvfs(settings->dir_snapshots, &disk) == 0 && (guint64)disk.f_bavail * disk.f_frsize < FULL_DISK_BYTES;
     if (is_full && session_state_is_alive(session->state))
-        session_set_text(&session->note, "The server's disk is full: a machine that writes to its disk stands still "
-                                         "until there is room again. Tell the administrator of this service.");
+        session_set_text(&session->note, N_("The server's disk is full: a machine that writes to its disk stands still "
+                                            "until there is room again. Tell the administrator of this service."));
 }
 
 SessionRecord *app_see(const Settings *settings, const Identity *who, const char *id, GError **error)
@@ -78,7 +79,7 @@ SessionRecord *app_stop(const Settings *settings, const Identity *who, const cha
         return NULL;
     if (!session_state_is_alive(session->state))
         return g_steal_pointer(&session);
-    if (session->state == SESSION_QUEUED && app_queue_leave(settings, id, "Taken out of the queue.", NULL))
+    if (session->state == SESSION_QUEUED && app_queue_leave(settings, id, N_("Taken out of the queue."), NULL))
         return store_recall(settings, id, error);
     g_autoptr(GError) cause = NULL;
     SessionRecord *stopped = store_change(settings, id, request_stop, (void *)who, &cause);

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/event.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "base/wait.h"
 #include "core/store.h"
@@ -181,7 +182,8 @@ static SessionRecord *wait_saved(const Settings *settings, const SaveRequest *re
         return g_steal_pointer(&session);
     if (settled)
         qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "%s",
-                       session && *session->save_reason ? session->save_reason : "The session has ended meanwhile.");
+                       session && *session->save_reason ? session->save_reason
+                                                        : N_("The session has ended meanwhile."));
     return NULL;
 }
 

@@ -21,13 +21,13 @@ static bool wrong(GError **error, const char *reason)
 static bool check_local(const char *local, size_t length, GError **error)
 {
     if (length == 0 || length > LOCAL_MAX_BYTES)
-        return wrong(error, "before the @ it has 1 to 64 characters");
+        return wrong(error, N_("before the @ it has 1 to 64 characters"));
     if (*local == '"')
-        return wrong(error, "quotation marks are not accepted");
+        return wrong(error, N_("quotation marks are not accepted"));
     if (strspn(local, ATEXT ".") < length)
-        return wrong(error, "there is a character before the @ that is not allowed");
+        return wrong(error, N_("there is a character before the @ that is not allowed"));
     if (*local == '.' || local[length - 1] == '.' || g_strstr_len(local, (gssize)length, ".."))
-        return wrong(error, "the dots before the @ must stand between other characters");
+        return wrong(error, N_("the dots before the @ must stand between other characters"));
     return true;
 }
 
@@ -42,15 +42,15 @@ static bool label_is_good(const char *label)
 static bool check_domain(const char *domain, GError **error)
 {
     if (*domain == '[')
-        return wrong(error, "it needs a domain name, not a number");
+        return wrong(error, N_("it needs a domain name, not a number"));
     g_auto(GStrv) labels = g_strsplit(domain, ".", -1);
     guint count = g_strv_length(labels);
     for (guint i = 0; i < count; i++) {
         if (!label_is_good(labels[i]))
-            return wrong(error, "its domain is not one");
+            return wrong(error, N_("its domain is not one"));
     }
     if (count < 2)
-        return wrong(error, "its domain has no dot");
+        return wrong(error, N_("its domain has no dot"));
     /* A top-level domain has letters (RFC 3696, 2): what has none is an IP address. */
     return strpbrk(labels[count - 1], LETTERS) || wrong(error, "it needs a domain name, not a number");
 }
@@ -59,11 +59,11 @@ bool email_address_check(const char *address, GError **error)
 {
     const char *at = strrchr(address, '@');
     if (!g_str_is_ascii(address))
-        return wrong(error, "only ASCII characters are accepted, and domains as xn--...");
+        return wrong(error, N_("only ASCII characters are accepted, and domains as xn--..."));
     if (!at)
-        return wrong(error, "it has no @");
+        return wrong(error, N_("it has no @"));
     if (strlen(address) > EMAIL_MAX_BYTES)
-        return wrong(error, "it is too long");
+        return wrong(error, N_("it is too long"));
     return check_local(address, (size_t)(at - address), error) && check_domain(at + 1, error);
 }
 

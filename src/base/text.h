@@ -5,6 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Marks a text that visitors read, for the catalogues of languages (web/catalogue.h): it is translated when it is
+ * shown. */
+#define N_(english) english
+
 /* Whether a text has ASCII control characters: line ends, tabs, escapes. */
 bool text_has_controls(const char *text);
 

@@ -12,6 +12,7 @@
 #include "cgi/call.h"
 #include "cgi/viewer.h"
 #include "core/origin.h"
+#include "web/catalogue.h"
 
 typedef Response *(*Handler)(Call *call, GError **error);
 
@@ -202,8 +203,8 @@ static Response *purge(Call *call, GError **error)
     int count;
     if (!app_purge(call->page.settings, &call->who, &count, error))
         return NULL;
-    json_t *values = call_page_values(call, "All sessions are stopped");
-    g_autofree char *message = g_strdup_printf("Sessions asked to end: %d.", count);
+    json_t *values = call_page_values(call, tr("All sessions are stopped"));
+    g_autofree char *message = tr_format("Sessions asked to end: %d.", count);
     json_object_set_new(values, "message", json_string(message));
     json_object_set_new(values, "details", json_array());
     json_object_set_new(values, "next", json_null());

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cgi/call.h"
+#include "web/catalogue.h"
 #include "web/identity.h"
 #include "web/qr.h"
 
@@ -99,8 +100,10 @@ static Response *login_step_page(Call *call, const char *template_name, json_t *
 
 static void set_notice(json_t *values, const GError *reason)
 {
-    json_object_set_new(values, "notice",
-                        reason ? json_pack("{s:s, s:s}", "kind", "error", "text", reason->message) : json_null());
+    json_object_set_new(
+        values, "notice",
+        reason ? json_pack("{s:s, s:o}", "kind", "error", "text", json_take_text(tr_message(reason->message)))
+               : json_null());
 }
 
 /* Who has not tried to get in yet need not be told why it failed. */
@@ -115,7 +118,7 @@ Response *call_login_page(Call *call, const GError *reason)
     const Settings *settings = call->page.settings;
     if (!auth_takes_password(settings) && !settings->check_user_with_email)
         return NULL;
-    json_t *values = call_page_values(call, "Log in");
+    json_t *values = call_page_values(call, tr("Log in"));
     set_notice(values, has_tried(call) ? reason : NULL);
     json_object_set_new(values, "name", json_string(call->login_form.user));
     json_object_set_new(values, "takes_password", json_boolean(auth_takes_password(settings)));
@@ -129,7 +132,7 @@ Response *call_login_page(Call *call, const GError *reason)
 
 static Response *code_page(Call *call, const Entrance *entrance, const GError *reason, GError **error)
 {
-    json_t *values = call_page_values(call, "Your code");
+    json_t *values = call_page_values(call, tr("Your code"));
     set_notice(values, reason);
     json_object_set_new(values, "pending", json_string(entrance->pending));
     return login_step_page(call, "code.html", values, error);
@@ -138,7 +141,7 @@ static Response *code_page(Call *call, const Entrance *entrance, const GError *r
 static Response *enrol_page(Call *call, const Entrance *entrance, const GError *reason, GError **error)
 {
     g_autofree char *uri = totp_uri(entrance->user, entrance->secret);
-    json_t *values = call_page_values(call, "Set up your authenticator app");
+    json_t *values = call_page_values(call, tr("Set up your authenticator app"));
     set_notice(values, reason);
     json_object_set_new(values, "pending", json_string(entrance->pending));
     json_object_set_new(values, "secret", json_string(entrance->secret));
@@ -150,10 +153,10 @@ static Response *enrol_page(Call *call, const Entrance *entrance, const GError *
 static Response *mailed_page(Call *call, const Entrance *entrance, GError **error)
 {
     (void)entrance;
-    json_t *values = call_page_values(call, "Look into your mail");
-    json_object_set_new(values, "message", json_string(LINK_SENT));
+    json_t *values = call_page_values(call, tr("Look into your mail"));
+    json_object_set_new(values, "message", json_string(tr(LINK_SENT)));
     json_object_set_new(values, "details",
-                        json_pack("[s]", "It works once, for half an hour. You may close this page."));
+                        json_pack("[s]", tr("It works once, for half an hour. You may close this page.")));
     json_object_set_new(values, "next", json_null());
     return login_step_page(call, "message.html", values, error);
 }
@@ -176,9 +179,9 @@ static bool take_entrance(Call *call, Entrance *entrance, Response **early, GErr
     if (entrance->stage == ENTER_MAILED)
         audit(call, "MAILED", entrance->user, "");
     if (request_wants_json(call->page.request))
-        return qwd_error_fail(error, QWD_ERROR_LOGIN, "%s",
-                              entrance->stage == ENTER_MAILED ? LINK_SENT
-                                                              : "A second factor is asked for: log in with a browser.");
+        return qwd_error_fail(
+            error, QWD_ERROR_LOGIN, "%s",
+            entrance->stage == ENTER_MAILED ? LINK_SENT : N_("A second factor is asked for: log in with a browser."));
     *early = stage_page(call, entrance, NULL, error);
     return false;
 }
@@ -268,7 +271,7 @@ static Response *go_on(Call *call, GError **error)
 
 static Response *recovery_page(Call *call, char **codes, GError **error)
 {
-    json_t *values = call_page_values(call, "Your recovery codes");
+    json_t *values = call_page_values(call, tr("Your recovery codes"));
     json_t *list = json_array();
     for (char **code = codes; *code; code++)
         json_array_append_new(list, json_string(*code));
@@ -308,7 +311,7 @@ Response *call_open_link(Call *call, const char *seal, GError **error)
     EnterContext context = enter_context(call, "");
     if (!enter_look(&context, seal, &entrance, error))
         return NULL;
-    g_autoptr(JsonValue) values = call_page_values(call, "Go on");
+    g_autoptr(JsonValue) values = call_page_values(call, tr("Go on"));
     json_object_set_new(values, "name", json_string(entrance.user));
     json_object_set_new(values, "pending", json_string(entrance.pending));
     json_object_set(values, "carry", entrance.carry);

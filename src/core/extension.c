@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * Moving the end of a session's life: how far, how often, and by whom. */
 #include "base/error.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "core/life.h"
 
@@ -19,10 +20,11 @@ static gint64 latest_end(const Settings *settings, const SessionRecord *session,
     gint64 chosen_max = session->plan->lifetime_max_s ? session->plan->lifetime_max_s : G_MAXINT64;
     gint64 latest = now + MIN(settings->snapshot_lifetime, chosen_max);
     gint64 total = settings->session_total_max ? life_begun_at(session) + settings->session_total_max : G_MAXINT64;
-    *reason = latest <= total
-                  ? "This session has the longest life-time there is already. It can be extended later."
-                  : "This session cannot last longer: the service limits how long one may go on in all. Save your work "
-                    "and create a new session, or ask the administrator to extend this one.";
+    *reason =
+        latest <= total
+            ? N_("This session has the longest life-time there is already. It can be extended later.")
+            : N_("This session cannot last longer: the service limits how long one may go on in all. Save your work "
+                 "and create a new session, or ask the administrator to extend this one.");
     return MIN(latest, total);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "core/host.h"
 
@@ -184,21 +185,21 @@ struct LimitRule {
 
 static const LimitRule rules[] = {
     {"service_max_session_nb_per_user", find_own_sessions, count_text,
-     "Sessions for one user: {most} at once; you have {used}.", true, true, false},
+     N_("Sessions for one user: {most} at once; you have {used}."), true, true, false},
     {"service_max_cpu_fraction_nb_per_user", find_own_cpus, count_text,
-     "Processor cores for one user: {most} at once; you use {used} and ask for {asked}.", true, true, false},
+     N_("Processor cores for one user: {most} at once; you use {used} and ask for {asked}."), true, true, false},
     {"service_max_mem_fraction_nb_per_user", find_own_memory, size_text,
-     "Memory for one user: {most} at once; you use {used} and ask for {asked}.", true, true, false},
-    {"service_max_gpu_nb_per_user", find_own_gpus, count_text, "GPUs for one user: {most} at once; you have {used}.",
-     true, true, false},
-    {"service_max_session_nb", find_sessions, count_text, "Sessions on this service: {most} at once; {used} run.",
+     N_("Memory for one user: {most} at once; you use {used} and ask for {asked}."), true, true, false},
+    {"service_max_gpu_nb_per_user", find_own_gpus, count_text,
+     N_("GPUs for one user: {most} at once; you have {used}."), true, true, false},
+    {"service_max_session_nb", find_sessions, count_text, N_("Sessions on this service: {most} at once; {used} run."),
      false, true, false},
-    {"service_max_load", find_load, load_text, "The server is busy: its load is {used}, and may be {most} at most.",
+    {"service_max_load", find_load, load_text, N_("The server is busy: its load is {used}, and may be {most} at most."),
      false, false, false},
     {"service_min_free_memory", find_memory, size_text,
-     "The server has {most} of memory to give away, and you ask for {asked}.", false, true, true},
-    {"service_min_free_disk", find_disk, size_text, "The server's disk is nearly full: {most} are left.", false, false,
-     true},
+     N_("The server has {most} of memory to give away, and you ask for {asked}."), false, true, true},
+    {"service_min_free_disk", find_disk, size_text, N_("The server's disk is nearly full: {most} are left."), false,
+     false, true},
 };
 
 const char *limit_rule_setting(const LimitRule *rule)
@@ -229,7 +230,7 @@ char *limits_when_text(gint64 unix_s)
     g_autoptr(GDateTime) when = g_date_time_new_from_unix_local(unix_s);
     g_autofree char *clock = g_date_time_format(when, "%e %b %H:%M");
     g_autofree char *wait = units_format_duration(MAX(unix_s - session_now(), 60));
-    return g_strdup_printf(" The next one is due to end at %s, in %s.", g_strstrip(clock), wait);
+    return g_strdup_printf(N_(" The next one is due to end at %s, in %s."), g_strstrip(clock), wait);
 }
 
 static Case case_of(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
@@ -278,7 +279,7 @@ bool limits_allow(const Settings *settings, const HostUse *use, const GPtrArray 
     gint64 due = rule->frees_with_end ? next_end(sessions, owner, rule->find == find_own_gpus) : 0;
     g_autofree char *sentence = sentence_of(rule, &finding);
     g_autofree char *when = due ? limits_when_text(due) : g_strdup("");
-    const char *help = c.own.sessions > 0 ? " Stopping a session of yours makes room." : " Try again later.";
+    const char *help = c.own.sessions > 0 ? N_(" Stopping a session of yours makes room.") : N_(" Try again later.");
     return qwd_error_fail(error, QWD_ERROR_LIMIT, "%s%s%s", sentence, when, help);
 }
 

@@ -41,18 +41,14 @@ static const char *first_of(const char *a, const char *b)
     return a && *a ? a : b;
 }
 
-/* Why there is no more: because of the host, or of what this user may choose. */
-static const char *who_says(gint64 host_most, gint64 choice_most)
-{
-    return host_most <= choice_most ? "this server has" : "you may choose at most";
-}
-
 static bool check_cpus(gint64 cpus, const Host *host, gint64 choice_most, GError **error)
 {
     int most = (int)MIN(host->cpus, choice_most);
     return (cpus >= 1 && cpus <= most) ||
-           qwd_error_fail(error, QWD_ERROR_USAGE, "cpu: %s %d. Choose a number from 1 to %d.",
-                          who_says(host->cpus, choice_most), most, most);
+           qwd_error_fail(error, QWD_ERROR_USAGE,
+                          host->cpus <= choice_most ? "cpu: this server has %d. Choose a number from 1 to %d."
+                                                    : "cpu: you may choose at most %d. Choose a number from 1 to %d.",
+                          most, most);
 }
 
 static bool check_memory(gint64 memory_mib, const Host *host, gint64 choice_most, GError **error)
@@ -60,8 +56,11 @@ static bool check_memory(gint64 memory_mib, const Host *host, gint64 choice_most
     gint64 most_mib = MIN(host->memory_mib, choice_most);
     g_autofree char *most = units_format_size(most_mib);
     return (memory_mib >= MEMORY_MIN_MIB && memory_mib <= most_mib) ||
-           qwd_error_fail(error, QWD_ERROR_USAGE, "memory: %s %s. Choose a size from %d MB to that.",
-                          who_says(host->memory_mib, choice_most), most, MEMORY_MIN_MIB);
+           qwd_error_fail(error, QWD_ERROR_USAGE,
+                          host->memory_mib <= choice_most
+                              ? "memory: this server has %s. Choose a size from %d MB to that."
+                              : "memory: you may choose at most %s. Choose a size from %d MB to that.",
+                          most, MEMORY_MIN_MIB);
 }
 
 static bool check_lifetime(gint64 lifetime_s, const Settings *settings, gint64 choice_most, GError **error)

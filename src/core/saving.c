@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/saving.h"
 
+#include "base/text.h"
+
 static bool is_under_way(const SessionRecord *session)
 {
     return g_str_equal(session->save_state, SAVE_ASKED) || g_str_equal(session->save_state, SAVE_RUNNING);
@@ -19,5 +21,5 @@ void save_note_end(SessionRecord *session)
     if (!is_under_way(session))
         return;
     session_set_text(&session->save_state, SAVE_FAILED);
-    session_set_text(&session->save_reason, "The session ended before its disk was copied.");
+    session_set_text(&session->save_reason, N_("The session ended before its disk was copied."));
 }

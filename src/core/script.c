@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "core/fields.h"
 
 static const char *const state_names[SCRIPT_STATES] = {
@@ -81,9 +82,9 @@ static bool refuse(ScriptAuthor author, GError **error)
 {
     static const char *const allowed[] = {
         [SCRIPT_BY_ADMINISTRATOR] =
-            ("exec: or bash: with commands, a path, an address with https:// or http://, or qemu: with options"),
-        [SCRIPT_BY_FORM_TEXT] = "exec: or bash: with commands",
-        [SCRIPT_BY_FORM] = "exec: or bash: with commands, or an address with https:// or http://",
+            "exec: or bash: with commands, a path, an address with https:// or http://, or qemu: with options",
+        [SCRIPT_BY_FORM_TEXT] = N_("exec: or bash: with commands"),
+        [SCRIPT_BY_FORM] = N_("exec: or bash: with commands, or an address with https:// or http://"),
     };
     QwdErrorKind kind = author == SCRIPT_BY_ADMINISTRATOR ? QWD_ERROR_CONFIG : QWD_ERROR_USAGE;
     return qwd_error_fail(error, kind, "script: write %s, at most %d bytes.", allowed[author], SCRIPT_SOURCE_MAX_BYTES);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "base/token.h"
 #include "core/fields.h"
 
@@ -110,7 +111,7 @@ const char *session_role_name(SessionRole role)
 GError *session_not_found(void)
 {
     return g_error_new_literal(QWD_ERROR, QWD_ERROR_NOT_FOUND,
-                               "There is no such session. It may have ended; the list shows what is running.");
+                               N_("There is no such session. It may have ended; the list shows what is running."));
 }
 
 gint64 session_now(void)

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "base/token.h"
 
 #define RECORD_MAX_BYTES (256 * 1024) /* boot scripts and their output take most of it: core/script.h */
@@ -58,7 +59,7 @@ bool store_create(const Settings *settings, const SessionRecord *session, GError
     if (folder_make_private(folder, error) && write_record(settings, session, FILE_WRITE_DURABLE, error))
         return true;
     folder_remove(folder, NULL);
-    g_prefix_error(error, "The server's disk does not take a new session. ");
+    g_prefix_error(error, N_("The server's disk does not take a new session. "));
     return false;
 }
 

@@ -2,6 +2,7 @@
  * Boot scripts by way of the disk (script_method = customize): what asks the host for them is put into it before the
  * machine starts. */
 #include "base/error.h"
+#include "base/text.h"
 #include "core/runner.h"
 #include "session/supervisor.h"
 #include "vm/customize.h"
@@ -37,6 +38,6 @@ bool script_customize(Supervisor *supervisor, GError **error)
     if (g_error_matches(cause, QWD_ERROR, QWD_ERROR_TIMEOUT))
         return qwd_error_fail(error, QWD_ERROR_TIMEOUT,
                               "It could not be put into the machine's disk in time (script_customize_deadline).");
-    g_propagate_prefixed_error(error, g_steal_pointer(&cause), "It could not be put into the machine's disk. ");
+    g_propagate_prefixed_error(error, g_steal_pointer(&cause), N_("It could not be put into the machine's disk. "));
     return false;
 }

@@ -7,6 +7,7 @@
 
 #include "app/journal.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "base/token.h"
 #include "core/origin.h"
 #include "session/supervisor.h"
@@ -64,7 +65,7 @@ static void on_viewers(Gate *gate, void *data)
     supervisor_change(supervisor, note_viewers, gate, NULL);
     display_follow_record(supervisor); /* a link's time may be over */
     if (supervisor->session->plan->oneshot && gate_had_viewer(gate) && count == 0)
-        supervisor_end(supervisor, SESSION_ENDED, "Its viewer left, and it was a one-shot session.");
+        supervisor_end(supervisor, SESSION_ENDED, N_("Its viewer left, and it was a one-shot session."));
 }
 
 /* websockify's plug-in has noted who is behind its process (etc/websockify/qwd_viewer.py). Without a note it was

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "session/supervisor.h"
 
 static int open_without_links(const char *path, GError **error)
@@ -58,7 +59,7 @@ bool host_folders_open(Supervisor *supervisor, GError **error)
         const HostFolder *folder = folders->pdata[i];
         int fd = folder->is_personal ? open_personal(folder->path, error) : open_without_links(folder->path, error);
         if (fd < 0) {
-            g_prefix_error(error, "The folder \"%s\" cannot be given to the machine. ", folder->name);
+            g_prefix_error(error, N_("The folder \"%s\" cannot be given to the machine. "), folder->name);
             return false;
         }
         g_array_append_val(supervisor->folder_fds, fd);

@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "base/wait.h"
 #include "core/runner.h"
 #include "core/session_logs.h"
@@ -34,11 +35,11 @@ static char *last_words(const Supervisor *supervisor)
 static void end_after_exit(Supervisor *supervisor, int status)
 {
     if (supervisor->guest_powered_off && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-        supervisor_end(supervisor, SESSION_ENDED, "The machine was shut down from inside.");
+        supervisor_end(supervisor, SESSION_ENDED, N_("The machine was shut down from inside."));
         return;
     }
     g_autofree char *words = last_words(supervisor);
-    g_autofree char *reason = g_strdup_printf("The machine ended unexpectedly. %s", words);
+    g_autofree char *reason = g_strdup_printf(N_("The machine ended unexpectedly. %s"), words);
     supervisor_end(supervisor, SESSION_FAILED, reason);
 }
 
@@ -192,7 +193,7 @@ static bool explain_failure(Supervisor *supervisor, GError **error)
 {
     bool is_closed = !*error || g_error_matches(*error, QWD_ERROR, QWD_ERROR_UNAVAILABLE);
     if (!is_closed || !wait_unless_cancelled(has_exited, supervisor, COMMAND_DEADLINE_MS, NULL)) {
-        g_prefix_error(error, "The machine does not answer. ");
+        g_prefix_error(error, N_("The machine does not answer. "));
         return false;
     }
     g_clear_error(error);

@@ -10,6 +10,7 @@
 #include "app/save_own.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "base/wait.h"
 #include "session/supervisor.h"
 #include "vm/agent.h"
@@ -140,7 +141,7 @@ void save_on_event(Supervisor *supervisor, const char *name, const json_t *data)
     if ((!completed && !cancelled) || !g_str_equal(json_get_text(data, "device", ""), BACKUP_JOB) ||
         supervisor->save_end)
         return;
-    const char *trouble = json_get_text(data, "error", cancelled ? "it was given up" : NULL);
+    const char *trouble = json_get_text(data, "error", cancelled ? N_("it was given up") : NULL);
     if (trouble)
         qwd_error_fail(&supervisor->save_error, QWD_ERROR_UNAVAILABLE, "The disk could not be copied: %s.", trouble);
     supervisor->save_end = g_idle_add(on_copied, supervisor);

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "base/secret.h"
+#include "base/text.h"
 #include "base/wait.h"
 #include "core/runner.h"
 #include "session/supervisor.h"
@@ -144,7 +145,7 @@ static void take_end(ScriptRun *run, char **words)
 {
     (void)words;
     if (!run->is_over)
-        give_up(run, "The machine did not run it.");
+        give_up(run, N_("The machine did not run it."));
 }
 
 static const struct {
@@ -191,7 +192,7 @@ static gboolean on_readable(int fd, GIOCondition condition, gpointer data)
         return G_SOURCE_CONTINUE;
     run->reader = 0;
     if (!run->is_over)
-        give_up(run, "The machine gave an answer that makes no sense.");
+        give_up(run, N_("The machine gave an answer that makes no sense."));
     return G_SOURCE_REMOVE;
 }
 
@@ -245,7 +246,7 @@ static char *fetch(const Supervisor *supervisor, const char *url, GError **error
         return NULL;
     g_autofree char *words = text_last_line(result.errors);
     if (result.exit_code != 0)
-        qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "%s", *words ? words : "It could not be fetched.");
+        qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "%s", *words ? words : N_("It could not be fetched."));
     return result.exit_code == 0 ? g_steal_pointer(&result.output) : NULL;
 }
 
@@ -461,12 +462,14 @@ static int left_ms(gint64 end_us)
 static const char *silence_of(const ScriptRun *run)
 {
     if (run->is_taken)
-        return "It did not end in time (script_deadline).";
+        return N_("It did not end in time (script_deadline).");
     if (is_customized(run))
-        return "The machine did not ask for it in time (script_deadline): its system has not started what was put into "
-               "its disk.";
-    return "The machine did not ask for it in time (script_deadline): neither QEMU's guest agent nor cloud-init seems "
-           "to run in it.";
+        return N_(
+            "The machine did not ask for it in time (script_deadline): its system has not started what was put into "
+            "its disk.");
+    return N_(
+        "The machine did not ask for it in time (script_deadline): neither QEMU's guest agent nor cloud-init seems "
+        "to run in it.");
 }
 
 void script_run(Supervisor *supervisor)

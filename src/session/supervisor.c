@@ -11,6 +11,7 @@
 #include "app/metrics.h"
 #include "base/error.h"
 #include "base/event.h"
+#include "base/text.h"
 #include "base/wait.h"
 #include "core/session_logs.h"
 #include "core/store.h"
@@ -67,7 +68,8 @@ static void follow_record(void *data)
     SessionRecord *session = store_load(supervisor->settings, supervisor->id, &error);
     if (!session) {
         bool absent = g_error_matches(error, QWD_ERROR, QWD_ERROR_NOT_FOUND);
-        supervisor_end(supervisor, SESSION_FAILED, absent ? "Its folder on the server was removed." : error->message);
+        supervisor_end(supervisor, SESSION_FAILED,
+                       absent ? N_("Its folder on the server was removed.") : error->message);
         return;
     }
     take_record(supervisor, session);
@@ -75,7 +77,7 @@ static void follow_record(void *data)
     display_follow_record(supervisor);
     save_follow_record(supervisor);
     if (supervisor->session->stop_requested_at) {
-        g_autofree char *reason = g_strdup_printf("Stopped by %s.", supervisor->session->stop_by);
+        g_autofree char *reason = g_strdup_printf(N_("Stopped by %s."), supervisor->session->stop_by);
         supervisor_end(supervisor, SESSION_ENDED, reason);
     }
 }
@@ -177,13 +179,13 @@ static void put_away(Supervisor *supervisor)
 /* From somebody who could not write the request to the record. */
 static gboolean on_stop_request(gpointer data)
 {
-    supervisor_end(data, SESSION_ENDED, "Stopped on request.");
+    supervisor_end(data, SESSION_ENDED, N_("Stopped on request."));
     return G_SOURCE_CONTINUE;
 }
 
 static gboolean on_terminate(gpointer data)
 {
-    supervisor_end(data, SESSION_ENDED, "The server ended it.");
+    supervisor_end(data, SESSION_ENDED, N_("The server ended it."));
     return G_SOURCE_CONTINUE;
 }
 

@@ -2,6 +2,7 @@
 #include "session/times.h"
 
 #include "base/event.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "session/supervisor.h"
 #include "session/warning.h"
@@ -76,11 +77,14 @@ static void begin_grace(Supervisor *supervisor, LifeMoment now)
     warning_send(supervisor, "session-idle", now.wall_s + supervisor->settings->session_idle_grace);
 }
 
-static void end_because(Supervisor *supervisor, const char *what, gint64 seconds)
+/* {length} in the sentence stands for how long that is. */
+static void end_because(Supervisor *supervisor, const char *sentence, gint64 seconds)
 {
     g_autofree char *length = units_format_duration(seconds);
-    g_autofree char *reason = g_strdup_printf("%s for %s.", what, length);
-    supervisor_end(supervisor, SESSION_ENDED, reason);
+    GString *reason = g_string_new(sentence);
+    g_string_replace(reason, "{length}", length, 1);
+    supervisor_end(supervisor, SESSION_ENDED, reason->str);
+    g_string_free(reason, TRUE);
 }
 
 static void act(Supervisor *supervisor, LifeEvent event, const LifeRules *rules, LifeMoment now)
@@ -97,13 +101,13 @@ static void act(Supervisor *supervisor, LifeEvent event, const LifeRules *rules,
         gate_await_input(supervisor->gate, NULL);
         break;
     case LIFE_END_UNUSED:
-        end_because(supervisor, "Nobody had connected to it", rules->unused_stop_s);
+        end_because(supervisor, N_("Nobody had connected to it for {length}."), rules->unused_stop_s);
         break;
     case LIFE_END_IDLE:
-        end_because(supervisor, "Nobody had used it", rules->idle_stop_s + rules->idle_grace_s);
+        end_because(supervisor, N_("Nobody had used it for {length}."), rules->idle_stop_s + rules->idle_grace_s);
         break;
     default:
-        supervisor_end(supervisor, SESSION_ENDED, "Its life-time was over.");
+        supervisor_end(supervisor, SESSION_ENDED, N_("Its life-time was over."));
     }
 }
 

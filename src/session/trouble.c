@@ -4,13 +4,14 @@
 
 #include "app/journal.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "session/supervisor.h"
 
 #define DISK_RETRY_S 5
 #define COMMAND_DEADLINE_MS 5000
 
-static const char disk_note[] = "The server's disk is full: the machine stands still until there is room again.";
-static const char network_note[] = "The machine has lost its network. A new session has one again.";
+static const char disk_note[] = N_("The server's disk is full: the machine stands still until there is room again.");
+static const char network_note[] = N_("The machine has lost its network. A new session has one again.");
 
 /* --- the note --- */
 

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/process.h"
+#include "base/text.h"
 #include "base/wait.h"
 #include "core/host.h"
 #include "vm/qemu.h"
@@ -176,7 +177,7 @@ static bool try_hardware(const AcceleratorQuery *query, const Trial *trial, int 
         int elapsed_ms = try_firmware(query, trial, hardware_name(query), *cpu, deadline_ms);
         if (elapsed_ms >= 0) {
             set(accelerator, hardware_name(query), *cpu,
-                g_strdup_printf("%s: the firmware ran in %d ms.", hardware_name(query), elapsed_ms));
+                g_strdup_printf(N_("%s: the firmware ran in %d ms."), hardware_name(query), elapsed_ms));
             return true;
         }
     }
@@ -196,19 +197,20 @@ static bool try_all(const AcceleratorQuery *query, Accelerator *accelerator)
     const char *cpu = emulated_cpu(query->guest_arch);
     if (!trial || access("/dev/kvm", R_OK | W_OK) < 0) {
         const char *why =
-            access("/dev/kvm", F_OK) < 0 ? "this host has no /dev/kvm" : "this account may not open /dev/kvm";
-        set(accelerator, "tcg", cpu, g_strdup_printf("Machines are emulated: %s.", why));
+            access("/dev/kvm", F_OK) < 0 ? N_("this host has no /dev/kvm") : N_("this account may not open /dev/kvm");
+        set(accelerator, "tcg", cpu, g_strdup_printf(N_("Machines are emulated: %s."), why));
         return true;
     }
     int emulated_ms = try_firmware(query, trial, "tcg", cpu, EMULATION_DEADLINE_MS);
     int deadline_ms = MAX(HARDWARE_DEADLINE_MS, HARDWARE_SLOWDOWN_MAX * emulated_ms);
     if (try_hardware(query, trial, deadline_ms, accelerator))
         return true;
-    char *note = emulated_ms < 0
-                     ? g_strdup("Machines are emulated, and not even so the firmware gets to its end.")
-                     : g_strdup_printf("Machines are emulated: with KVM the firmware did not get to its end in %d ms, "
-                                       "emulated in %d ms.",
-                                       deadline_ms, emulated_ms);
+    char *note =
+        emulated_ms < 0
+            ? g_strdup(N_("Machines are emulated, and not even so the firmware gets to its end."))
+            : g_strdup_printf(N_("Machines are emulated: with KVM the firmware did not get to its end in %d ms, "
+                                 "emulated in %d ms."),
+                              deadline_ms, emulated_ms);
     set(accelerator, "tcg", cpu, note);
     return emulated_ms >= 0;
 }
@@ -285,8 +287,8 @@ bool accelerator_recall(const AcceleratorQuery *query, Accelerator *accelerator)
     if (!needs_no_trial(query))
         return recall(query, accelerator);
     set(accelerator, "tcg", emulated_cpu(query->guest_arch),
-        g_strdup(g_str_equal(query->wish, "tcg") ? "Machines are emulated: accel = tcg is set."
-                                                 : "Machines of another architecture are emulated."));
+        g_strdup(g_str_equal(query->wish, "tcg") ? N_("Machines are emulated: accel = tcg is set.")
+                                                 : N_("Machines of another architecture are emulated.")));
     return true;
 }
 
@@ -322,6 +324,6 @@ bool accelerator_recall_own(const Settings *settings, Accelerator *accelerator)
                               .cache_folder = settings->dir_cache};
     if (accelerator_recall(&query, accelerator))
         return true;
-    accelerator->note = g_strdup("Not known yet: the first session finds out.");
+    accelerator->note = g_strdup(N_("Not known yet: the first session finds out."));
     return false;
 }

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "base/wait.h"
 
 #define LINE_MAX_BYTES (1024 * 1024)
@@ -145,7 +146,7 @@ json_t *agent_execute(Agent *agent, const char *command, json_t *arguments, int 
     if (!send_message(agent, "", command, arguments, error))
         return NULL;
     if (!wait_unless_cancelled(is_answered, agent, deadline_ms, error)) {
-        g_prefix_error(error, "The guest's agent does not answer to %s. ", command);
+        g_prefix_error(error, N_("The guest's agent does not answer to %s. "), command);
         return NULL;
     }
     if (agent->answer)

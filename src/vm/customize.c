@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/process.h"
+#include "base/text.h"
 #include "vm/image.h"
 
 #define PROGRAM "virt-customize"
@@ -56,8 +57,8 @@ static bool run_program(const CustomizeJob *job, const char *scratch, const char
     if (!process_run_options(options, job->deadline_ms, &result, error))
         return false;
     g_autofree char *words = words_of(result.errors);
-    return result.exit_code == 0 ||
-           qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, PROGRAM " failed: %s", *words ? words : "it does not say why.");
+    return result.exit_code == 0 || qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, PROGRAM " failed: %s",
+                                                   *words ? words : N_("it does not say why."));
 }
 
 /* --- the disk --- */

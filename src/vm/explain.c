@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/process.h"
+#include "base/text.h"
 #include "vm/qemu.h"
 
 #define LAST_WORDS_MAX_CHARS 300
@@ -11,24 +12,26 @@ static const struct {
     const char *words;
     const char *meaning;
 } meanings[] = {
-    {"VFIO_MAP_DMA failed", "The server's limit of locked memory is too small for a machine with a GPU of this size. "
-                            "Please tell its administrator: the limit memlock, in GPU.md."},
+    {"VFIO_MAP_DMA failed",
+     N_("The server's limit of locked memory is too small for a machine with a GPU of this size. "
+        "Please tell its administrator: the limit memlock, in GPU.md.")},
     {"is not viable",
-     "The GPU shares its IOMMU group with a device that the server uses. Please tell its administrator: "
-     "`qwdctl gpu`."},
-    {"vfio", "The GPU cannot be used. Please tell the server's administrator: `qwdctl gpu`, and GPU.md."},
-    {"Cannot allocate memory", "The server has not enough free memory for it. Choose less memory, or try again later."},
+     N_("The GPU shares its IOMMU group with a device that the server uses. Please tell its administrator: "
+        "`qwdctl gpu`.")},
+    {"vfio", N_("The GPU cannot be used. Please tell the server's administrator: `qwdctl gpu`, and GPU.md.")},
+    {"Cannot allocate memory",
+     N_("The server has not enough free memory for it. Choose less memory, or try again later.")},
     {"cannot set up guest memory",
      "The server has not enough free memory for it. Choose less memory, or try again later."},
-    {"No space left on device", "The server's disk is full. Please tell its administrator."},
-    {"Failed to get \"write\" lock", "Its image is in use by another program. Please tell the administrator."},
+    {"No space left on device", N_("The server's disk is full. Please tell its administrator.")},
+    {"Failed to get \"write\" lock", N_("Its image is in use by another program. Please tell the administrator.")},
     {"Failed to get shared \"write\" lock", "Its image is in use by another program. Please tell the administrator."},
     {"Could not access KVM kernel module",
-     "The server's accelerator cannot be used. Please tell its administrator: accel."},
+     N_("The server's accelerator cannot be used. Please tell its administrator: accel.")},
     {"failed to set MSR",
-     "The server's accelerator does not work with this processor model. Please tell its administrator: accel."},
-    {"Permission denied", "The server may not read one of its files. Please tell its administrator."},
-    {"Image is corrupt", "Its image is damaged. Please tell the administrator."},
+     N_("The server's accelerator does not work with this processor model. Please tell its administrator: accel.")},
+    {"Permission denied", N_("The server may not read one of its files. Please tell its administrator.")},
+    {"Image is corrupt", N_("Its image is damaged. Please tell the administrator.")},
 };
 
 static const char *meaning_of(const char *stderr_text)
@@ -59,6 +62,6 @@ char *qemu_explain(const char *stderr_text)
     const char *meaning = meaning_of(stderr_text);
     g_autofree char *last = last_words(stderr_text);
     if (!*last)
-        return g_strdup("It ended without a word.");
-    return g_strdup_printf("%s%sIts last words: %s", meaning, *meaning ? " " : "", last);
+        return g_strdup(N_("It ended without a word."));
+    return g_strdup_printf("%s%s" N_("Its last words: %s"), meaning, *meaning ? " " : "", last);
 }

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "vm/gpu.h"
 
@@ -20,7 +21,7 @@ static bool check_device(const char *path, GError **error)
     if (fd >= 0)
         return true;
     return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "%s: %s.", path,
-                          errno == EBUSY ? "another program has it" : g_strerror(errno));
+                          errno == EBUSY ? N_("another program has it") : g_strerror(errno));
 }
 
 /* An ordinary account may raise the limit in force up to the one that root has set. */

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/text.h"
 
 #define PASST_START_DEADLINE_MS 10000
 #define END_DEADLINE_MS 2000
@@ -132,7 +133,7 @@ bool network_open(const NetworkOptions *options, Network *network, GError **erro
         g_propagate_error(error, g_steal_pointer(&cause));
         return false;
     }
-    network->note = g_strdup_printf("This machine has no network. (%s)", cause->message);
+    network->note = g_strdup_printf(N_("This machine has no network. (%s)"), cause->message);
     return true;
 }
 

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "base/wait.h"
 
 /* Longer than any answer to the commands used here; what exceeds it is not QEMU talking sense. */
@@ -161,7 +162,7 @@ json_t *qmp_execute(Qmp *qmp, const char *command, json_t *arguments, int deadli
     if (!check_not_broken(qmp, error) || !send_message(qmp, message, error))
         return NULL;
     if (!wait_unless_cancelled(is_answered, qmp, deadline_ms, error)) {
-        g_prefix_error(error, "QEMU does not answer to %s. ", command);
+        g_prefix_error(error, N_("QEMU does not answer to %s. "), command);
         return NULL;
     }
     if (!qmp->answer) {

@@ -119,7 +119,7 @@ static size_t conversion_length(const char *format)
 {
     if (*format != '%' || format[1] == '%')
         return 0;
-    size_t flags = strspn(format + 1, ".*-0123456789l");
+    size_t flags = strspn(format + 1, ".*-0123456789lz");
     return format[1 + flags] ? flags + 2 : 0;
 }
 
@@ -221,13 +221,44 @@ static size_t weight_of_format(const char *format)
     return weight;
 }
 
-static char *translate(const char *english, int depth)
+/* Where the next sentence begins; NULL in the last one. */
+static const char *next_sentence(const char *text)
 {
-    const char *exact = tr(english);
-    if (exact != english || !catalogue || depth == DEPTH_MAX)
-        return g_strdup(exact);
+    for (const char *stop = text; (stop = strstr(stop, ". ")); stop += 2) {
+        if (g_ascii_isupper(stop[2]))
+            return stop + 2;
+    }
+    return NULL;
+}
+
+/* A value with the end of a sentence in it has come from more than the format. */
+static bool is_one_piece(const Values *values)
+{
+    for (size_t i = 0; i < values->count; i++) {
+        g_autofree char *value = g_strndup(values->start[i], values->length[i]);
+        if (next_sentence(value))
+            return false;
+    }
+    return true;
+}
+
+/* A text as two that can both be translated; NULL when it has no such place. */
+static char *translate_apart(const char *english, int depth)
+{
+    for (const char *rest = english; (rest = next_sentence(rest));) {
+        g_autofree char *first = g_strndup(english, (size_t)(rest - english) - 1);
+        g_autofree char *one = translate(first, depth + 1), *other = translate(rest, depth + 1);
+        if (!g_str_equal(one, first) && !g_str_equal(other, rest))
+            return g_strjoin(" ", one, other, NULL);
+    }
+    return NULL;
+}
+
+/* The translation of the format that fits best, with the values of `english`; NULL when none does. */
+static const char *find_format(const char *english, Values *values)
+{
     const char *best = NULL, *format;
-    Values values = {0}, found;
+    Values found;
     size_t most = 0;
     json_t *text;
     json_object_foreach(catalogue, format, text)
@@ -235,13 +266,50 @@ static char *translate(const char *english, int depth)
         if (!json_is_string(text) || weight_of_format(format) <= most || !match_format(format, english, &found))
             continue;
         best = json_string_value(text);
-        values = found;
+        *values = found;
         most = weight_of_format(format);
     }
+    return best;
+}
+
+static char *translate(const char *english, int depth)
+{
+    const char *exact = tr(english);
+    if (exact != english || !catalogue || depth == DEPTH_MAX)
+        return g_strdup(exact);
+    Values values = {0};
+    const char *best = find_format(english, &values);
+    char *apart = best && is_one_piece(&values) ? NULL : translate_apart(english, depth);
+    if (apart)
+        return apart;
     return best ? fill_in(best, &values, depth) : g_strdup(english);
 }
 
 char *tr_message(const char *english)
 {
     return translate(english, 0);
+}
+
+char *tr_format(const char *english, ...)
+{
+    va_list args;
+    va_start(args, english);
+    char *text = g_strdup_vprintf(english, args);
+    va_end(args);
+    const char *format = tr(english);
+    Values values;
+    if (format == english || !match_format(english, text, &values))
+        return text;
+    char *translated = fill_in(format, &values, 0);
+    g_free(text);
+    return translated;
+}
+
+char *tr_time(GDateTime *time, const char *format)
+{
+    static const char *const months[] = {N_("Jan"), N_("Feb"), N_("Mar"), N_("Apr"), N_("May"), N_("Jun"),
+                                         N_("Jul"), N_("Aug"), N_("Sep"), N_("Oct"), N_("Nov"), N_("Dec")};
+    g_auto(GStrv) parts = g_strsplit(format, "%b", 2);
+    g_autofree char *whole = g_strjoinv(tr(months[g_date_time_get_month(time) - 1]), parts);
+    return g_date_time_format(time, whole);
 }

@@ -11,8 +11,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
-/* Marks a text of a table, which tr() translates when it is used. */
-#define N_(english) english
+#include "base/text.h" /* N_ */
 
 /* Loads LANG.json of folder `html`/i18n. A language without a catalogue, or with a broken one, is English; false then
  * (but for "en"), with *error (may be NULL) set. */
@@ -34,7 +33,13 @@ const char *tr(const char *english);
 /* The translation of one of two English formats for `count`, which stands in it once as "%d". Free with g_free. */
 char *tr_count(const char *one, const char *many, gint64 count);
 
+/* The translation of what a printf format gives; nothing of a catalogue is ever a format. Free with g_free. */
+char *tr_format(const char *english, ...) G_GNUC_PRINTF(1, 2);
+
+/* A time as g_date_time_format gives it, but for %b, the month. Free with g_free. */
+char *tr_time(GDateTime *time, const char *format);
+
 /* The translation of a text that was made from an English printf format, which is found by its fixed parts; what stood
- * for %s, %d and the like is translated likewise where it can be, and takes the same places in the same order.
- * Otherwise the text itself. Free with g_free. */
+ * for %s, %d and the like is translated likewise where it can be, and takes the same places in the same order. Several
+ * sentences may each be of another format. Otherwise the text itself. Free with g_free. */
 char *tr_message(const char *english);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "base/token.h"
 #include "base/units.h"
 
@@ -195,21 +196,22 @@ typedef struct {
     const char *allowed;                            /* continues "write" */
 } FormRow;
 
-static const char some_name[] = "1 to 256 letters, digits and characters _ . @ : - and space, not beginning with -";
-static const char some_user[] = "1 to 256 letters, digits and characters _ . @ : + - and space, not beginning with -";
-static const char session_id[] = "the 32 digits of a session, as its page gives them";
+static const char some_name[] = N_("1 to 256 letters, digits and characters _ . @ : - and space, not beginning with -");
+static const char some_user[] =
+    N_("1 to 256 letters, digits and characters _ . @ : + - and space, not beginning with -");
+static const char session_id[] = N_("the 32 digits of a session, as its page gives them");
 
 static const FormRow rows[FORM_FIELD_COUNT] = {
     [FORM_FIELD_USER] = {"user", check_user, some_user},
-    [FORM_FIELD_PASSWORD] = {"password", check_password, "at most 1024 bytes"},
+    [FORM_FIELD_PASSWORD] = {"password", check_password, N_("at most 1024 bytes")},
     [FORM_FIELD_CREATE] = {"create", NULL, NULL},
     [FORM_FIELD_MANAGE] = {"manage", NULL, NULL},
     [FORM_FIELD_METRICS] = {"metrics", NULL, NULL},
-    [FORM_FIELD_MACHINE] = {"machine", check_file_name, "the file name of one of the machines on offer"},
-    [FORM_FIELD_CPU] = {"cpu", check_cpus, "a whole number from 1 to 256"},
-    [FORM_FIELD_MEMORY] = {"memory", check_memory, "a size from 32M to 4T, such as 4 or 4G (GB) or 512M (MB)"},
+    [FORM_FIELD_MACHINE] = {"machine", check_file_name, N_("the file name of one of the machines on offer")},
+    [FORM_FIELD_CPU] = {"cpu", check_cpus, N_("a whole number from 1 to 256")},
+    [FORM_FIELD_MEMORY] = {"memory", check_memory, N_("a size from 32M to 4T, such as 4 or 4G (GB) or 512M (MB)")},
     [FORM_FIELD_LIFETIME] = {"snapshot_lifetime", check_lifetime,
-                             "a duration from 60 seconds to 365 days, such as 3600, 8h or 4d"},
+                             N_("a duration from 60 seconds to 365 days, such as 3600, 8h or 4d")},
     [FORM_FIELD_GPU] = {"gpu", NULL, NULL},
     [FORM_FIELD_ONESHOT] = {"oneshot", NULL, NULL},
     [FORM_FIELD_STOP] = {"session_stop", check_token, session_id},
@@ -219,36 +221,37 @@ static const FormRow rows[FORM_FIELD_COUNT] = {
     [FORM_FIELD_DISCARD] = {"session_discard", check_token, session_id},
     [FORM_FIELD_PURGE] = {"service_purge", check_name, some_name},
     [FORM_FIELD_FALLBACK] = {"fallback_servers", check_name, some_name},
-    [FORM_FIELD_SCRIPT] = {"script", check_script, "exec: or bash: and commands, or an address, at most 8192 bytes"},
+    [FORM_FIELD_SCRIPT] = {"script", check_script,
+                           N_("exec: or bash: and commands, or an address, at most 8192 bytes")},
     [FORM_FIELD_SESSION] = {"session", check_token, session_id},
     [FORM_FIELD_CONFIRM] = {"confirm", NULL, NULL},
-    [FORM_FIELD_CSRF] = {"csrf", check_seal, "what the form of this service has in it"},
+    [FORM_FIELD_CSRF] = {"csrf", check_seal, N_("what the form of this service has in it")},
     [FORM_FIELD_SHARE] = {"share", check_token, session_id},
-    [FORM_FIELD_ROLE] = {"role", check_role, "control or view"},
-    [FORM_FIELD_LABEL] = {"label", check_label, "at most 60 characters"},
+    [FORM_FIELD_ROLE] = {"role", check_role, N_("control or view")},
+    [FORM_FIELD_LABEL] = {"label", check_label, N_("at most 60 characters")},
     [FORM_FIELD_LINK_LIFETIME] = {"link_lifetime", check_lifetime,
-                                  "a duration from 60 seconds to 365 days, such as 3600, 8h or 4d"},
-    [FORM_FIELD_REVOKE] = {"link_revoke", check_token, "the 32 digits of a link, as the page gives them"},
-    [FORM_FIELD_DISCONNECT] = {"viewer_disconnect", check_serial, "the number of a viewer, as the page gives it"},
+                                  N_("a duration from 60 seconds to 365 days, such as 3600, 8h or 4d")},
+    [FORM_FIELD_REVOKE] = {"link_revoke", check_token, N_("the 32 digits of a link, as the page gives them")},
+    [FORM_FIELD_DISCONNECT] = {"viewer_disconnect", check_serial, N_("the number of a viewer, as the page gives it")},
     [FORM_FIELD_LOGOUT] = {"logout", NULL, NULL},
-    [FORM_FIELD_PENDING] = {"pending", check_seal, "what the form of this service has in it"},
-    [FORM_FIELD_CODE] = {"code", check_code, "the digits that the app shows, or a recovery code"},
+    [FORM_FIELD_PENDING] = {"pending", check_seal, N_("what the form of this service has in it")},
+    [FORM_FIELD_CODE] = {"code", check_code, N_("the digits that the app shows, or a recovery code")},
     [FORM_FIELD_MONITOR] = {"monitor", NULL, NULL},
-    [FORM_FIELD_SORT] = {"sort", check_word, "a column's word, as the page gives it"},
-    [FORM_FIELD_ORDER] = {"order", check_word, "asc or desc"},
-    [FORM_FIELD_FIND] = {"find", check_label, "at most 60 characters"},
-    [FORM_FIELD_STATE] = {"state", check_word, "a state's word, as the page gives it"},
-    [FORM_FIELD_PAGE] = {"page", check_page, "the number of a page"},
-    [FORM_FIELD_RESULT] = {"result", check_word, "what the page gives"},
-    [FORM_FIELD_STOP_SELECTION] = {"sessions_stop", check_selection, "selected, or the session's 32 digits"},
-    [FORM_FIELD_EXTEND_SELECTION] = {"sessions_extend", check_selection, "selected, or the session's 32 digits"},
+    [FORM_FIELD_SORT] = {"sort", check_word, N_("a column's word, as the page gives it")},
+    [FORM_FIELD_ORDER] = {"order", check_word, N_("asc or desc")},
+    [FORM_FIELD_FIND] = {"find", check_label, N_("at most 60 characters")},
+    [FORM_FIELD_STATE] = {"state", check_word, N_("a state's word, as the page gives it")},
+    [FORM_FIELD_PAGE] = {"page", check_page, N_("the number of a page")},
+    [FORM_FIELD_RESULT] = {"result", check_word, N_("what the page gives")},
+    [FORM_FIELD_STOP_SELECTION] = {"sessions_stop", check_selection, N_("selected, or the session's 32 digits")},
+    [FORM_FIELD_EXTEND_SELECTION] = {"sessions_extend", check_selection, N_("selected, or the session's 32 digits")},
     [FORM_FIELD_VIEW] = {"view", check_token, session_id},
     [FORM_FIELD_SHARED] = {"shared", NULL, NULL},
-    [FORM_FIELD_TOKEN] = {"token", check_token, "the 32 digits of a link"},
-    [FORM_FIELD_QR] = {"qr", check_token, "the 32 digits of a link, as the page gives them"},
+    [FORM_FIELD_TOKEN] = {"token", check_token, N_("the 32 digits of a link")},
+    [FORM_FIELD_QR] = {"qr", check_token, N_("the 32 digits of a link, as the page gives them")},
     [FORM_FIELD_SAVE] = {"session_save", check_token, session_id},
-    [FORM_FIELD_SAVE_NAME] = {"save_name", check_saved_name, "1 to 60 letters, digits and characters _ . -"},
-    [FORM_FIELD_SAVE_TITLE] = {"save_description", check_label, "at most 60 characters"},
+    [FORM_FIELD_SAVE_NAME] = {"save_name", check_saved_name, N_("1 to 60 letters, digits and characters _ . -")},
+    [FORM_FIELD_SAVE_TITLE] = {"save_description", check_label, N_("at most 60 characters")},
 };
 
 static const char *find(const Request *request, FormField field)

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/units.h"
+#include "web/catalogue.h"
 #include "web/monitor_parts.h"
 #include "web/page_life.h"
 
@@ -38,7 +39,8 @@ char *page_monitor_path(const PageContext *context, const MonitorForm *form, con
 
 static json_t *states_value(const MonitorForm *form)
 {
-    json_t *list = json_pack("[{s:s, s:s, s:b}]", "value", "", "text", "All states", "selected", (int)!*form->state);
+    json_t *list =
+        json_pack("[{s:s, s:s, s:b}]", "value", "", "text", tr("All states"), "selected", (int)!*form->state);
     for (int state = 0; session_state_is_alive((SessionState)state); state++) {
         const char *name = session_state_name((SessionState)state);
         json_array_append_new(list,
@@ -66,8 +68,13 @@ static json_t *view_value(const PageContext *context, const MonitorForm *form)
 static json_t *result_value(const char *result)
 {
     static const struct {
-        const char *prefix, *done;
-    } words[] = {{"stop-", "asked to end"}, {"extend-", "extended"}};
+        const char *prefix, *all, *some; /* {done} and {all} stand for the numbers */
+    } words[] = {
+        {"stop-", N_("Sessions asked to end: {done} of {all}."),
+         N_("Sessions asked to end: {done} of {all}. The others had ended already.")},
+        {"extend-", N_("Sessions extended: {done} of {all}."),
+         N_("Sessions extended: {done} of {all}. The others had ended, or have the longest life-time already.")},
+    };
     for (size_t i = 0; i < G_N_ELEMENTS(words); i++) {
         gint64 done, all;
         if (!g_str_has_prefix(result, words[i].prefix))
@@ -76,8 +83,11 @@ static json_t *result_value(const char *result)
         if (g_strv_length(numbers) != 2 || !units_parse_integer(numbers[0], 0, 1000, &done) ||
             !units_parse_integer(numbers[1], 1, 1000, &all))
             continue;
-        const char *rest = done < all ? " The others had ended, or have the longest life-time already." : "";
-        g_autofree char *text = g_strdup_printf("Sessions %s: %d of %d.%s", words[i].done, (int)done, (int)all, rest);
+        GString *english = g_string_new(done < all ? words[i].some : words[i].all);
+        g_string_replace(english, "{done}", numbers[0], 1);
+        g_string_replace(english, "{all}", numbers[1], 1);
+        g_autofree char *text = tr_message(english->str);
+        g_string_free(english, TRUE);
         return json_pack("{s:s, s:s}", "kind", done < all ? "warning" : "info", "text", text);
     }
     return json_null();
@@ -87,7 +97,7 @@ static json_t *notice_value(const MonitorFacts *facts, const MonitorForm *form)
 {
     if (!facts->trouble)
         return result_value(form->result);
-    g_autofree char *text = g_strdup_printf("The history of the host cannot be kept: %s.", facts->trouble);
+    g_autofree char *text = tr_format("The history of the host cannot be kept: %s.", facts->trouble);
     return json_pack("{s:s, s:s}", "kind", "warning", "text", text);
 }
 
@@ -98,8 +108,8 @@ static json_t *errors_value(const MonitorFacts *facts)
     json_t *list = json_array();
     for (guint i = 0; i < facts->errors->len; i++) {
         const TroubleLine *line = facts->errors->pdata[i];
-        json_array_append_new(
-            list, json_pack("{s:s, s:s, s:s}", "when", line->when, "subject", line->subject, "text", line->text));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "when", line->when, "subject", line->subject, "text",
+                                              json_take_text(tr_message(line->text))));
     }
     return list;
 }
@@ -130,7 +140,7 @@ static void add_machines(json_t *values, const Settings *settings)
 
 static json_t *file_values(void)
 {
-    return json_pack("{s:s, s:s, s:s, s:n}", "title", "Monitor", "static", "", "script", "", "csrf");
+    return json_pack("{s:s, s:s, s:s, s:n}", "title", tr("Monitor"), "static", "", "script", "", "csrf");
 }
 
 /* Names what a script cannot change in place: which rows there are and what may be done with them, and the lists. */
@@ -159,7 +169,7 @@ json_t *page_monitor(const PageContext *context, const MonitorFacts *facts, cons
 {
     const Settings *settings = context->settings;
     bool is_page = context->request != NULL;
-    json_t *values = is_page ? page_common_values(context, "Monitor") : file_values();
+    json_t *values = is_page ? page_common_values(context, tr("Monitor")) : file_values();
     bool may_purge = is_page && policy_allows(settings, context->who, ACTION_PURGE, NULL, NULL);
     json_object_set_new(values, "standalone", json_boolean(!is_page));
     json_object_set_new(values, "host", json_string(g_get_host_name()));

@@ -9,6 +9,7 @@
 #include "core/limits.h"
 #include "vm/accelerator.h"
 #include "vm/gpu.h"
+#include "web/catalogue.h"
 #include "web/chart.h"
 #include "web/monitor_parts.h"
 
@@ -135,20 +136,26 @@ static double limit_sessions(const Figures *figures)
 
 static char *of_cores(const Figures *figures)
 {
-    int cpus = figures->facts->size.cpus;
-    return g_strdup_printf("on %d core%s", cpus, cpus == 1 ? "" : "s");
+    return tr_count("on %d core", "on %d cores", figures->facts->size.cpus);
 }
 
 static char *of_memory(const Figures *figures)
 {
     g_autofree char *all = text_size((double)figures->facts->size.memory_mib);
-    return g_strdup_printf("of %s", all);
+    return tr_format("of %s", all);
 }
 
 static char *of_disk(const Figures *figures)
 {
     g_autofree char *all = text_size((double)figures->facts->size.disk_mib);
-    return g_strdup_printf("of %s", all);
+    return tr_format("of %s", all);
+}
+
+/* One more item of a list in words. Takes `part` over. */
+static void append_part(GString *list, char *part)
+{
+    g_string_append_printf(list, "%s%s", list->len ? ", " : "", part);
+    g_free(part);
 }
 
 static char *of_sessions(const Figures *figures)
@@ -156,18 +163,18 @@ static char *of_sessions(const Figures *figures)
     gint64 most = figures->settings->service_max_session_nb, waiting = figures->facts->now.waiting;
     GString *text = g_string_new(NULL);
     if (most)
-        g_string_append_printf(text, "of %d", (int)most);
+        append_part(text, tr_format("of %d", (int)most));
     if (waiting)
-        g_string_append_printf(text, "%s%d in the queue", text->len ? ", " : "", (int)waiting);
+        append_part(text, tr_format("%d in the queue", (int)waiting));
     return g_string_free(text, FALSE);
 }
 
 static const Figure rows[] = {
-    {"load", "Load", value_load, text_load, top_load, limit_load, of_cores},
-    {"cpu", "Processor", value_cpu, text_percent, top_cpu, limit_none, of_cores},
-    {"memory", "Memory", value_memory, text_size, top_memory, limit_memory, of_memory},
-    {"disk", "Disk of sessions", value_disk, text_size, top_disk, limit_disk, of_disk},
-    {"sessions", "Sessions", value_sessions, text_count, limit_sessions, limit_sessions, of_sessions},
+    {"load", N_("Load"), value_load, text_load, top_load, limit_load, of_cores},
+    {"cpu", N_("Processor"), value_cpu, text_percent, top_cpu, limit_none, of_cores},
+    {"memory", N_("Memory"), value_memory, text_size, top_memory, limit_memory, of_memory},
+    {"disk", N_("Disk of sessions"), value_disk, text_size, top_disk, limit_disk, of_disk},
+    {"sessions", N_("Sessions"), value_sessions, text_count, limit_sessions, limit_sessions, of_sessions},
 };
 
 /* --- curves --- */
@@ -201,24 +208,24 @@ static void range_of(const GArray *points, double *least, double *most)
 static char *clock_text(gint64 unix_s)
 {
     g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(unix_s);
-    return time ? g_strstrip(g_date_time_format(time, "%e %b %H:%M")) : g_strdup("");
+    return time ? g_strstrip(tr_time(time, "%e %b %H:%M")) : g_strdup("");
 }
 
 /* The curve in words. */
 static char *summary_text(const Figure *row, const GArray *points, double least, double most)
 {
     if (points->len < 2)
-        return g_strdup("The history begins now.");
+        return g_strdup(tr("The history begins now."));
     g_autofree char *from = row->text(least), *to = row->text(most),
                     *since = clock_text(g_array_index(points, ChartPoint, 0).at);
-    return g_strdup_printf("Least %s, most %s since %s.", from, to, since);
+    return tr_format("Least %s, most %s since %s.", from, to, since);
 }
 
 /* The figure of now; that of the processor is the last known one, unless it is old. */
 static char *now_text(const Figure *row, const GArray *points, gint64 now)
 {
     const ChartPoint *last = points->len ? &g_array_index(points, ChartPoint, points->len - 1) : NULL;
-    return last && now - last->at <= GAP_S ? row->text(last->value) : g_strdup("not known yet");
+    return last && now - last->at <= GAP_S ? row->text(last->value) : g_strdup(tr("not known yet"));
 }
 
 static json_t *figure_value(const Figure *row, const Figures *figures)
@@ -231,7 +238,7 @@ static json_t *figure_value(const Figure *row, const Figures *figures)
     json_t *limit_y = limit > 0 && limit <= frame.top ? json_integer(chart_y(&frame, limit)) : json_null();
     json_t *value = json_object();
     json_object_set_new(value, "key", json_string(row->key));
-    json_object_set_new(value, "title", json_string(row->title));
+    json_object_set_new(value, "title", json_string(tr(row->title)));
     json_object_set_new(value, "now", json_take_text(now_text(row, points, now)));
     json_object_set_new(value, "of", json_take_text(row->of(figures)));
     json_object_set_new(value, "top", json_take_text(row->text(frame.top)));
@@ -264,7 +271,7 @@ static char *accelerator_text(const Settings *settings)
 {
     g_auto(Accelerator) accelerator = {0};
     accelerator_recall_own(settings, &accelerator);
-    return g_steal_pointer(&accelerator.note);
+    return tr_message(accelerator.note);
 }
 
 /* What the host has, what sessions can have of it, and what they have. */
@@ -277,9 +284,8 @@ static char *gpu_text(const Settings *settings, const MonitorFacts *facts)
         usable += !gpu->obstacle && !g_str_equal(settings->service_gpu, "no");
         used += gpu_holder(gpu, facts->sessions) != NULL;
     }
-    return gpus && gpus->len
-               ? g_strdup_printf("%d, of which sessions can have %d and have %d", (int)gpus->len, usable, used)
-               : g_strdup("");
+    return gpus && gpus->len ? tr_format("%d, of which sessions can have %d and have %d", (int)gpus->len, usable, used)
+                             : g_strdup("");
 }
 
 static char *promised_text(const MonitorFacts *facts)
@@ -293,30 +299,28 @@ static char *promised_text(const MonitorFacts *facts)
         memory_mib += session->plan->memory_mib;
     }
     g_autofree char *memory = text_size((double)memory_mib), *all = text_size((double)facts->size.memory_mib);
-    return g_strdup_printf("%" G_GINT64_FORMAT " cores and %s of memory; the host has %d and %s", cpus, memory,
-                           facts->size.cpus, all);
+    return tr_format("%" G_GINT64_FORMAT " cores and %s of memory; the host has %d and %s", cpus, memory,
+                     facts->size.cpus, all);
 }
 
 static char *user_limits_text(const Settings *settings)
 {
     GString *text = g_string_new(NULL);
     if (settings->service_max_session_nb_per_user)
-        g_string_append_printf(text, "%d sessions", (int)settings->service_max_session_nb_per_user);
+        append_part(text, tr_format("%d sessions", (int)settings->service_max_session_nb_per_user));
     if (settings->service_max_cpu_fraction_nb_per_user > 0)
-        g_string_append_printf(text, "%s%.0f %% of the cores", text->len ? ", " : "",
-                               settings->service_max_cpu_fraction_nb_per_user * 100);
+        append_part(text, tr_format("%.0f %% of the cores", settings->service_max_cpu_fraction_nb_per_user * 100));
     if (settings->service_max_mem_fraction_nb_per_user > 0)
-        g_string_append_printf(text, "%s%.0f %% of the memory", text->len ? ", " : "",
-                               settings->service_max_mem_fraction_nb_per_user * 100);
+        append_part(text, tr_format("%.0f %% of the memory", settings->service_max_mem_fraction_nb_per_user * 100));
     return g_string_free(text, FALSE);
 }
 
 json_t *monitor_host_facts(const Settings *settings, const MonitorFacts *facts)
 {
     json_t *list = json_array();
-    add_fact(list, "Given to sessions", promised_text(facts));
-    add_fact(list, "Limits of one user", user_limits_text(settings));
-    add_fact(list, "Accelerator", accelerator_text(settings));
-    add_fact(list, "GPUs", gpu_text(settings, facts));
+    add_fact(list, tr("Given to sessions"), promised_text(facts));
+    add_fact(list, tr("Limits of one user"), user_limits_text(settings));
+    add_fact(list, tr("Accelerator"), accelerator_text(settings));
+    add_fact(list, tr("GPUs"), gpu_text(settings, facts));
     return list;
 }

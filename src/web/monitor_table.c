@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/units.h"
+#include "web/catalogue.h"
 #include "web/monitor_parts.h"
 #include "web/page_life.h"
 
@@ -81,17 +82,17 @@ typedef struct {
 } Column;
 
 static const Column columns[] = {
-    {"pid", "PID", "number", number_pid, NULL, false},
-    {"load", "CPU/%", "number", number_load, NULL, true},
-    {"user", "User name", "long", NULL, text_user, false},
-    {"cpus", "#CPU", "number", number_cpus, NULL, true},
-    {"memory", "MEM/GB", "number", number_memory, NULL, true},
-    {"gpu", "GPU", "plain", NULL, NULL, false},
-    {"name", "Full name", "long", NULL, text_name, false},
-    {"state", "State", "plain", number_state, NULL, false},
-    {"left", "Time left", "plain", number_left, NULL, false},
-    {"idle", "Idle", "plain", number_idle, NULL, true},
-    {"viewers", "Viewers", "number", number_viewers, NULL, true},
+    {"pid", N_("PID"), "number", number_pid, NULL, false},
+    {"load", N_("CPU/%"), "number", number_load, NULL, true},
+    {"user", N_("User name"), "long", NULL, text_user, false},
+    {"cpus", N_("#CPU"), "number", number_cpus, NULL, true},
+    {"memory", N_("MEM/GB"), "number", number_memory, NULL, true},
+    {"gpu", N_("GPU"), "plain", NULL, NULL, false},
+    {"name", N_("Full name"), "long", NULL, text_name, false},
+    {"state", N_("State"), "plain", number_state, NULL, false},
+    {"left", N_("Time left"), "plain", number_left, NULL, false},
+    {"idle", N_("Idle"), "plain", number_idle, NULL, true},
+    {"viewers", N_("Viewers"), "number", number_viewers, NULL, true},
 };
 
 static bool is_sortable(const Column *column)
@@ -130,18 +131,18 @@ static json_t *column_value(const PageContext *context, const MonitorForm *form,
     bool is_link = context->request && is_sortable(column);
     json_t *href = is_link ? json_take_text(page_monitor_path(context, &link, "")) : json_null();
     json_t *sort = is_now ? json_string(descends ? "descending" : "ascending") : json_null();
-    return json_pack("{s:s, s:s, s:s, s:o, s:o}", "key", column->key, "title", column->title, "kind", column->kind,
+    return json_pack("{s:s, s:s, s:s, s:o, s:o}", "key", column->key, "title", tr(column->title), "kind", column->kind,
                      "href", href, "sort", sort);
 }
 
 json_t *monitor_sorts(const MonitorForm *form)
 {
     const Column *now = sort_column(form);
-    json_t *list = json_pack("[{s:s, s:s, s:b}]", "value", "", "text", "Newest first", "selected", (int)!now);
+    json_t *list = json_pack("[{s:s, s:s, s:b}]", "value", "", "text", tr("Newest first"), "selected", (int)!now);
     for (size_t i = 0; i < G_N_ELEMENTS(columns); i++) {
         if (is_sortable(&columns[i]))
-            json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "value", columns[i].key, "text", columns[i].title,
-                                                  "selected", (int)(now == &columns[i])));
+            json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "value", columns[i].key, "text",
+                                                  tr(columns[i].title), "selected", (int)(now == &columns[i])));
     }
     return list;
 }
@@ -272,16 +273,15 @@ static json_t *page_link(const PageContext *context, const MonitorForm *form, gi
 
 static char *count_text(guint found, guint all)
 {
-    const char *plural = all == 1 ? "" : "s";
-    return found == all ? g_strdup_printf("%u session%s", all, plural)
-                        : g_strdup_printf("%u of %u session%s", found, all, plural);
+    return found == all ? tr_count("%d session", "%d sessions", all)
+                        : tr_format(all == 1 ? "%u of %u session" : "%u of %u sessions", found, all);
 }
 
 static json_t *pager_value(const PageContext *context, const MonitorForm *form, gint64 page, gint64 pages)
 {
     if (pages <= 1)
         return json_null();
-    g_autofree char *text = g_strdup_printf("Page %d of %d", (int)page, (int)pages);
+    g_autofree char *text = tr_format("Page %d of %d", (int)page, (int)pages);
     return json_pack("{s:s, s:o, s:o}", "text", text, "previous", page_link(context, form, page - 1, page > 1), "next",
                      page_link(context, form, page + 1, page < pages));
 }

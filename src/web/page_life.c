@@ -3,6 +3,7 @@
 
 #include "base/units.h"
 #include "core/life.h"
+#include "web/catalogue.h"
 
 /* --- extending --- */
 
@@ -17,12 +18,14 @@ static char *long_duration(gint64 seconds)
 {
     static const struct {
         gint64 seconds;
-        const char *word;
-    } units[] = {{86400, "day"}, {3600, "hour"}, {60, "minute"}};
+        const char *one, *many;
+    } units[] = {{86400, N_("%d day"), N_("%d days")},
+                 {3600, N_("%d hour"), N_("%d hours")},
+                 {60, N_("%d minute"), N_("%d minutes")}};
     for (size_t i = 0; i < G_N_ELEMENTS(units); i++) {
         gint64 count = seconds / units[i].seconds;
         if (count && seconds % units[i].seconds == 0)
-            return g_strdup_printf("%" G_GINT64_FORMAT " %s%s", count, units[i].word, count == 1 ? "" : "s");
+            return tr_count(units[i].one, units[i].many, count);
     }
     return units_format_duration(seconds);
 }
@@ -42,16 +45,16 @@ typedef struct {
     bool is_calm, may_stay; /* there is time; a press on a button keeps it running */
 } Ending;
 
-static const char lost[] = "Save what you need: its disk goes with it.";
+static const char lost[] = N_("Save what you need: its disk goes with it.");
 
 static Ending end_of_life(const Settings *settings, const SessionRecord *session, bool may_extend)
 {
     bool kept = settings->snapshot_keep && !session->plan->oneshot && !session->plan->use_master;
     return (Ending){.kind = "time",
-                    .text = "The time of this session is nearly over.",
-                    .before = "It ends",
-                    .help = may_extend ? "Extend it to go on."
-                            : kept     ? "Save your work. The disk is kept for a while, so that you can resume it."
+                    .text = N_("The time of this session is nearly over."),
+                    .before = N_("It ends"),
+                    .help = may_extend ? N_("Extend it to go on.")
+                            : kept     ? N_("Save your work. The disk is kept for a while, so that you can resume it.")
                                        : lost,
                     .end = session->ends_at};
 }
@@ -60,9 +63,9 @@ static Ending end_of_idle(const SessionRecord *session)
 {
     return (Ending){
         .kind = "idle",
-        .text = "Nobody has used this session for a while, so it is going to be stopped.",
-        .before = "That happens",
-        .help = "Any key or a movement of the mouse in its window keeps it running, and so does the button here.",
+        .text = N_("Nobody has used this session for a while, so it is going to be stopped."),
+        .before = N_("That happens"),
+        .help = N_("Any key or a movement of the mouse in its window keeps it running, and so does the button here."),
         .end = session->idle_stop_at,
         .may_stay = true};
 }
@@ -70,8 +73,8 @@ static Ending end_of_idle(const SessionRecord *session)
 static Ending end_of_unused(const SessionRecord *session)
 {
     return (Ending){.kind = "unused",
-                    .text = "Nobody has connected yet.",
-                    .before = "Unless somebody does, the session ends",
+                    .text = N_("Nobody has connected yet."),
+                    .before = N_("Unless somebody does, the session ends"),
                     .help = "",
                     .end = session->unused_stop_at,
                     .is_calm = true};
@@ -96,9 +99,9 @@ json_t *ending_value(const Settings *settings, const Identity *who, const Sessio
         return json_null();
     bool offers_extension = may_extend && g_str_equal(ending.kind, "time");
     bool may_stay = ending.may_stay && policy_allows(settings, who, ACTION_EXTEND, session, NULL);
-    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b}", "kind", ending.kind, "what", ending.text, "before",
-                     ending.before, "help", ending.help, "time", time_value(ending.end), "is_calm", (int)ending.is_calm,
-                     "offers_extension", (int)offers_extension, "may_stay", (int)may_stay);
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b}", "kind", ending.kind, "what", tr(ending.text), "before",
+                     tr(ending.before), "help", tr(ending.help), "time", time_value(ending.end), "is_calm",
+                     (int)ending.is_calm, "offers_extension", (int)offers_extension, "may_stay", (int)may_stay);
 }
 
 /* --- kept disks --- */

@@ -21,6 +21,12 @@ static json_t *text_or_null(const char *text)
     return text && *text ? json_string(text) : json_null();
 }
 
+/* Made by a floor below, in English. */
+static json_t *message_or_null(const char *message)
+{
+    return message && *message ? json_take_text(tr_message(message)) : json_null();
+}
+
 static json_t *format_time(gint64 unix_s, const char *text_format)
 {
     g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(unix_s);
@@ -28,7 +34,7 @@ static json_t *format_time(gint64 unix_s, const char *text_format)
         return json_null();
     g_autoptr(GDateTime) local = g_date_time_to_local(utc);
     g_autofree char *iso = g_date_time_format(utc, "%Y-%m-%dT%H:%M:%SZ");
-    g_autofree char *text = g_date_time_format(local, text_format);
+    g_autofree char *text = tr_time(local, text_format);
     return json_pack("{s:s, s:s}", "iso", iso, "text", text);
 }
 
@@ -43,13 +49,13 @@ static json_t *time_of_day(gint64 unix_s)
 }
 
 static const char *const state_texts[SESSION_STATES] = {
-    [SESSION_QUEUED] = "Queued",     [SESSION_STARTING] = "Starting", [SESSION_RUNNING] = "Running",
-    [SESSION_STOPPING] = "Stopping", [SESSION_ENDED] = "Ended",       [SESSION_FAILED] = "Failed",
+    [SESSION_QUEUED] = N_("Queued"),     [SESSION_STARTING] = N_("Starting"), [SESSION_RUNNING] = N_("Running"),
+    [SESSION_STOPPING] = N_("Stopping"), [SESSION_ENDED] = N_("Ended"),       [SESSION_FAILED] = N_("Failed"),
 };
 
 const char *page_state_text(SessionState state)
 {
-    return state_texts[state];
+    return tr(state_texts[state]);
 }
 
 char *page_session_path(const PageContext *context, const char *id)
@@ -101,10 +107,10 @@ static const struct {
     const char *name, *text;
     const char *covers; /* the supervisor's steps, between spaces */
 } shown_steps[] = {
-    {"queued", "Queued", " "},
-    {"disk", "Preparing the disk", " prepare accelerator disk network folders script "},
-    {"starting", "Starting the machine", " starting display "},
-    {"ready", "Ready", " "},
+    {"queued", N_("Queued"), " "},
+    {"disk", N_("Preparing the disk"), " prepare accelerator disk network folders script "},
+    {"starting", N_("Starting the machine"), " starting display "},
+    {"ready", N_("Ready"), " "},
 };
 
 static bool covers(size_t shown, const char *step)
@@ -143,9 +149,9 @@ static json_t *step_value(const SessionRecord *session, size_t shown, size_t cur
                        ? json_take_text(g_strdup_printf("%.1f s", (double)step_duration_ms(session, shown) / 1000))
                        : json_null();
     gint64 since = shown == current ? MAX(session->started_at, session->created_at) : 0;
-    return json_pack("{s:s, s:s, s:b, s:b, s:o, s:o}", "name", shown_steps[shown].name, "text", shown_steps[shown].text,
-                     "is_done", (int)(shown < current), "is_now", (int)(shown == current), "took", took, "since",
-                     time_of_day(since));
+    return json_pack("{s:s, s:s, s:b, s:b, s:o, s:o}", "name", shown_steps[shown].name, "text",
+                     tr(shown_steps[shown].text), "is_done", (int)(shown < current), "is_now", (int)(shown == current),
+                     "took", took, "since", time_of_day(since));
 }
 
 static json_t *steps_value(const SessionRecord *session)
@@ -159,7 +165,7 @@ static json_t *steps_value(const SessionRecord *session)
 
 /* --- sharing --- */
 
-static const char *const role_texts[ROLE_COUNT] = {[ROLE_CONTROL] = "Control", [ROLE_VIEW] = "Watch only"};
+static const char *const role_texts[ROLE_COUNT] = {[ROLE_CONTROL] = N_("Control"), [ROLE_VIEW] = N_("Watch only")};
 
 /* For whoever gets the link: our page, else noVNC's. */
 static char *best_link_url(const PageContext *context, const char *token, SessionRole role)
@@ -174,17 +180,17 @@ static json_t *shared_link_value(const PageContext *context, const SessionRecord
     json_t *url = token ? json_take_text(link_url(context->settings, context->base, token, link->role)) : json_null();
     json_t *viewer_url = token ? json_take_text(best_link_url(context, token, link->role)) : json_null();
     return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:b}", "id", link->id, "session_id", session->id, "label",
-                     *link->label ? link->label : "A link", "role_text", role_texts[link->role], "url", url,
+                     *link->label ? link->label : tr("A link"), "role_text", tr(role_texts[link->role]), "url", url,
                      "viewer_url", viewer_url, "end", time_value(link->expires_at), "is_own", (int)link->is_own);
 }
 
 static json_t *viewer_value(const SessionRecord *session, const SessionViewer *viewer)
 {
     const SessionLink *link = session_find_link(session, viewer->link_id);
-    const char *label = link && link->is_own ? "your own link" : link && *link->label ? link->label : "a link";
+    const char *label = link && link->is_own ? tr("your own link") : link && *link->label ? link->label : tr("a link");
     return json_pack("{s:I, s:s, s:s, s:s, s:s, s:o}", "serial", (json_int_t)viewer->serial, "session_id", session->id,
-                     "address", viewer->address, "link_label", label, "role_text", role_texts[viewer->role], "since",
-                     time_value(viewer->since));
+                     "address", viewer->address, "link_label", label, "role_text", tr(role_texts[viewer->role]),
+                     "since", time_value(viewer->since));
 }
 
 static json_t *sharing_value(const PageContext *context, const SessionRecord *session)
@@ -222,8 +228,10 @@ static json_t *folders_value(const SessionRecord *session)
 
 static const struct {
     const char *state, *text;
-} script_states[] = {
-    {"waiting", "Waiting for the machine"}, {"running", "Running"}, {"done", "Done"}, {"failed", "Not run"}};
+} script_states[] = {{"waiting", N_("Waiting for the machine")},
+                     {"running", N_("Running")},
+                     {"done", N_("Done")},
+                     {"failed", N_("Not run")}};
 
 static json_t *script_value(const BootScript *script)
 {
@@ -231,13 +239,13 @@ static json_t *script_value(const BootScript *script)
     bool failed = g_str_equal(script->state_name, script_state_name(SCRIPT_FAILED));
     const char *text = "";
     for (size_t i = 0; i < G_N_ELEMENTS(script_states); i++)
-        text = g_str_equal(script_states[i].state, script->state_name) ? script_states[i].text : text;
+        text = g_str_equal(script_states[i].state, script->state_name) ? tr(script_states[i].text) : text;
     json_t *took = done ? json_take_text(g_strdup_printf("%.1f s", (double)script->duration_ms / 1000)) : json_null();
     return json_pack("{s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o}", "name", script->name, "state", script->state_name,
                      "state_text", text, "is_over", (int)(done || failed), "is_failed",
                      (int)(failed || script->exit_code != 0), "method", text_or_null(script->method), "exit_code",
                      done ? json_integer(script->exit_code) : json_null(), "took", took, "output",
-                     text_or_null(script->output));
+                     failed ? message_or_null(script->output) : text_or_null(script->output));
 }
 
 /* null when the machine runs none. */
@@ -299,12 +307,13 @@ static json_t *over_value(const PageContext *context, const SessionRecord *sessi
     if (session_state_is_alive(session->state))
         return json_null();
     bool failed = session->state == SESSION_FAILED;
-    const char *advice = failed ? "Start another session. If that fails as well, tell the administrator, with the name "
-                                  "of the machine and the time below."
-                                : NULL;
-    return json_pack("{s:b, s:s, s:o, s:o, s:o}", "is_failed", (int)failed, "reason", session->reason, "advice",
-                     text_or_null(advice), "time", time_value(session->ended_at), "kept",
-                     kept_value(context->settings, context->who, session));
+    const char *advice = failed
+                             ? tr("Start another session. If that fails as well, tell the administrator, with the name "
+                                  "of the machine and the time below.")
+                             : NULL;
+    return json_pack("{s:b, s:o, s:o, s:o, s:o}", "is_failed", (int)failed, "reason",
+                     json_take_text(tr_message(session->reason)), "advice", text_or_null(advice), "time",
+                     time_value(session->ended_at), "kept", kept_value(context->settings, context->who, session));
 }
 
 /* What session.html and sessions.html have in common. */
@@ -323,7 +332,7 @@ static json_t *session_value(const PageContext *context, const SessionRecord *se
     json_object_set_new(value, "memory", json_take_text(units_format_size(session->plan->memory_mib)));
     json_object_set_new(value, "gpu", text_or_null(session->plan->gpu_name));
     json_object_set_new(value, "state", json_string(session_state_name(session->state)));
-    json_object_set_new(value, "state_text", json_string(state_texts[session->state]));
+    json_object_set_new(value, "state_text", json_string(page_state_text(session->state)));
     json_object_set_new(value, "end", alive && !queued ? time_value(session->ends_at) : json_null());
     json_object_set_new(value, "is_queued", json_boolean(queued));
     json_object_set_new(value, "may_stop", json_boolean(may_stop));
@@ -347,7 +356,7 @@ json_t *page_session(const PageContext *context, const SessionRecord *session)
 {
     bool waiting = session->state == SESSION_QUEUED || session->state == SESSION_STARTING;
     json_t *value = session_value(context, session);
-    json_object_set_new(value, "note", text_or_null(session->note));
+    json_object_set_new(value, "note", message_or_null(session->note));
     json_object_set_new(value, "created", time_value(session->created_at));
     json_object_set_new(value, "has_clipboard", json_boolean(session->plan->clipboard));
     json_object_set_new(value, "steps", steps_value(session));
@@ -385,7 +394,7 @@ static json_t *row_value(const PageContext *context, const SessionRecord *sessio
 static json_t *kept_row(const PageContext *context, const SessionRecord *session)
 {
     json_t *value = session_value(context, session);
-    json_object_set_new(value, "reason", json_string(session->reason));
+    json_object_set_new(value, "reason", json_take_text(tr_message(session->reason)));
     json_object_set_new(value, "kept", kept_value(context->settings, context->who, session));
     return value;
 }
@@ -423,7 +432,7 @@ json_t *page_error_sessions(const PageContext *context, const GPtrArray *session
 json_t *page_sessions(const PageContext *context, const GPtrArray *sessions)
 {
     json_t *kept = kept_rows(context, sessions);
-    json_t *values = page_common_values(context, context->who->is_admin ? "Sessions" : "Your sessions");
+    json_t *values = page_common_values(context, context->who->is_admin ? tr("Sessions") : tr("Your sessions"));
     json_object_set_new(values, "notice", json_null());
     json_object_set_new(values, "all", json_boolean(context->who->is_admin));
     json_object_set_new(values, "may_purge", json_boolean(context->who->is_admin));

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "web/catalogue.h"
 
 #define RETRY_AFTER_S "10"
 
@@ -17,29 +18,31 @@ typedef struct {
 } ErrorWords;
 
 static const ErrorWords words_by_kind[QWD_ERROR_KINDS] = {
-    [QWD_ERROR_USAGE] = {"This cannot be read", NULL, "Go back, change the entry and send the form again."},
-    [QWD_ERROR_CONFIG] = {"The service is not set up", "A setting of the service is wrong; its log says which.",
-                          "Tell the administrator of this service."},
-    [QWD_ERROR_LOGIN] = {"Who are you?", NULL, "Check user name and password and try again."},
-    [QWD_ERROR_DENIED] = {"This is not allowed", NULL,
-                          "If it should be, ask the administrator of this service to allow it."},
-    [QWD_ERROR_NOT_FOUND] = {"Not found", NULL,
-                             "The session may be over, or the address incomplete. Manage sessions lists what runs."},
-    [QWD_ERROR_METHOD] = {"The address does not work this way", NULL, "Begin at the start page."},
-    [QWD_ERROR_CONFLICT] = {"This does not fit together", NULL, "See what runs under Manage sessions, then try again."},
-    [QWD_ERROR_TOO_LARGE] = {"The request is too long", NULL, "Go back and send less."},
-    [QWD_ERROR_MEDIA_TYPE] = {"The request has another format", NULL, "Use the form of the start page."},
-    [QWD_ERROR_LIMIT] = {"There is no room right now", NULL,
-                         "Stop a session that you no longer need, ask for fewer cores or less memory, or try again "
-                         "later."},
-    [QWD_ERROR_UNAVAILABLE] = {"A part of the service is out of order", NULL,
-                               "Try again in a minute. If it stays so, tell the administrator of this service."},
-    [QWD_ERROR_TIMEOUT] = {"This takes too long", NULL,
-                           "Try again in a minute. If it stays so, tell the administrator of this service."},
-    [QWD_ERROR_CANCELLED] = {"Stopped half-way", NULL,
-                             "Somebody has asked for the end meanwhile. Start again if you wish."},
-    [QWD_ERROR_INTERNAL] = {"Something went wrong", "The service has made a mistake; its log says more.",
-                            "Try again. If it happens again, tell the administrator of this service when it was."},
+    [QWD_ERROR_USAGE] = {N_("This cannot be read"), NULL, N_("Go back, change the entry and send the form again.")},
+    [QWD_ERROR_CONFIG] = {N_("The service is not set up"), N_("A setting of the service is wrong; its log says which."),
+                          N_("Tell the administrator of this service.")},
+    [QWD_ERROR_LOGIN] = {N_("Who are you?"), NULL, N_("Check user name and password and try again.")},
+    [QWD_ERROR_DENIED] = {N_("This is not allowed"), NULL,
+                          N_("If it should be, ask the administrator of this service to allow it.")},
+    [QWD_ERROR_NOT_FOUND] =
+        {N_("Not found"), NULL,
+         N_("The session may be over, or the address incomplete. Manage sessions lists what runs.")},
+    [QWD_ERROR_METHOD] = {N_("The address does not work this way"), NULL, N_("Begin at the start page.")},
+    [QWD_ERROR_CONFLICT] = {N_("This does not fit together"), NULL,
+                            N_("See what runs under Manage sessions, then try again.")},
+    [QWD_ERROR_TOO_LARGE] = {N_("The request is too long"), NULL, N_("Go back and send less.")},
+    [QWD_ERROR_MEDIA_TYPE] = {N_("The request has another format"), NULL, N_("Use the form of the start page.")},
+    [QWD_ERROR_LIMIT] = {N_("There is no room right now"), NULL,
+                         N_("Stop a session that you no longer need, ask for fewer cores or less memory, or try again "
+                            "later.")},
+    [QWD_ERROR_UNAVAILABLE] = {N_("A part of the service is out of order"), NULL,
+                               N_("Try again in a minute. If it stays so, tell the administrator of this service.")},
+    [QWD_ERROR_TIMEOUT] = {N_("This takes too long"), NULL,
+                           N_("Try again in a minute. If it stays so, tell the administrator of this service.")},
+    [QWD_ERROR_CANCELLED] = {N_("Stopped half-way"), NULL,
+                             N_("Somebody has asked for the end meanwhile. Start again if you wish.")},
+    [QWD_ERROR_INTERNAL] = {N_("Something went wrong"), N_("The service has made a mistake; its log says more."),
+                            N_("Try again. If it happens again, tell the administrator of this service when it was.")},
 };
 
 static const ErrorWords *words_of(const GError *error)
@@ -48,10 +51,11 @@ static const ErrorWords *words_of(const GError *error)
     return &words_by_kind[is_ours ? error->code : QWD_ERROR_INTERNAL];
 }
 
-static const char *message_of(const GError *error)
+static char *message_of(const GError *error)
 {
     const char *general = words_of(error)->message;
-    return general ? general : error->message;
+    g_autofree char *valid = general ? NULL : g_utf8_make_valid(error->message, -1);
+    return general ? g_strdup(tr(general)) : tr_message(valid);
 }
 
 json_t *response_page_values(const Request *request, const Settings *settings, const char *title)
@@ -65,9 +69,10 @@ json_t *response_page_values(const Request *request, const Settings *settings, c
 static Response *error_json(const GError *error, const json_t *more)
 {
     const QwdErrorTraits *traits = qwd_error_traits(error);
-    g_autofree char *message = g_utf8_make_valid(message_of(error), -1);
-    g_autoptr(JsonValue) object = json_pack("{s:{s:s, s:i, s:s, s:s}}", "error", "kind", traits->name, "status",
-                                            traits->http_status, "message", message, "advice", words_of(error)->advice);
+    g_autofree char *message = message_of(error);
+    g_autoptr(JsonValue) object =
+        json_pack("{s:{s:s, s:i, s:s, s:s}}", "error", "kind", traits->name, "status", traits->http_status, "message",
+                  message, "advice", tr(words_of(error)->advice));
     json_t *sessions = json_object_get(more, "sessions");
     if (sessions)
         json_object_set(object, "sessions", sessions);
@@ -77,11 +82,11 @@ static Response *error_json(const GError *error, const json_t *more)
 static Response *error_page(const Request *request, const Settings *settings, const GError *error, const json_t *more)
 {
     const ErrorWords *words = words_of(error);
-    g_autofree char *message = g_utf8_make_valid(message_of(error), -1);
-    g_autoptr(JsonValue) values = response_page_values(request, settings, words->heading);
+    g_autofree char *message = message_of(error);
+    g_autoptr(JsonValue) values = response_page_values(request, settings, tr(words->heading));
     json_object_set_new(values, "status", json_integer(qwd_error_traits(error)->http_status));
     json_object_set_new(values, "message", json_string(message));
-    json_object_set_new(values, "advice", json_string(words->advice));
+    json_object_set_new(values, "advice", json_string(tr(words->advice)));
     json_object_set_new(values, "sessions", json_array());
     if (more)
         json_object_update(values, (json_t *)more);
@@ -92,7 +97,8 @@ static Response *error_page(const Request *request, const Settings *settings, co
 static Response *error_text(const GError *error)
 {
     const ErrorWords *words = words_of(error);
-    g_autofree char *text = g_strdup_printf("%s.\n%s\n%s\n", words->heading, message_of(error), words->advice);
+    g_autofree char *message = message_of(error);
+    g_autofree char *text = g_strdup_printf("%s.\n%s\n%s\n", tr(words->heading), message, tr(words->advice));
     return response_text("text/plain", text);
 }
 

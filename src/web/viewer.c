@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "web/viewer.h"
 
+#include "base/json.h"
 #include "core/link.h"
+#include "web/catalogue.h"
 
 json_t *page_viewer(const PageContext *context, const SessionRecord *session)
 {
-    json_t *values = page_common_values(context, session ? session_title(session) : "Remote desktop");
+    json_t *values = page_common_values(context, session ? session_title(session) : tr("Remote desktop"));
     g_autofree char *socket = link_socket(context->settings, context->base);
     json_object_set_new(values, "session", json_string(session ? session->id : ""));
     g_autofree char *path = session ? page_viewer_path(context, session->id) : g_strdup("");
@@ -37,8 +39,8 @@ static json_t *over_or_null(const SessionRecord *session)
 {
     if (session_state_is_alive(session->state))
         return json_null();
-    return json_pack("{s:b, s:s, s:o}", "is_failed", (int)(session->state == SESSION_FAILED), "reason", session->reason,
-                     "time", time_or_null(session->ended_at));
+    return json_pack("{s:b, s:o, s:o}", "is_failed", (int)(session->state == SESSION_FAILED), "reason",
+                     json_take_text(tr_message(session->reason)), "time", time_or_null(session->ended_at));
 }
 
 json_t *page_link_state(const SessionRecord *session, const SessionLink *link)

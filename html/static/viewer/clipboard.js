@@ -3,6 +3,7 @@
 // over https or on this computer; reading only with the visitor's permission).
 
 import { preference, remember } from "./preferences.js";
+import { t, tCount } from "../words.js";
 import { byId, say } from "./words.js";
 
 const system = navigator.clipboard; // absent without a secure connection
@@ -55,9 +56,9 @@ export class Clipboard {
 
     note() {
         if (!this.isAllowed)
-            return "The clipboard is not shared on this service. You can still have text typed for you.";
-        return system ? "What you write here is in the machine's clipboard at once."
-            : "What you write here is in the machine's clipboard at once. By itself it works only over https.";
+            return t("The clipboard is not shared on this service. You can still have text typed for you.");
+        return system ? t("What you write here is in the machine's clipboard at once.")
+            : t("What you write here is in the machine's clipboard at once. By itself it works only over https.");
     }
 
     // --- from the machine ---
@@ -120,8 +121,9 @@ export class Clipboard {
     }
 
     async typeField() {
-        say("Typing.");
+        say(t("Typing."));
         const unknown = await this.keys.typeAll(this.field.value);
-        say(unknown ? `${unknown} characters are not on the machine's keyboard. Its layout can be chosen among the keys.` : "Typed.");
+        say(unknown ? tCount("%d character is not on the machine's keyboard. Its layout can be chosen among the keys.",
+                             "%d characters are not on the machine's keyboard. Its layout can be chosen among the keys.", unknown) : t("Typed."));
     }
 }

@@ -5,6 +5,7 @@
 //   copied   the machine has copied a text: {text}
 
 import RFB from "../../novnc/core/rfb.js";
+import { t } from "../words.js";
 import { layouts, keyFor } from "./layouts.js";
 import { place } from "./ask.js";
 
@@ -114,7 +115,7 @@ export class Display extends EventTarget {
         if (!this.canvas)
             return;
         this.canvas.setAttribute("role", "application");
-        this.canvas.setAttribute("aria-label", `Screen of ${name}. Ctrl+Alt+Shift+M opens the controls.`);
+        this.canvas.setAttribute("aria-label", t("Screen of [name]. Ctrl+Alt+Shift+M opens the controls.", { name }));
     }
 
     // --- picture ---

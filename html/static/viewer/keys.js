@@ -2,15 +2,16 @@
 // Keys that a device does not have, or that its browser keeps for itself; and a phone's keyboard, which tells what has
 // become of a text, not which keys were pressed.
 
+import { t } from "../words.js";
 import { layouts } from "./layouts.js";
 import { preference, remember } from "./preferences.js";
 import { byId, make } from "./words.js";
 
-const HELD = [["Ctrl", "ControlLeft"], ["Alt", "AltLeft"], ["Shift", "ShiftLeft"], ["Super", "MetaLeft"]];
+const HELD = [[t("Ctrl"), "ControlLeft"], [t("Alt"), "AltLeft"], [t("Shift"), "ShiftLeft"], [t("Super"), "MetaLeft"]];
 const PRESSED = [
-    ["Esc", "Escape"], ["Tab", "Tab"], ["Enter", "Enter"], ["Del", "Delete"], ["Home", "Home"], ["End", "End"],
-    ["Page up", "PageUp"], ["Page down", "PageDown"], ["\u2190", "ArrowLeft", "Left"], ["\u2191", "ArrowUp", "Up"],
-    ["\u2193", "ArrowDown", "Down"], ["\u2192", "ArrowRight", "Right"], ["Print", "PrintScreen"],
+    [t("Esc"), "Escape"], [t("Tab"), "Tab"], [t("Enter"), "Enter"], [t("Del"), "Delete"], [t("Home"), "Home"], [t("End"), "End"],
+    [t("Page up"), "PageUp"], [t("Page down"), "PageDown"], ["\u2190", "ArrowLeft", t("Left")], ["\u2191", "ArrowUp", t("Up")],
+    ["\u2193", "ArrowDown", t("Down")], ["\u2192", "ArrowRight", t("Right")], [t("Print"), "PrintScreen"],
     ...Array.from({ length: 12 }, (_, i) => [`F${i + 1}`, `F${i + 1}`]),
 ];
 // QEMU takes 10 ms for each key that goes down or up, and forgets what a long queue cannot hold.
@@ -45,7 +46,7 @@ export class Keys {
             button.dataset.code = code;
             return button;
         });
-        const all = this.makeButton("Ctrl+Alt+Del", null, () => this.display.chord(["ControlLeft", "AltLeft", "Delete"]));
+        const all = this.makeButton(t("Ctrl+Alt+Del"), null, () => this.display.chord(["ControlLeft", "AltLeft", "Delete"]));
         const pressed = PRESSED.map(([text, code, name]) => this.makeButton(text, name, () => this.press(code)));
         byId("keys").append(...held, all, ...pressed);
     }

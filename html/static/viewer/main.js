@@ -2,6 +2,7 @@
 // The viewer: asks how the session is, shows its display while it runs, and otherwise says what is going on. It comes
 // back by itself after whatever has broken the connection, and only stops when the session or the right to it is over.
 
+import { t, tCount } from "../words.js";
 import { change, place } from "./ask.js";
 import { Bar } from "./bar.js";
 import { Clipboard } from "./clipboard.js";
@@ -30,17 +31,21 @@ const bar = new Bar({
 
 // --- what is said ---
 
-const BADGES = { running: "Connected", waiting: "Starting", stopping: "Stopping", over: "Ended" };
+const WORDS = {
+    connected: t("Connected"), starting: t("Starting"), stopping: t("Stopping"), ended: t("Ended"), connecting: t("Connecting"),
+    apart: t("Not connected"), elsewhere: t("Elsewhere"),
+};
+const BADGES = { connected: "running", ended: "ended" }; // others look like starting
 
 function setTitle(word) {
     const name = state?.machine ?? byId("machine").textContent;
-    document.title = `${name} - ${word}`;
-    byId("state").textContent = word;
-    byId("state").className = `badge badge-${word === "Connected" ? "running" : word === "Ended" ? "ended" : "starting"}`;
+    document.title = `${name} - ${WORDS[word]}`;
+    byId("state").textContent = WORDS[word];
+    byId("state").className = `badge badge-${BADGES[word] ?? "starting"}`;
 }
 
 // `buttons`: ids of those that are of use now. `wait` changes every second, so screen readers are not told of it.
-function tell(title, text = "", { buttons = [], busy = false, word = "Not connected", wait = "" } = {}) {
+function tell(title, text = "", { buttons = [], busy = false, word = "apart", wait = "" } = {}) {
     byId("status").hidden = false;
     byId("screen").classList.remove("shown");
     byId("spinner").hidden = !busy;
@@ -56,11 +61,11 @@ function tell(title, text = "", { buttons = [], busy = false, word = "Not connec
 
 function tellEnd() {
     const pages = {
-        over: [state.isFailed ? "The machine has failed" : "The session is over", state.text, ["again"], "Ended"],
-        gone: isOwners ? ["There is no such session", state.text, ["again"], "Ended"]
-            : ["This link does not work any more", "Whoever gave it to you has revoked it, or its time is over. Ask for a new one.", ["retry"], "Ended"],
-        login: ["Please log in again", "Your login has ended. The machine goes on.", ["login"], "Not connected"],
-        refused: ["The service refuses this", state.text, ["retry", "again"], "Not connected"],
+        over: [state.isFailed ? t("The machine has failed") : t("The session is over"), state.text, ["again"], "ended"],
+        gone: isOwners ? [t("There is no such session"), state.text, ["again"], "ended"]
+            : [t("This link does not work any more"), t("Whoever gave it to you has revoked it, or its time is over. Ask for a new one."), ["retry"], "ended"],
+        login: [t("Please log in again"), t("Your login has ended. The machine goes on."), ["login"], "apart"],
+        refused: [t("The service refuses this"), state.text, ["retry", "again"], "apart"],
     };
     const [title, text, buttons, word] = pages[state.kind];
     byId("bar").hidden = true;
@@ -72,7 +77,7 @@ function tellEnd() {
 
 function showLeft() {
     const left = state.end ? state.end - Date.now() : 0;
-    byId("left").textContent = state.end && state.kind === "running" ? `${duration(left)} left` : "";
+    byId("left").textContent = state.end && state.kind === "running" ? t("[time] left", { time: duration(left) }) : "";
     if (state.kind === "running")
         warn(left);
 }
@@ -80,8 +85,8 @@ function showLeft() {
 // What can be done about an end that is near; null nothing, or not by this visitor.
 function remedy(ending) {
     if (ending.may_stay)
-        return { text: "Keep it running", run: () => keep({ session_stay: place.session }, "It goes on.") };
-    return ending.offers_extension ? { text: `Extend by ${state.session.extension}`, run: extend } : null;
+        return { text: t("Keep it running"), run: () => keep({ session_stay: place.session }, t("It goes on.")) };
+    return ending.offers_extension ? { text: t("Extend by [extension]", state.session), run: extend } : null;
 }
 
 // Once for each end that comes near. The owner's state says more than the time.
@@ -92,9 +97,9 @@ function warn(left) {
     const isNews = end && end !== warnedOf;
     warnedOf = end;
     if (isNews && ending)
-        say(`${ending.what} ${ending.before} in ${duration(Date.parse(ending.time.iso) - Date.now())}. ${ending.help}`, remedy(ending), 20000);
+        say(t("[what] [before] in [time]. [help]", { ...ending, time: duration(Date.parse(ending.time.iso) - Date.now()) }), remedy(ending), 20000);
     else if (isNews)
-        say(`This session ends in ${duration(left)}.`, null, 20000);
+        say(t("This session ends in [time].", { time: duration(left) }), null, 20000);
 }
 
 function showOwners() {
@@ -103,7 +108,7 @@ function showOwners() {
     byId("stop").hidden = !session?.may_stop;
     byId("share").hidden = !session?.sharing;
     if (session?.may_extend)
-        byId("extend").textContent = `Extend by ${session.extension}`;
+        byId("extend").textContent = t("Extend by [extension]", session);
     if (session?.sharing)
         share.update(session.sharing);
 }
@@ -120,7 +125,7 @@ function take(news) {
     byId("watching").hidden = state.role === "control";
     byId("people").hidden = state.viewers < 2;
     byId("people").disabled = !state.session?.sharing; // who they are is for the owner
-    byId("people").textContent = `${state.viewers} connected`;
+    byId("people").textContent = tCount("%d connected", "%d connected", state.viewers);
     byId("window").hidden = state.isOneshot || window.name.startsWith("viewer-"); // a one-shot ends with its last viewer
     for (const element of document.querySelectorAll("[data-needs=control]"))
         element.classList.toggle("needless", state.role !== "control");
@@ -149,9 +154,9 @@ function poll() {
 async function keep(fields, done) {
     try {
         take(ownersState((await change({ ...fields, user: place.owner })).session));
-        say(done || `Extended: ${byId("left").textContent}.`);
+        say(done || t("Extended: [left].", { left: byId("left").textContent }));
     } catch (error) {
-        say(error.message || "The service does not answer. Try again.");
+        say(error.message || t("The service does not answer. Try again."));
     }
 }
 
@@ -165,7 +170,7 @@ function showPicture() {
     byId("screen").classList.add("shown");
     failures = 0;
     display.setName(state.machine);
-    setTitle("Connected");
+    setTitle("connected");
     if (!bar.isOpen && !document.querySelector("dialog[open]"))
         display.focus();
     poll();
@@ -180,10 +185,10 @@ function attach(to) {
 
 // Shows it until the connection is over. Resolves to {wasPainted, byServer}.
 async function show() {
-    tell(failures ? "Connecting again" : "Connecting to the machine", "", { busy: true, word: "Connecting" });
+    tell(failures ? t("Connecting again") : t("Connecting to the machine"), "", { busy: true, word: "connecting" });
     attach(new Display(byId("screen"), state.token, state.role));
     const { detail } = await new Promise((resolve) => {
-        display.rfb.addEventListener("connect", () => tell("Connected", "Waiting for the first picture.", { busy: true, word: "Connecting" }));
+        display.rfb.addEventListener("connect", () => tell(t("Connected"), t("Waiting for the first picture."), { busy: true, word: "connecting" }));
         display.addEventListener("painted", showPicture);
         display.addEventListener("closed", resolve, { once: true });
     });
@@ -210,7 +215,7 @@ async function pauseWithCountdown(title, reason) {
     let isWanted = false;
     const left = () => Math.ceil((until - Date.now()) / 1000);
     while (!isWanted && left() > 0) {
-        tell(title, reason, { buttons: ["retry"], busy: true, wait: `Next try in ${left()} s.` });
+        tell(title, reason, { buttons: ["retry"], busy: true, wait: t("Next try in [seconds] s.", { seconds: left() }) });
         await Promise.race([pause(250), new Promise((resolve) => {
             const plain = wake;
             wake = () => {
@@ -237,43 +242,43 @@ async function afterDisplay(shownToken, { wasPainted, byServer }) {
     if (isElsewhere || state.kind !== "running")
         return;
     if (wasPainted && byServer && state.token === shownToken) {
-        tell("You have been disconnected", "This connection was closed on the server. The machine goes on.", { buttons: ["retry"] });
+        tell(t("You have been disconnected"), t("This connection was closed on the server. The machine goes on."), { buttons: ["retry"] });
         await untilWanted();
         return;
     }
     failures++;
     if (failures > 1 || !wasPainted)
-        await pauseWithCountdown("The display cannot be reached", "The machine runs, but the connection does not come about.");
+        await pauseWithCountdown(t("The display cannot be reached"), t("The machine runs, but the connection does not come about."));
 }
 
 async function step() {
     if (isElsewhere) {
-        tell("Shown in its own window", "", { buttons: ["retry"], word: "Elsewhere" });
+        tell(t("Shown in its own window"), "", { buttons: ["retry"], word: "elsewhere" });
         await untilWanted();
         isElsewhere = false;
         await ask();
     } else if (OVER.includes(state.kind)) {
         tellEnd();
         await untilWanted();
-        tell("Looking again", "", { busy: true });
+        tell(t("Looking again"), "", { busy: true });
         await ask();
     } else if (state.kind === "running") {
         const token = state.token;
         await afterDisplay(token, await show());
     } else if (state.kind === "away") {
         failures++;
-        await pauseWithCountdown("The service cannot be reached",
-                                 navigator.onLine ? "The network or the server is away. This page comes back by itself." : "This device has no network. This page comes back by itself.");
+        await pauseWithCountdown(t("The service cannot be reached"),
+                                 navigator.onLine ? t("The network or the server is away. This page comes back by itself.") : t("This device has no network. This page comes back by itself."));
         await ask();
     } else {
-        tell(state.kind === "stopping" ? "The machine is being stopped" : "Getting the machine ready", state.text, { busy: true, word: BADGES[state.kind] });
+        tell(state.kind === "stopping" ? t("The machine is being stopped") : t("Getting the machine ready"), state.text, { busy: true, word: state.kind === "stopping" ? "stopping" : "starting" });
         await pause(SOON_MS);
         await ask();
     }
 }
 
 async function live() {
-    tell("Looking for the machine", "", { busy: true, word: "Connecting" });
+    tell(t("Looking for the machine"), "", { busy: true, word: "connecting" });
     await ask();
     for (;;)
         await step();
@@ -300,7 +305,7 @@ function openDialog(id) {
 function openWindow() {
     const name = `viewer-${place.session || "shared"}`;
     if (!window.open(location.href, name, "popup,width=1280,height=800"))
-        say("The browser has not opened a window. Allow pop-up windows for this page.");
+        say(t("The browser has not opened a window. Allow pop-up windows for this page."));
     else
         leave();
 }
@@ -315,7 +320,7 @@ function leave() {
 byId("retry").addEventListener("click", () => wake());
 window.addEventListener("hashchange", () => location.reload()); // another link, pasted over this one
 window.addEventListener("online", () => state?.kind === "away" && wake());
-byId("fullscreen").addEventListener("click", () => toggleFullscreen().catch(() => say("This browser does not allow full screen here.")));
+byId("fullscreen").addEventListener("click", () => toggleFullscreen().catch(() => say(t("This browser does not allow full screen here."))));
 byId("fullscreen").hidden = !document.fullscreenEnabled;
 document.addEventListener("fullscreenchange", () => byId("fullscreen").setAttribute("aria-pressed", String(Boolean(document.fullscreenElement))));
 byId("window").addEventListener("click", openWindow);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // Size and quality of the picture, as the visitor wants them; and a hint when the line is slow.
 
+import { t } from "../words.js";
 import { preference, remember } from "./preferences.js";
 import { byId, say } from "./words.js";
 
@@ -49,6 +50,6 @@ export class Picture {
         if (this.slowAnswers < 3 || this.hasHinted || preference("quality") === "light" || !this.display)
             return;
         this.hasHinted = true;
-        say("The line is slow.", { text: "Send less data", run: () => this.choose("quality", "light") });
+        say(t("The line is slow."), { text: t("Send less data"), run: () => this.choose("quality", "light") });
     }
 }

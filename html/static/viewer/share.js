@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // The owner's dialogs: links to the machine and who is connected; stopping it.
 
+import { language, t } from "../words.js";
 import { change, get, place } from "./ask.js";
 import { byId, make, say } from "./words.js";
 
@@ -13,14 +14,14 @@ async function copy(field) {
     } catch {
         document.execCommand("copy"); // without https there is no navigator.clipboard
     }
-    say("Copied.");
+    say(t("Copied."));
 }
 
 function codePicture({ size, path }) {
     const picture = document.createElementNS(SVG, "svg");
     const ground = document.createElementNS(SVG, "rect"), dark = document.createElementNS(SVG, "path");
     for (const [element, attributes] of [
-        [picture, { viewBox: `0 0 ${size} ${size}`, class: "qr", role: "img", "aria-label": "QR code of the link", "shape-rendering": "crispEdges" }],
+        [picture, { viewBox: `0 0 ${size} ${size}`, class: "qr", role: "img", "aria-label": t("QR code of the link"), "shape-rendering": "crispEdges" }],
         [ground, { width: size, height: size, fill: "#ffffff" }], [dark, { d: path, fill: "#000000" }]]) {
         for (const [name, value] of Object.entries(attributes))
             element.setAttribute(name, value);
@@ -49,7 +50,7 @@ export class Share {
         byId("links").replaceChildren(...sharing.links.map((link) => this.linkRow(link)));
         byId("viewers").replaceChildren(...sharing.viewers.map((viewer) => this.viewerRow(viewer)));
         if (!sharing.viewers.length)
-            byId("viewers").append(make("li", { class: "quiet" }, "Nobody."));
+            byId("viewers").append(make("li", { class: "quiet" }, t("Nobody.")));
     }
 
     // --- rows ---
@@ -61,25 +62,26 @@ export class Share {
     }
 
     linkRow(link) {
-        const label = link.is_own ? "Your own link" : link.label;
+        const label = link.is_own ? t("Your own link") : link.label;
         const head = make("div", { class: "link-what" }, make("strong", {}, label), " ", make("span", { class: "badge" }, link.role_text));
         if (link.end)
-            head.append(make("span", { class: "quiet" }, ` until ${new Date(link.end.iso).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })}`));
+            head.append(make("span", { class: "quiet" }, ` ${t("until [end]", { end: new Date(link.end.iso).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" }) })}`));
         const row = make("li", {}, head);
-        const revoke = link.is_own ? "Make anew" : "Revoke";
+        const revoke = link.is_own ? t("Make anew") : t("Revoke");
+        const revokeName = link.is_own ? t("Make anew: [label]", { label }) : t("Revoke: [label]", { label });
         if (link.viewer_url) {
-            const field = make("input", { type: "text", readonly: "", value: link.viewer_url, "aria-label": `Link: ${label}` });
-            row.append(make("div", { class: "with-button" }, field, this.button("Copy", `Copy link: ${label}`, () => copy(field))),
-                       this.button("QR code", `QR code: ${label}`, (button) => this.toggleCode(row, button, link.id)));
+            const field = make("input", { type: "text", readonly: "", value: link.viewer_url, "aria-label": t("Link: [label]", { label }) });
+            row.append(make("div", { class: "with-button" }, field, this.button(t("Copy"), t("Copy link: [label]", { label }), () => copy(field))),
+                       this.button(t("QR code"), t("QR code: [label]", { label }), (button) => this.toggleCode(row, button, link.id)));
         }
-        row.append(this.button(revoke, `${revoke}: ${label}`, () => this.ask({ session: place.session, link_revoke: link.id })));
+        row.append(this.button(revoke, revokeName, () => this.ask({ session: place.session, link_revoke: link.id })));
         return row;
     }
 
     viewerRow(viewer) {
         const who = [viewer.address, viewer.link_label].filter(Boolean).join(", ");
         return make("li", { class: "viewer" }, make("span", {}, who, " ", make("span", { class: "badge" }, viewer.role_text)),
-                    this.button("Disconnect", `Disconnect ${who}`, () => this.ask({ session: place.session, viewer_disconnect: viewer.serial })));
+                    this.button(t("Disconnect"), t("Disconnect [who]", { who }), () => this.ask({ session: place.session, viewer_disconnect: viewer.serial })));
     }
 
     async toggleCode(row, button, id) {
@@ -92,7 +94,7 @@ export class Share {
             row.append(codePicture((await get({ session: place.session, qr: id })).qr));
             button.focus();
         } catch (error) {
-            this.fail(error.message || "The service does not answer. Try again.");
+            this.fail(error.message || t("The service does not answer. Try again."));
         }
     }
 
@@ -108,7 +110,7 @@ export class Share {
             this.fail("");
             this.changed((await change(fields)).session);
         } catch (error) {
-            this.fail(error.message || "The service does not answer. Try again.");
+            this.fail(error.message || t("The service does not answer. Try again."));
         }
     }
 
@@ -126,7 +128,7 @@ export class Share {
         try {
             this.changed((await change({ session_stop: place.session, user: place.owner })).session);
         } catch (error) {
-            say(error.message || "The service does not answer. Try again.");
+            say(error.message || t("The service does not answer. Try again."));
         }
     }
 }

@@ -5,6 +5,7 @@
 //   token     for the websocket, when it runs
 //   text      words for people
 
+import { t } from "../words.js";
 import { get, linkToken, place, post, Refusal } from "./ask.js";
 
 const isOwners = place.session !== "";
@@ -12,8 +13,8 @@ const TOKEN = /token=([0-9a-f]{32})/;
 
 function waitingText(session) {
     if (session.queue)
-        return session.queue.is_next ? "All places are taken. You are next in the queue."
-            : `All places are taken. You are number ${session.queue.position} in the queue.`;
+        return session.queue.is_next ? t("All places are taken. You are next in the queue.")
+            : t("All places are taken. You are number [position] in the queue.", { position: session.queue.position });
     return session.steps.find((step) => step.is_now)?.text ?? "";
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // Small things that several modules need: elements by id, and durations for people.
 
+import { t } from "../words.js";
+
 export const byId = (id) => document.getElementById(id);
 
 export function duration(ms) {
@@ -10,7 +12,7 @@ export function duration(ms) {
         return hours ? `${days} d ${hours} h` : `${days} d`;
     if (hours > 0)
         return `${hours} h ${minutes % 60} min`;
-    return minutes > 0 ? `${minutes} min` : "less than a minute";
+    return minutes > 0 ? `${minutes} min` : t("less than a minute");
 }
 
 // An element with attributes and children; texts become text, never HTML.
