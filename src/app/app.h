@@ -12,6 +12,7 @@ typedef struct {
     bool may_be_path;
     const char *remote_host; /* where the request came from */
     const char *base;        /* where its browser found the service, as PageContext has it; NULL: no browser */
+    const char *language;    /* the user's, for mails ("fr"); NULL: English */
     const char *script;      /* of the form, "" or NULL: none */
     const char *password;    /* the user's, for the scripts' @PW@; NULL: unknown. It goes to the supervisor alone. */
     PlanRequest plan;

@@ -85,6 +85,7 @@ char *app_create(const Settings *settings, const Identity *who, const CreateRequ
     g_autoptr(SessionRecord) session = session_new(who->user, request->remote_host, plan);
     session_set_text(&session->email, who->email);
     session_set_text(&session->base, request->base);
+    session_set_text(&session->language, request->language);
     if (!choose_extras(settings, who, request, session, error))
         return NULL;
     const char *overrides = g_getenv("QWD_OVERRIDES");

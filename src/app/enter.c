@@ -95,10 +95,8 @@ static bool ask_for_code(const EnterContext *context, const AuthIdentity *identi
 static json_t *mail_values(const char *link, gint64 expires_at)
 {
     g_autoptr(GUri) uri = g_uri_parse(link, G_URI_FLAGS_NONE, NULL);
-    g_autoptr(GDateTime) end = g_date_time_new_from_unix_local(expires_at);
-    g_autofree char *end_text = g_date_time_format(end, "%e %b %Y %H:%M %Z");
-    return json_pack("{s:s, s:s, s:s}", "service", uri ? g_uri_get_host(uri) : "", "link", link, "end",
-                     g_strchug(end_text));
+    return json_pack("{s:s, s:s, s:I}", "service", uri ? g_uri_get_host(uri) : "", "link", link, "end_at",
+                     (json_int_t)expires_at);
 }
 
 static bool send_link(const EnterContext *context, const AuthIdentity *identity, const json_t *carry,
@@ -116,7 +114,9 @@ static bool send_link(const EnterContext *context, const AuthIdentity *identity,
     entrance->stage = ENTER_MAILED;
     entrance->user = g_strdup(identity->user);
     entrance->email = g_strdup(identity->email);
-    return app_mail(context->settings, identity->email, "login-link", values, error);
+    MailJob job = {
+        .to = identity->email, .template_name = "login-link", .language = context->language, .values = values};
+    return app_mail(context->settings, &job, error);
 }
 
 /* After the first proof: the second one, where it is asked for. */

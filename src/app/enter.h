@@ -9,9 +9,10 @@
 
 typedef struct {
     const Settings *settings;
-    const char *address; /* where the request comes from */
-    const char *link;    /* absolute URL to which a seal can be appended: for links in mail */
-    GPtrArray *troubles; /* collects lines (char *) for the log */
+    const char *address;  /* where the request comes from */
+    const char *link;     /* absolute URL to which a seal can be appended: for links in mail */
+    const char *language; /* of mails; NULL: English */
+    GPtrArray *troubles;  /* collects lines (char *) for the log */
 } EnterContext;
 
 typedef enum {

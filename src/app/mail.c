@@ -44,8 +44,9 @@ static bool run_mailer(const Settings *settings, int stdin_fd, GError **error)
 /* A descriptor with the request that qwd-mail reads; -1 on error. */
 static int request_for(const MailJob *job, GError **error)
 {
-    g_autoptr(JsonValue) message =
-        json_pack("{s:s, s:s, s:O}", "to", job->to, "template", job->template_name, "values", (json_t *)job->values);
+    const char *language = job->language && *job->language ? job->language : "en";
+    g_autoptr(JsonValue) message = json_pack("{s:s, s:s, s:O, s:s}", "to", job->to, "template", job->template_name,
+                                             "values", (json_t *)job->values, "language", language);
     char *text = json_dumps(message, JSON_COMPACT);
     if (!text) {
         qwd_error_fail(error, QWD_ERROR_INTERNAL, "The message is not UTF-8.");
@@ -56,10 +57,9 @@ static int request_for(const MailJob *job, GError **error)
     return fd;
 }
 
-bool app_mail(const Settings *settings, const char *to, const char *template_name, const json_t *values, GError **error)
+bool app_mail(const Settings *settings, const MailJob *job, GError **error)
 {
-    MailJob job = {.to = to, .template_name = template_name, .values = values};
-    autofd int fd = request_for(&job, error);
+    autofd int fd = request_for(job, error);
     return fd >= 0 && run_mailer(settings, fd, error);
 }
 

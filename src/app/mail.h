@@ -8,13 +8,13 @@
 
 typedef struct {
     const char *to, *template_name;
+    const char *language; /* "fr"; NULL or "": English */
     const json_t *values;
 } MailJob;
 
-/* Sends a message made from the templates html/mail/NAME.* with these values (borrowed), and waits until the mail
- * server has taken it. QWD_ERROR_UNAVAILABLE says why not. */
-bool app_mail(const Settings *settings, const char *to, const char *template_name, const json_t *values,
-              GError **error);
+/* Sends a message made from the templates html/mail/NAME.* with these values (borrowed; "end_at", UTC seconds, becomes
+ * "end" for people), and waits until the mail server has taken it. QWD_ERROR_UNAVAILABLE says why not. */
+bool app_mail(const Settings *settings, const MailJob *job, GError **error);
 
 /* What became of a message: NULL when the mail server has taken it, else why not. From the main context. */
 typedef void (*MailDone)(const char *trouble, void *data);

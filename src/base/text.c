@@ -58,3 +58,30 @@ char *text_for_terminal(const char *text, size_t length)
     }
     return g_string_free(shown, FALSE);
 }
+
+/* A line that has at most `width` characters, or begins with a longer word: where it ends. */
+static const char *wrapped_end(const char *line, size_t width)
+{
+    const char *space = NULL, *at = line;
+    for (size_t count = 0; *at && *at != '\n'; at = g_utf8_next_char(at), count++) {
+        if (count > width && space)
+            return space;
+        space = *at == ' ' ? at : space;
+        if (count >= width && space == at)
+            return at;
+    }
+    return at;
+}
+
+char *text_wrap(const char *text, size_t width)
+{
+    GString *out = g_string_new(NULL);
+    while (*text) {
+        const char *end = wrapped_end(text, width);
+        g_string_append_len(out, text, end - text);
+        if (*end)
+            g_string_append_c(out, '\n');
+        text = *end ? end + 1 : end;
+    }
+    return g_string_free(out, FALSE);
+}

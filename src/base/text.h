@@ -15,6 +15,9 @@ bool text_has_controls(const char *text);
 /* Turns each of them into a space, so that the text stays one line wherever it is written. */
 void text_flatten(char *text);
 
+/* Breaks lines that are longer than `width` characters at their spaces; words stay whole. Free with g_free. */
+char *text_wrap(const char *text, size_t width);
+
 /* Text of anybody as a terminal can show it without obeying it: line ends and tabs stay, the end of a line may be CR
  * LF; other control characters become ^X; what is not UTF-8, or not printable, becomes \\xNN. Free with g_free. */
 char *text_for_terminal(const char *text, size_t length);

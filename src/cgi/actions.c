@@ -116,6 +116,7 @@ static Response *create(Call *call, GError **error)
                              .password = call->login_form.password,
                              .remote_host = request_variable(call->page.request, REQUEST_REMOTE_ADDR),
                              .base = call->page.base,
+                             .language = catalogue_language(),
                              .plan = {.cpus = form.cpus,
                                       .memory_mib = form.memory_mib,
                                       .lifetime_s = form.lifetime_s,

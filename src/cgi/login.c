@@ -25,6 +25,7 @@ static EnterContext enter_context(const Call *call, const char *link)
     return (EnterContext){.settings = call->page.settings,
                           .address = request_variable(call->page.request, REQUEST_REMOTE_ADDR),
                           .link = link,
+                          .language = catalogue_language(),
                           .troubles = call->troubles};
 }
 

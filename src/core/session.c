@@ -55,6 +55,7 @@ static const Field session_fields[] = {
     TEXT_FIELD(owner),
     TEXT_FIELD(email),
     TEXT_FIELD(base),
+    TEXT_FIELD(language),
     TEXT_FIELD(remote_host),
     TEXT_FIELD(step),
     TEXT_FIELD(reason),

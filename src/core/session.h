@@ -67,6 +67,7 @@ typedef struct {
     char *owner;       /* the user's name */
     char *email;       /* the user's mail address; "" unknown */
     char *base;        /* "scheme://host[:port]" where the user's browser found the service; "" unknown */
+    char *language;    /* of the user, for mails, such as "fr"; "" unknown */
     char *remote_host; /* address the request came from */
     SessionState state;
     char *step;        /* the start step it is at */

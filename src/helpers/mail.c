@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * qwd-mail: sends one message. Standard input is a JSON object:
  *
- *   {"to": "user@example.org", "template": "session-ready", "values": {...}}    from html/mail/session-ready.*
+ *   {"to": "user@example.org", "template": "session-ready", "values": {...}, "language": "fr"}
  *   {"to": "user@example.org", "subject": "...", "text": "...", "html": "..."}  html may be left out
+ *
+ * The first is made from html/mail/session-ready.*, in a language of html/i18n (default English); "end_at" among its
+ * values is the time, in UTC seconds, that the templates know as "end".
  *
  * Exit code 0: the mail server has taken it over; 1: refused, by the server or because the request is wrong, and trying
  * again would not help; 2: not possible at the moment, or badly configured. The reason is a line on standard error,
@@ -16,11 +19,13 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "mail/send.h"
+#include "web/catalogue.h"
 #include "web/template.h"
 
 #define DEADLINE_MS 20000
 #define REQUEST_MAX_BYTES (1024 * 1024)
 #define SUBJECT_MAX_BYTES 500
+#define LINE_MAX_CHARS 72
 #define TEMPLATE_LETTERS "abcdefghijklmnopqrstuvwxyz-"
 
 enum { EXIT_SENT = 0, EXIT_REFUSED = 1, EXIT_UNAVAILABLE = 2 };
@@ -71,7 +76,8 @@ static bool render_content(const Settings *settings, const char *name, const jso
     if (!content->subject)
         return false;
     g_strchomp(content->subject);
-    content->text = template_render_plain(folder, text, values, error);
+    g_autofree char *plain = template_render_plain(folder, text, values, error);
+    content->text = plain ? text_wrap(plain, LINE_MAX_CHARS) : NULL;
     content->html = content->text ? template_render(folder, html, values, error) : NULL;
     return content->html != NULL;
 }
@@ -85,11 +91,24 @@ static bool take_content(const json_t *request, Content *content, GError **error
            qwd_error_fail(error, QWD_ERROR_USAGE, "The request needs a template, or a subject and a text.");
 }
 
+/* The values with "end" in words. New reference. */
+static json_t *values_in_words(const json_t *values)
+{
+    json_t *more = json_copy((json_t *)values);
+    gint64 end = json_get_integer(values, "end_at", 0);
+    g_autoptr(GDateTime) when = end ? g_date_time_new_from_unix_local(end) : NULL;
+    if (when)
+        json_object_set_new(more, "end", json_take_text(g_strchug(tr_time(when, "%e %b %Y %H:%M %Z"))));
+    return more;
+}
+
 static bool make_content(const Settings *settings, const json_t *request, Content *content, GError **error)
 {
     const char *template = json_get_text(request, "template", NULL);
-    bool good = template ? render_content(settings, template, json_object_get(request, "values"), content, error)
-                         : take_content(request, content, error);
+    catalogue_use(settings->dir_html, json_get_text(request, "language", "en"), NULL); /* else it is English */
+    g_autoptr(JsonValue) values = values_in_words(json_object_get(request, "values"));
+    bool good =
+        template ? render_content(settings, template, values, content, error) : take_content(request, content, error);
     if (good && (text_has_controls(content->subject) || strlen(content->subject) > SUBJECT_MAX_BYTES))
         return qwd_error_fail(error, QWD_ERROR_USAGE, "The subject must be one line of at most %d bytes.",
                               SUBJECT_MAX_BYTES);

@@ -29,15 +29,13 @@ static json_t *values_of(const Supervisor *supervisor, gint64 end)
     const SessionRecord *session = supervisor->session;
     g_autofree char *base = base_of(supervisor);
     g_autoptr(GUri) uri = base ? g_uri_parse(base, G_URI_FLAGS_NONE, NULL) : NULL;
-    g_autoptr(GDateTime) when = g_date_time_new_from_unix_local(end);
-    if (!uri || !when)
+    if (!uri)
         return NULL;
-    g_autofree char *end_text = g_date_time_format(when, "%e %b %Y %H:%M %Z");
     g_autofree char *link = g_strdup_printf("%s%s?session=%s", base, supervisor->settings->service_script, session->id);
     bool may_extend = life_may_extend(supervisor->settings, session, NULL);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:o}", "service", g_uri_get_host(uri), "user", session->owner,
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:b, s:o}", "service", g_uri_get_host(uri), "user", session->owner,
                      "machine", *session->plan->title ? session->plan->title : session->plan->machine, "link", link,
-                     "end", g_strchug(end_text), "extend", (int)may_extend, "kept", kept_value(supervisor));
+                     "end_at", (json_int_t)end, "extend", (int)may_extend, "kept", kept_value(supervisor));
 }
 
 /* --- sending --- */
@@ -62,7 +60,8 @@ void warning_send(const Supervisor *supervisor, const char *template_name, gint6
     if (!*supervisor->settings->email_from || !*to)
         return;
     g_autoptr(JsonValue) values = values_of(supervisor, end);
-    MailJob job = {.to = to, .template_name = template_name, .values = values};
+    MailJob job = {
+        .to = to, .template_name = template_name, .language = supervisor->session->language, .values = values};
     if (!values)
         log_trouble(supervisor->settings, supervisor->session, "the service has no address to write in it.");
     else if (!app_mail_start(supervisor->settings, &job, on_sent, (void *)supervisor, &error))

@@ -63,6 +63,22 @@ static void test_flatten(void)
     g_assert_false(text_has_controls(text));
 }
 
+static void test_wrap(void)
+{
+    static const char *const cases[][2] = {
+        {"", ""},
+        {"one two", "one two"},
+        {"one two three four", "one two\nthree\nfour"},
+        {"abcdefgh ij\nkl\n", "abcdefgh\nij\nkl\n"},
+        {"https://a.long.link/ is whole\n\n", "https://a.long.link/\nis whole\n\n"},
+        {"\xc3\xa9t\xc3\xa9s \xc3\xa9t\xc3\xa9 x", "\xc3\xa9t\xc3\xa9s \xc3\xa9t\xc3\xa9\nx"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = text_wrap(cases[i][0], 8);
+        g_assert_cmpstr(text, ==, cases[i][1]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -70,5 +86,6 @@ int main(int argc, char **argv)
     g_test_add_func("/text/terminal-zeros", test_terminal_zeros);
     g_test_add_func("/text/terminal-all", test_terminal_all);
     g_test_add_func("/text/flatten", test_flatten);
+    g_test_add_func("/text/wrap", test_wrap);
     return g_test_run();
 }
