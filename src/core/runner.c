@@ -96,10 +96,13 @@ char *runner_bootstrap(const char *method)
                            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
                            "umask 077\n"
                            "export PATH\n"
+                           "device=\n"
                            "for port in /sys/class/virtio-ports/*; do\n"
-                           "    [ \"$(cat \"$port/name\")\" = " RUNNER_PORT " ] && break\n"
+                           "    [ \"$(cat \"$port/name\" 2>/dev/null)\" = " RUNNER_PORT
+                           " ] && device=/dev/${port##*/}\n"
                            "done\n"
-                           "exec 3<> \"/dev/${port##*/}\" || exit 1\n"
+                           "[ -e \"$device\" ] || exit 1\n"
+                           "exec 3<> \"$device\" || exit 1\n"
                            "echo 'hello %s' >&3\n"
                            "head -n 1 <&3 | base64 -d | sh\n",
                            method);

@@ -164,6 +164,42 @@ static void test_bootstrap(void)
     g_assert_cmpstr(output, ==, "0\n");
 }
 
+/* The bootstrap as `guest` sees it: its folders of ports and of devices in place of the real ones. */
+static char *bootstrap_in(const char *guest, const char *method)
+{
+    g_autofree char *text = runner_bootstrap(method), *ports = g_build_filename(guest, "ports", NULL);
+    g_autofree char *devices = g_strdup_printf("%s/dev/$", guest);
+    GString *moved = g_string_new(text);
+    g_assert_cmpuint(g_string_replace(moved, "/sys/class/virtio-ports", ports, 0), ==, 1);
+    g_assert_cmpuint(g_string_replace(moved, "/dev/$", devices, 0), ==, 1);
+    return g_string_free(moved, FALSE);
+}
+
+/* A guest whose only ports are others', or that has none, is left as it is. */
+static void test_bootstrap_finds_port(void)
+{
+    static const char *const names[] = {NULL, "org.qemu.guest_agent.0\n", RUNNER_PORT "\n"};
+    g_autoptr(TempFolder) guest = temp_folder();
+    g_autofree char *text = bootstrap_in(guest, "agent");
+    g_autofree char *devices = g_build_filename(guest, "dev", NULL);
+    g_assert_cmpint(mkdir(devices, 0700), ==, 0);
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *node = g_strdup_printf("vport0p%zu", i), *port = g_build_filename(guest, "ports", node, NULL);
+        g_assert_cmpint(g_mkdir_with_parents(names[i] ? port : guest, 0700), ==, 0);
+        if (names[i])
+            g_free(temp_file(port, "name", names[i]));
+        if (names[i])
+            g_free(temp_file(devices, node, ""));
+        g_free(run_shell("sh", guest, text));
+        g_autofree char *odd = g_build_filename(devices, "*", NULL), *device = g_build_filename(devices, node, NULL);
+        g_autofree char *said = NULL;
+        g_assert_false(g_file_test(odd, G_FILE_TEST_EXISTS));
+        if (names[i])
+            g_assert_true(g_file_get_contents(device, &said, NULL, NULL));
+        g_assert_cmpstr(said, ==, i == 2 ? "hello agent\n" : names[i] ? "" : NULL);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const char *const shells[] = {"sh", "bash"};
@@ -179,5 +215,6 @@ int main(int argc, char **argv)
     g_test_add_func("/runner/first-lines", test_first_lines);
     g_test_add_func("/runner/line", test_line);
     g_test_add_func("/runner/bootstrap", test_bootstrap);
+    g_test_add_func("/runner/bootstrap/port", test_bootstrap_finds_port);
     return g_test_run();
 }
