@@ -156,8 +156,10 @@ static bool enter_by_password(const EnterContext *context, const Claim *claim, c
                               GError **error)
 {
     g_auto(AuthIdentity) identity = {0};
-    if (!auth_check(context->settings, claim, &identity, context->troubles, error))
+    if (!auth_check(context->settings, claim, &identity, context->troubles, error)) {
+        entrance->is_unknown = identity.is_unknown;
         return false;
+    }
     backoff_succeeded(context->settings, context->address, claim->user);
     login_trim_groups(context->settings, &identity);
     return go_on(context, &identity, carry, entrance, error);

@@ -31,6 +31,7 @@ typedef struct {
     char *secret;       /* ENTER_ENROL: to be set up */
     char *email;        /* ENTER_MAILED: where the link went */
     bool is_mail_alone; /* an address was all that was claimed */
+    bool is_unknown;    /* refused, but a way to log in could not answer, and might have said yes */
     char **recovery;    /* ENTER_LOGIN after ENTER_ENROL: codes to be shown once */
     json_t *carry;      /* ENTER_LINK: what was asked for at first, as form_carry gives it */
 } Entrance;

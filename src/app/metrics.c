@@ -42,6 +42,20 @@ void metrics_count_refusal(const Settings *settings, const char *setting)
     count_one(settings, name);
 }
 
+/* Names of counters, and labels. */
+static const char *const login_results[LOGIN_RESULTS] = {"ok", "refused", "unavailable"};
+
+static char *login_name(LoginResult result)
+{
+    return g_strconcat("login ", login_results[result], NULL);
+}
+
+void metrics_count_login(const Settings *settings, LoginResult result)
+{
+    g_autofree char *name = login_name(result);
+    count_one(settings, name);
+}
+
 static char *bucket_name(size_t i)
 {
     return g_strdup_printf(READY_WITHIN "%zu", i);
@@ -79,6 +93,17 @@ static void add_refusals(GString *text, const json_t *counters)
     }
 }
 
+static void add_logins(GString *text, const json_t *counters)
+{
+    exposition_family(text, "qwd_logins_total", "counter",
+                      "Attempts to log in, by their result; unavailable: a way to log in did not answer.");
+    for (int result = 0; result < LOGIN_RESULTS; result++) {
+        g_autofree char *name = login_name((LoginResult)result);
+        exposition_sample(text, "qwd_logins_total", (double)json_get_integer(counters, name, 0), "result",
+                          login_results[result], NULL);
+    }
+}
+
 static void add_ready(GString *text, const json_t *counters)
 {
     gint64 counts[READY_BOUNDS + 1];
@@ -106,6 +131,7 @@ static void add_counters(GString *text, const Settings *settings)
     exposition_sample(text, "qwd_sessions_ended_total", (double)json_get_integer(counters, FAILED, 0), "result",
                       "failed", NULL);
     add_refusals(text, counters);
+    add_logins(text, counters);
     add_ready(text, counters);
 }
 

@@ -4,9 +4,12 @@
 
 #include "core/policy.h"
 
+typedef enum { LOGIN_OK, LOGIN_REFUSED, LOGIN_UNAVAILABLE, LOGIN_RESULTS } LoginResult;
+
 /* Counting. What cannot be counted is left out: nobody's session depends on it. */
 void metrics_count_creation(const Settings *settings);
 void metrics_count_refusal(const Settings *settings, const char *setting); /* the key of the limit */
+void metrics_count_login(const Settings *settings, LoginResult result);
 void metrics_count_ready(const Settings *settings, const SessionRecord *session);
 void metrics_count_end(const Settings *settings, const SessionRecord *session);
 

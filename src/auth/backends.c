@@ -154,15 +154,18 @@ static bool is_plausible(const char *text)
 bool auth_check(const Settings *settings, const Claim *claim, AuthIdentity *identity, GPtrArray *troubles,
                 GError **error)
 {
+    bool could_not_answer = false;
     bool plausible = is_plausible(claim->user) && is_plausible(claim->password);
     for (char **name = settings->check_user_order; plausible && *name; name++) {
         g_autoptr(GError) trouble = NULL;
         if (ask_one(settings, *name, claim, identity, &trouble))
             return true;
         auth_identity_clear(identity);
+        could_not_answer |= trouble != NULL;
         if (trouble)
             g_ptr_array_add(troubles, g_strdup_printf("Login with %s is not possible: %s", *name, trouble->message));
     }
+    identity->is_unknown = could_not_answer;
     note_all_unasked(settings, troubles);
     return qwd_error_fail(error, QWD_ERROR_LOGIN, "The user name or the password is not right.");
 }

@@ -27,10 +27,11 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Credentials, credentials_clear)
 
 /* Who a user proved to be. */
 typedef struct {
-    char *user;    /* the account's name, as the back end writes it */
-    char *name;    /* for people; "" unknown */
-    char *email;   /* "" unknown */
-    char **groups; /* may be empty, never NULL */
+    char *user;      /* the account's name, as the back end writes it */
+    char *name;      /* for people; "" unknown */
+    char *email;     /* "" unknown */
+    char **groups;   /* may be empty, never NULL */
+    bool is_unknown; /* nobody said who, and one who could have did not answer (auth/backends.h) */
 } AuthIdentity;
 
 void auth_identity_clear(AuthIdentity *identity);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "app/journal.h"
+#include "app/metrics.h"
 #include "auth/totp.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -37,6 +38,15 @@ static void audit(const Call *call, const char *event, const char *user, const c
                       .what = "login",
                       .why = why};
     journal_audit(call->page.settings, &line);
+}
+
+/* A way to log in, or the mail, that is out of order refuses nobody: that is for administrators to mend. */
+static void note_refusal(const Call *call, const char *user, const GError *cause, bool is_unknown)
+{
+    bool broken = is_unknown || g_error_matches(cause, QWD_ERROR, QWD_ERROR_UNAVAILABLE) ||
+                  g_error_matches(cause, QWD_ERROR, QWD_ERROR_TIMEOUT);
+    audit(call, "REFUSED", user, cause->message);
+    metrics_count_login(call->page.settings, broken ? LOGIN_UNAVAILABLE : LOGIN_REFUSED);
 }
 
 /* --- becoming somebody --- */
@@ -82,6 +92,7 @@ static bool take_new_login(Call *call, Entrance *entrance, GError **error)
     g_free(call->cookie);
     call->cookie = cookie_line(call, value, call->page.settings->login_lifetime);
     audit(call, "LOGIN", call->login.identity.user, "");
+    metrics_count_login(call->page.settings, LOGIN_OK);
     return take_login(call, error);
 }
 
@@ -187,14 +198,6 @@ static bool take_entrance(Call *call, Entrance *entrance, Response **early, GErr
     return false;
 }
 
-/* Takes the cause over. */
-static bool refuse(const Call *call, const char *user, GError *cause, GError **error)
-{
-    audit(call, "REFUSED", user, cause->message);
-    g_propagate_error(error, cause);
-    return false;
-}
-
 static bool authenticate_claim(Call *call, Response **early, GError **error)
 {
     g_autofree char *link = link_prefix(call);
@@ -206,7 +209,9 @@ static bool authenticate_claim(Call *call, Response **early, GError **error)
     call->has_credentials = true;
     if (call_check_origin(call, &cause) && enter_claim(&context, &claim, carry, &entrance, &cause))
         return take_entrance(call, &entrance, early, error);
-    return refuse(call, claim.user, cause, error);
+    note_refusal(call, claim.user, cause, entrance.is_unknown);
+    g_propagate_error(error, cause);
+    return false;
 }
 
 static bool authenticate_cookie(Call *call, GError **error)
@@ -232,8 +237,11 @@ static bool authenticate_header(Call *call, Response **early, GError **error)
     EnterContext context = enter_context(call, link);
     g_auto(Entrance) entrance = {0};
     GError *cause = NULL;
-    if (!enter_header(&context, user, &entrance, &cause))
-        return refuse(call, user, cause, error);
+    if (!enter_header(&context, user, &entrance, &cause)) {
+        note_refusal(call, user, cause, false);
+        g_propagate_error(error, cause);
+        return false;
+    }
     return take_entrance(call, &entrance, early, error);
 }
 
@@ -295,7 +303,7 @@ Response *call_resume(Call *call, GError **error)
             return NULL;
         return entrance.recovery ? recovery_page(call, entrance.recovery, error) : go_on(call, error);
     }
-    audit(call, "REFUSED", entrance.user ? entrance.user : "", cause->message);
+    note_refusal(call, entrance.user ? entrance.user : "", cause, false);
     if (!entrance.pending || !g_error_matches(cause, QWD_ERROR, QWD_ERROR_LOGIN)) {
         g_propagate_error(error, g_steal_pointer(&cause));
         return NULL;

@@ -122,6 +122,22 @@ test('refusals are counted by the limit that was reached', async () => {
     assert.equal(value(after, 'qwd_refusals_total', { limit: 'service_max_load' }), before + 2);
 });
 
+test('logins are counted by their result', async () => {
+    const checker = service.shim('answers', '#!/bin/sh\nset -- $(tr "\\0" " ")\ncase $2 in\n'
+        + 'right) printf \'{"user": "%s"}\' "$1" ;;\nwrong) exit 1 ;;\n*) exit 2 ;;\nesac\n');
+    const results = ['ok', 'refused', 'unavailable'];
+    const counts = async () => {
+        const families = await metrics();
+        return results.map((result) => value(families, 'qwd_logins_total', { result }));
+    };
+    const log = (user, password) => service.json('POST', { manage: '1', user, password }, { check_user_custom: checker });
+    assert.deepEqual(await counts(), [0, 0, 0], 'there before anybody has tried');
+    assert.equal((await log('alice', 'right')).status, 200);
+    for (const [user, password] of [['alice', 'wrong'], ['bob', 'wrong'], ['carol', 'crash']])
+        assert.equal((await log(user, password)).status, 401);
+    assert.deepEqual(await counts(), [1, 2, 1]);
+});
+
 test('counters that cannot be read are put aside, and counting begins anew', async () => {
     const file = path.join(service.snapshots, '.qemu-web-desktop.counters');
     fs.writeFileSync(file, '{"created": 99');
