@@ -158,8 +158,8 @@ static void put_broken_aside(const Settings *settings, const char *path, const c
         tell(report, "Removed %s: it was no session yet, or none any more.", path);
         return;
     }
-    g_autofree char *aside = g_strdup_printf("%s/broken-%s", settings->dir_snapshots, name);
-    if (rename(path, aside) == 0)
+    g_autofree char *aside = store_put_aside(settings, name);
+    if (aside)
         tell(report, "Put aside as %s: %s", aside, error->message);
 }
 

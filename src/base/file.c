@@ -255,11 +255,11 @@ static bool remove_content(int folder_fd, GError **error)
         fd_close_pointed(&copy);
         return qwd_error_errno(error, errno, "Cannot list a folder");
     }
-    bool good = true;
+    bool good = true;  /* what can go goes, whatever stays */
     rewinddir(folder); /* the copy shares its place with the descriptor */
-    for (struct dirent *entry; good && (entry = readdir(folder));) {
+    for (struct dirent *entry; (entry = readdir(folder));) {
         if (!g_str_equal(entry->d_name, ".") && !g_str_equal(entry->d_name, ".."))
-            good = remove_entry(folder_fd, entry->d_name, error);
+            good &= remove_entry(folder_fd, entry->d_name, good ? error : NULL);
     }
     closedir(folder);
     return good;

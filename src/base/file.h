@@ -45,7 +45,8 @@ int file_try_lock(const char *path, GError **error);
  * with another owner or is open to others. */
 bool folder_make_private(const char *path, GError **error);
 
-/* Removes a folder with all it holds; an absent one is fine. Symbolic links are removed, not followed. */
+/* Removes a folder with all it holds; an absent one is fine. What cannot be removed stays alone: the error names one.
+ * Symbolic links are removed, not followed. */
 bool folder_remove(const char *path, GError **error);
 
 /* Paths of the files in a folder whose names end in `suffix`, without hidden ones, sorted; empty when there is no such

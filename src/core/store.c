@@ -2,6 +2,7 @@
 #include "core/store.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 #include "base/token.h"
 
 #define RECORD_MAX_BYTES (256 * 1024) /* boot scripts and their output take most of it: core/script.h */
+#define ASIDE "broken-"
 
 char *store_folder(const Settings *settings, const char *id)
 {
@@ -139,8 +141,25 @@ GPtrArray *store_list(const Settings *settings, GError **error)
 
 bool store_remove(const Settings *settings, const char *id, GError **error)
 {
+    g_autoptr(GError) cause = NULL;
     g_autofree char *folder = store_folder(settings, id);
-    return folder_remove(folder, error);
+    if (folder_remove(folder, &cause))
+        return true;
+    g_autofree char *aside = store_put_aside(settings, id);
+    return qwd_error_fail(error, cause->code, "%s%s%s%s", cause->message,
+                          aside ? " What is left was put aside as " : "", aside ? aside : "", aside ? "." : "");
+}
+
+char *store_put_aside(const Settings *settings, const char *id)
+{
+    g_autofree char *folder = store_folder(settings, id), *name = g_strconcat(ASIDE, id, NULL);
+    g_autofree char *aside = g_build_filename(settings->dir_snapshots, name, NULL);
+    return rename(folder, aside) == 0 ? g_steal_pointer(&aside) : NULL;
+}
+
+bool store_is_aside(const char *name)
+{
+    return g_str_has_prefix(name, ASIDE);
 }
 
 SessionRecord *store_find(const Settings *settings, const char *id, GError **error)

@@ -34,8 +34,15 @@ SessionRecord *store_change(const Settings *settings, const char *id, StoreChang
  * list. */
 GPtrArray *store_list(const Settings *settings, GError **error);
 
-/* Removes a session's folder with all it holds. */
+/* Removes a session's folder with all it holds. What cannot be removed is put aside, so that it is no session any more;
+ * the error says where. */
 bool store_remove(const Settings *settings, const char *id, GError **error);
+
+/* Gives a session's folder a name at which nobody looks but administrators. Returns its path now (g_free), or NULL. */
+char *store_put_aside(const Settings *settings, const char *id);
+
+/* Whether a file's name in dir_snapshots is that of a folder that was put aside. */
+bool store_is_aside(const char *name);
 
 /* Keeps the record of an ended session as a line of dir_snapshots/history. */
 bool store_remember(const Settings *settings, const SessionRecord *session, GError **error);

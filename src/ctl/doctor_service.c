@@ -112,12 +112,28 @@ static void check_room(Doctor *doctor, const char *key, const char *path, gint64
     doctor_note(doctor, level, "room", level == LEVEL_OK ? "" : "qwdctl purge", "%s are free for %s.", text, key);
 }
 
+/* Folders of sessions that could not be read, or not be removed. */
+static void check_remains(Doctor *doctor)
+{
+    const char *folder = doctor->settings->dir_snapshots;
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    guint count = 0;
+    for (const char *name; dir && (name = g_dir_read_name(dir));)
+        count += store_is_aside(name);
+    if (count)
+        doctor_note(doctor, LEVEL_WARNING, "disk", "qwdctl purge",
+                    "In %s, broken-ID is what is left of a session whose record could not be read or whose files could "
+                    "not be removed: %u in all.",
+                    folder, count);
+}
+
 void doctor_check_disk(Doctor *doctor)
 {
     const Settings *settings = doctor->settings;
     gint64 wanted = MAX(settings->snapshot_alloc_disk * MIB, settings->service_min_free_disk * MIB);
     check_room(doctor, "dir_snapshots", settings->dir_snapshots, wanted);
     check_room(doctor, "dir_machines", settings->dir_machines, GIB);
+    check_remains(doctor);
 }
 
 /* --- machines --- */

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "core/inventory.h"
+#include "core/store.h"
 #include "ctl/commands.h"
 #include "ctl/output.h"
 #include "ctl/usage.h"
@@ -77,8 +78,8 @@ static void add_broken(GPtrArray *list, const Settings *settings)
 {
     g_autoptr(GDir) dir = g_dir_open(settings->dir_snapshots, 0, NULL);
     for (const char *name; dir && (name = g_dir_read_name(dir));) {
-        if (g_str_has_prefix(name, "broken-"))
-            add(list, settings->dir_snapshots, name, "a session whose record was broken");
+        if (store_is_aside(name))
+            add(list, settings->dir_snapshots, name, "what is left of a session");
     }
 }
 
@@ -154,12 +155,20 @@ static void print_json(const GPtrArray *list)
     output_json(array);
 }
 
+/* What the service itself may not remove, as files that root has put there, is named; the rest goes. */
 static bool remove_all(const GPtrArray *list, GError **error)
 {
+    g_autoptr(GString) left = g_string_new(NULL);
+    g_autoptr(GError) first = NULL;
     for (guint i = 0; i < list->len; i++) {
-        if (!folder_remove(((const Rubbish *)list->pdata[i])->path, error))
-            return false;
+        const char *path = ((const Rubbish *)list->pdata[i])->path;
+        if (folder_remove(path, first ? NULL : &first))
+            continue;
+        g_autofree char *quoted = g_shell_quote(path);
+        g_string_append_printf(left, " %s", quoted);
     }
+    if (first)
+        return qwd_error_fail(error, first->code, "%s. As root: rm -r%s", first->message, left->str);
     output_note("Removed.");
     return true;
 }

@@ -40,8 +40,8 @@ const Command commands[] = {
      "$EDITOR. What is not accepted is not put in place, and not lost.",
      0, 1, command_edit},
     {"purge", "[VM] [--yes] [--json]",
-     "Remove files that nobody needs: images without an entry, downloads that broke off, sessions whose record was "
-     "broken; or the image of one disabled machine. Lists them and asks first.",
+     "Remove files that nobody needs: images without an entry, downloads that broke off, what is left of "
+     "sessions; or the image of one disabled machine. Lists them and asks first.",
      0, 1, command_purge},
     {"config", "get KEY|list|check [--json]",
      "Show a setting, or all of them, or check them: whether they are accepted, and what is unwise.", 1, 2,
