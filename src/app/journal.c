@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "base/file.h"
 #include "base/text.h"
 
+#define ERRORS_MAX_BYTES (64 * 1024)
 #define SYSLOG_NAME "qemu-web-desktop"
 
 static char *timestamp(void)
@@ -50,15 +52,45 @@ static void write_to_syslog(int level, const char *text)
     closelog();
 }
 
+static char *errors_path(const Settings *settings)
+{
+    return g_build_filename(settings->dir_snapshots, ".qemu-web-desktop.errors", NULL);
+}
+
+/* Two writers at once may both find it long: the second rename does nothing worse than the first. */
+static void keep_error(const Settings *settings, const char *text)
+{
+    struct stat st;
+    g_autofree char *path = errors_path(settings), *older = journal_rotated_path(path);
+    if (lstat(path, &st) == 0 && st.st_size >= ERRORS_MAX_BYTES)
+        rename(path, older);
+    g_autofree char *when = timestamp();
+    g_autofree char *line = g_strdup_printf("[%s] %s\n", when, text);
+    file_append(path, line, 0600, NULL);
+}
+
 /* One event is one line, whatever the text holds. */
 static void write_line(const Settings *settings, int level, const char *text)
 {
     g_autofree char *line = g_strdup(text);
     text_flatten(line);
-    if (g_str_equal(settings->log_to, "syslog"))
+    bool to_syslog = g_str_equal(settings->log_to, "syslog");
+    if (to_syslog && level == LOG_ERR)
+        keep_error(settings, line);
+    if (to_syslog)
         write_to_syslog(level, line);
     else
         write_to_file(settings, line);
+}
+
+char *journal_errors(const Settings *settings)
+{
+    if (!g_str_equal(settings->log_to, "syslog"))
+        return file_read_end(settings->file_log, ERRORS_MAX_BYTES, NULL);
+    g_autofree char *path = errors_path(settings), *older = journal_rotated_path(path);
+    g_autofree char *before = file_read_end(older, ERRORS_MAX_BYTES, NULL);
+    g_autofree char *last = file_read_end(path, ERRORS_MAX_BYTES, NULL);
+    return g_strconcat(before ? before : "", last ? last : "", NULL);
 }
 
 char *journal_rotated_path(const char *path)

@@ -19,5 +19,9 @@ typedef struct {
 
 void journal_audit(const Settings *settings, const AuditLine *line);
 
+/* The end of the log, with the last errors in it; with log_to = syslog, which is not asked, the errors alone: a small
+ * file in dir_snapshots has them as well. NULL when there is none. Free with g_free. */
+char *journal_errors(const Settings *settings);
+
 /* Where the lines are that were in the log before it was rotated last. Free with g_free. */
 char *journal_rotated_path(const char *path);

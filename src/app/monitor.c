@@ -4,9 +4,8 @@
 #include <string.h>
 
 #include "app/app.h"
-#include "base/file.h"
+#include "app/journal.h"
 
-#define LOG_END_BYTES (64 * 1024)
 #define TROUBLE_LINES 10
 
 /* --- the log --- */
@@ -104,7 +103,7 @@ bool app_monitor(const Settings *settings, const Identity *who, MonitorFacts *fa
         return false;
     sample_take(settings, facts->sessions, &facts->now, &facts->size);
     add_history(settings, facts);
-    g_autofree char *log = file_read_end(settings->file_log, LOG_END_BYTES, NULL);
+    g_autofree char *log = journal_errors(settings);
     facts->errors = trouble_lines(log ? log : "", TROUBLE_LINES);
     return true;
 }

@@ -299,15 +299,16 @@ static char *promised_text(const MonitorFacts *facts)
         memory_mib += session->plan->memory_mib;
     }
     g_autofree char *memory = text_size((double)memory_mib), *all = text_size((double)facts->size.memory_mib);
-    return tr_format("%" G_GINT64_FORMAT " cores and %s of memory; the host has %d and %s", cpus, memory,
-                     facts->size.cpus, all);
+    g_autofree char *cores = tr_count("%d core", "%d cores", cpus);
+    return tr_format("%s and %s of memory; the host has %d and %s", cores, memory, facts->size.cpus, all);
 }
 
 static char *user_limits_text(const Settings *settings)
 {
     GString *text = g_string_new(NULL);
-    if (settings->service_max_session_nb_per_user)
-        append_part(text, tr_format("%d sessions", (int)settings->service_max_session_nb_per_user));
+    gint64 most = settings->service_max_session_nb_per_user;
+    if (most)
+        append_part(text, tr_count("%d session", "%d sessions", most));
     if (settings->service_max_cpu_fraction_nb_per_user > 0)
         append_part(text, tr_format("%.0f %% of the cores", settings->service_max_cpu_fraction_nb_per_user * 100));
     if (settings->service_max_mem_fraction_nb_per_user > 0)

@@ -5,6 +5,7 @@
 #include <utime.h>
 
 #include "app/journal.h"
+#include "app/monitor.h"
 #include "app/logs.h"
 #include "base/error.h"
 #include "core/session_logs.h"
@@ -275,6 +276,33 @@ static void test_while_rotated(void)
     g_assert_true(g_str_has_prefix(text, "before\n[") && strstr(text, "] LOGIN USER=alice FROM=::1 WHAT=\n"));
 }
 
+/* syslog cannot be asked, so the errors stand in a small file of ours as well. */
+static void test_errors_with_syslog(void)
+{
+    g_autoptr(TempFolder) folder = temp_folder();
+    g_autoptr(Settings) settings = temp_settings(folder, "log_to=syslog", NULL);
+    g_autoptr(SessionRecord) session = test_session_new(settings, "alice");
+    g_assert_cmpint(g_mkdir_with_parents(settings->dir_snapshots, 0700), ==, 0);
+    g_autofree char *long_text = g_strnfill(65536, 'x'), *none = journal_errors(settings);
+    g_assert_cmpstr(none, ==, "");
+    journal_session(settings, "STOP", session, "as it should");
+    journal_session(settings, "ERROR", session, "the first");
+    g_autofree char *first = journal_errors(settings);
+    g_autoptr(GPtrArray) lines = trouble_lines(first, 10);
+    g_assert_cmpuint(lines->len, ==, 1);
+    g_assert_cmpstr(((const TroubleLine *)lines->pdata[0])->text, ==, "the first");
+    for (int i = 0; i < 3; i++) {
+        g_free(temp_file(settings->dir_snapshots, ".qemu-web-desktop.errors", long_text));
+        journal_session(settings, "ERROR", session, "one more");
+    }
+    journal_session(settings, "ERROR", session, "the last");
+    g_autofree char *all = journal_errors(settings);
+    g_assert_cmpint(strlen(all), <, 140 * 1024);
+    g_autoptr(GPtrArray) newest = trouble_lines(all, 1);
+    g_assert_cmpstr(((const TroubleLine *)newest->pdata[0])->text, ==, "the last");
+    g_assert_false(g_file_test(settings->file_log, G_FILE_TEST_EXISTS));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -289,6 +317,7 @@ int main(int argc, char **argv)
     g_test_add_func("/logs/lines", test_lines);
     g_test_add_func("/logs/end", test_end);
     g_test_add_func("/journal/format", test_line_format);
+    g_test_add_func("/journal/errors-with-syslog", test_errors_with_syslog);
     g_test_add_func("/journal/while-rotated", test_while_rotated);
     return g_test_run();
 }

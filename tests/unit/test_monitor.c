@@ -174,8 +174,12 @@ static void test_limits(Fixture *f, gconstpointer unused)
 static void test_given(Fixture *f, gconstpointer unused)
 {
     (void)unused;
-    for (int i = 0; i < 3; i++)
-        add_session(f, "alice", i ? SESSION_RUNNING : SESSION_QUEUED);
+    add_session(f, "alice", SESSION_QUEUED);
+    add_session(f, "alice", SESSION_RUNNING);
+    g_autoptr(JsonValue) one = values_of(f);
+    assert_text(item_of(one, "facts", "name", "Given to sessions"), "text",
+                "1 core and 512 MB of memory; the host has 4 and 8.0 GB");
+    add_session(f, "alice", SESSION_RUNNING);
     g_autoptr(JsonValue) values = values_of(f);
     assert_text(item_of(values, "facts", "name", "Given to sessions"), "text",
                 "2 cores and 1.0 GB of memory; the host has 4 and 8.0 GB");
