@@ -6,7 +6,9 @@
 #include "web/template.h"
 
 static const char french[] =
-    "{\"\": {\"one_from\": 0, \"one_until\": 1}, \"Stop\": \"Arrêter\", \"%d core\": \"%d cœur\", \"%d cores\": \"%d "
+    "{\"\": {\"one_from\": 0, \"one_until\": 1}, \"Stop\": \"Arrêter\", \"It failed.\": \"Échec.\", \"Cannot open %s: "
+    "%s.\": \"Impossible d'ouvrir %s : %s.\", \"%zu left on %s\": \"%zu sur %s\", \"Nov\": \"nov.\", \"%d core\": \"%d "
+    "cœur\", \"%d cores\": \"%d "
     "cœurs\","
     " \"Stopped by %s.\": \"Arrêtée par %s.\", \"Cannot open %s: %s\": \"Impossible d'ouvrir %s : %s\","
     " \"No space left on device\": \"Plus de place sur le disque\", \"%s: %s\": \"%s : %s\", \"100 %% of %d\": \"100 "
@@ -56,6 +58,10 @@ static void test_messages(void)
         {"100 % of ", "100 % de "},
         {"", ""},
         {"%s %n", "%s %n"},
+        {"Stopped by alice. Stop", "Arrêtée par alice. Arrêter"},
+        {"The disk is full. Stopped by alice.", "The disk is full. Arrêtée par alice."},
+        {"It failed. Cannot open /x: y. Stopped by bob.", "Échec. Impossible d'ouvrir /x : y. Arrêtée par bob."},
+        {"Stopped by a. b.", "Arrêtée par a. b."},
     };
     g_autoptr(TempFolder) folder = temp_folder();
     use(folder, french);
@@ -69,6 +75,24 @@ static void test_messages(void)
     g_autofree char *same = tr_message(long_text);
     g_assert_cmpstr(same, ==, long_text);
     catalogue_use(folder, "en", NULL);
+}
+
+static void test_formats(void)
+{
+    g_autoptr(TempFolder) folder = temp_folder();
+    g_autoptr(GDateTime) time = g_date_time_new_utc(2026, 11, 8, 9, 5, 0);
+    g_autofree char *english = tr_format("%zu left on %s", (size_t)3, "a left on b");
+    g_assert_cmpstr(english, ==, "3 left on a left on b");
+    use(folder, french);
+    g_assert_true(catalogue_use(folder, "fr", NULL));
+    g_autofree char *text = tr_format("%zu left on %s", (size_t)3, "Stop"), *other = tr_format("%d unknown", 3);
+    g_assert_cmpstr(text, ==, "3 sur Arrêter");
+    g_assert_cmpstr(other, ==, "3 unknown");
+    g_autofree char *day = tr_time(time, "%e %b %Y %H:%M");
+    g_assert_cmpstr(g_strchug(day), ==, "8 nov. 2026 09:05");
+    catalogue_use(folder, "en", NULL);
+    g_autofree char *plain = tr_time(time, "%H:%M, %b");
+    g_assert_cmpstr(plain, ==, "09:05, Nov");
 }
 
 static void test_templates(void)
@@ -139,6 +163,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/catalogue/texts", test_texts);
     g_test_add_func("/catalogue/messages", test_messages);
+    g_test_add_func("/catalogue/formats", test_formats);
     g_test_add_func("/catalogue/templates", test_templates);
     g_test_add_func("/catalogue/broken", test_broken);
     g_test_add_func("/catalogue/choose", test_choose);

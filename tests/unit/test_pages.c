@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * Every page with example values, against golden files. tests/fixtures/pages/NAME-CASE.json are the values of
- * html/NAME.html, NAME-CASE.html is what must come out. BLESS=1 rewrites those.
+ * html/NAME.html, NAME-CASE.html is what must come out, NAME-CASE.fr.html in French, where there is one. BLESS=1
+ * rewrites those.
  *
  * Pages are HTML and well-formed XML at the same time, so that GMarkup can check them. */
 #include <stdio.h>
@@ -8,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "web/catalogue.h"
 #include "web/template.h"
 #include "paths.h"
 
@@ -61,16 +63,36 @@ static char *render(const char *fixture, const json_t *values)
 
 /* --- golden files --- */
 
-static void test_golden(const void *fixture)
+static void test_structure(const void *fixture);
+
+static void compare(const char *fixture, const char *path)
 {
     g_autoptr(JsonValue) values = fixture_values(fixture);
     g_autofree char *page = render(fixture, values);
-    g_autofree char *path = fixture_path(fixture, ".html");
     g_autofree char *expected = NULL;
     if (g_getenv("BLESS"))
         g_assert_true(g_file_set_contents(path, page, -1, NULL));
     g_assert_true(g_file_get_contents(path, &expected, NULL, NULL));
     g_assert_cmpstr(page, ==, expected);
+}
+
+static void test_golden(const void *fixture)
+{
+    g_autofree char *path = fixture_path(fixture, ".html");
+    compare(fixture, path);
+}
+
+static void test_french(const void *fixture)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *folder = source_path("html");
+    g_autofree char *path = fixture_path(fixture, ".fr.html");
+    g_assert_true(catalogue_use(folder, "fr", &error));
+    g_assert_no_error(error);
+    if (g_file_test(path, G_FILE_TEST_EXISTS))
+        compare(fixture, path);
+    test_structure(fixture);
+    catalogue_use(folder, "en", NULL);
 }
 
 /* --- structure --- */
@@ -229,8 +251,11 @@ static void add_tests(const char *name)
     static const struct {
         const char *what;
         GTestDataFunc test;
-    } kinds[] = {
-        {"golden", test_golden}, {"structure", test_structure}, {"hostile", test_hostile}, {"strict", test_strict}};
+    } kinds[] = {{"golden", test_golden},
+                 {"french", test_french},
+                 {"structure", test_structure},
+                 {"hostile", test_hostile},
+                 {"strict", test_strict}};
     for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
         g_autofree char *path = g_strdup_printf("/pages/%s/%s", kinds[i].what, name);
         g_test_add_data_func(path, name, kinds[i].test);

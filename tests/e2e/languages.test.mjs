@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// A visitor whose browser speaks French reads French: pages, scripts, errors. The sessions are records, nothing boots.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import { test } from 'node:test';
+import { removeCrowd, writeCrowd } from '../session/crowd.mjs';
+import { openBrowser, openContext, screenshot } from './browser.mjs';
+import { Service } from './service.mjs';
+
+const script = '/cgi-bin/qemu-web-desktop.cgi';
+const phone = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
+const visitor = { locale: 'fr-FR' };
+const ENGLISH = /\b(the|and|is|are|your|you|with|this|that|it|not|log|password|start|stop|stopping|share|time|left|state|user|running|starting|ended|queued|show|keys|close|hide|keyboard|picture|extend|copy|save|select|sort by|memory|load|processor|cores|host|now|machines on|full|own|size|viewers|idle)\b/i;
+
+// All that a page says, seen or read out.
+const wordsOf = (page) => page.evaluate(() => {
+    const said = [document.title];
+    for (const element of document.querySelectorAll('body, body *')) {
+        if (element.closest('[lang]:not(html)') || element.matches('script, style'))
+            continue;
+        for (const name of ['aria-label', 'title', 'placeholder', 'data-label'])
+            said.push(element.getAttribute(name) ?? '');
+        for (const node of element.childNodes)
+            said.push(node.nodeType === Node.TEXT_NODE ? node.data.trim() : '');
+    }
+    return [...new Set(said.filter(Boolean))];
+});
+
+async function isFrench(page, what, known = []) {
+    assert.equal(await page.locator('html').getAttribute('lang'), 'fr', what);
+    const words = (await wordsOf(page)).filter((text) => !known.includes(text));
+    assert.ok(words.length > 5, `${what} says something`);
+    assert.deepEqual(words.filter((text) => ENGLISH.test(text)), [], `${what} is in French`);
+    const [wide, seen] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+    assert.ok(wide <= seen, `${what}: ${wide} in ${seen}`);
+}
+
+// Sessions on disk, which belong to nobody's processes.
+function prepare(service) {
+    const snapshots = service.in('state/snapshots');
+    const { uid, gid } = fs.statSync(service.in('state'));
+    fs.mkdirSync(snapshots, { recursive: true });
+    execFileSync('chown', [`${uid}:${gid}`, snapshots]);
+    return writeCrowd(snapshots, 12);
+}
+
+async function logIn(t, browser) {
+    const service = await Service.start(t, 'qwd-server', { check_user_with_imap: 'imap.example.org', check_user_with_email: 'yes', email_from: 'desk@example.org' });
+    for (const [name, size] of [['wide', {}], ['phone', phone]]) {
+        const context = await openContext(t, browser, { ...visitor, ...size });
+        const page = await context.newPage();
+        await page.goto(`${service.origin}${script}?manage=1`);
+        await page.getByRole('button', { name: 'Se connecter' }).waitFor();
+        await isFrench(page, 'the login');
+        await screenshot(page, `french-login-${name}`, { fullPage: true });
+    }
+}
+
+async function monitor(t, browser, service) {
+    for (const [name, size] of [['wide', {}], ['phone', phone]]) {
+        const context = await openContext(t, browser, { ...visitor, ...size });
+        const page = await context.newPage();
+        await page.goto(`${service.origin}${script}?monitor=1`);
+        await page.getByText('12 sessions', { exact: true }).waitFor();
+        await page.locator('input[name=sessions]').first().check();
+        await page.getByText('1 session choisie').waitFor();
+        await isFrench(page, 'the monitor');
+        await screenshot(page, `french-monitor-${name}`, { fullPage: true });
+    }
+}
+
+async function viewer(t, browser, service, id) {
+    const context = await openContext(t, browser, visitor);
+    const page = await context.newPage();
+    const troubles = [];
+    page.on('pageerror', (error) => troubles.push(String(error)));
+    await page.goto(`${service.origin}${script}?view=${id}`);
+    await page.getByRole('heading', { name: 'Préparation de la machine' }).waitFor();
+    await page.locator('#status-text', { hasText: 'Préparation du disque' }).waitFor();
+    await page.locator('#handle').click();
+    await page.getByRole('button', { name: 'Touches' }).click();
+    await page.getByRole('button', { name: 'Échap' }).waitFor();
+    await isFrench(page, 'the viewer', ['English (US)', 'English (UK)']);
+    await screenshot(page, 'french-viewer');
+    assert.deepEqual(troubles, []);
+}
+
+async function theSwitch(t, browser, service) {
+    const context = await openContext(t, browser, { locale: 'en-GB', javaScriptEnabled: false });
+    const page = await context.newPage();
+    await page.goto(`${service.origin}${script}?monitor=1&find=user`);
+    assert.equal(await page.locator('html').getAttribute('lang'), 'en');
+    await page.getByRole('link', { name: 'Français' }).click();
+    await page.locator('html[lang=fr]').waitFor();
+    assert.equal(await page.locator('#find').inputValue(), 'user', 'it is the same page');
+    await page.goto(`${service.origin}${script}?manage=1`);
+    assert.equal(await page.locator('html').getAttribute('lang'), 'fr', 'it is remembered');
+    await page.getByRole('link', { name: 'English' }).click();
+    await page.locator('html[lang=en]').waitFor();
+}
+
+async function errors(service) {
+    const ask = async (query, language, more = {}) => JSON.parse((await service.request('GET', `${script}?${query}`, {
+        headers: { Accept: 'application/json', 'Accept-Language': language, ...more } })).text).error;
+    const french = await ask(`session=${'0'.repeat(32)}`, 'fr-CH, fr;q=0.9, en;q=0.8');
+    assert.equal(french.kind, 'not-found', 'programs know it by its kind');
+    assert.match(french.message, /^Cette session n'existe pas\. /);
+    assert.doesNotMatch(french.advice, ENGLISH);
+    assert.match((await ask(`session=${'0'.repeat(32)}`, 'de, en;q=0.5')).message, /^There is no such session\. /);
+    const { message } = JSON.parse((await service.create({ cpu: 'many' }, { 'Accept-Language': 'fr' })).text).error;
+    assert.equal(message, 'cpu : écrivez un nombre entier de 1 à 256.');
+    const choice = JSON.parse((await service.create({ machine: 'none.iso' }, { 'Accept-Language': 'fr' })).text).error;
+    assert.equal(choice.message, 'Il n\'y a pas de machine « none.iso » ici. Choisissez-en une dans la liste.');
+    assert.match((await ask(`session=${'0'.repeat(32)}`, 'en', { Cookie: 'qwd_lang=fr' })).message, /^Cette session/);
+}
+
+test('languages', { timeout: 300000 }, async (t) => {
+    const service = await Service.start(t, 'qwd-server');
+    const crowd = prepare(service);
+    try {
+        const browser = await openBrowser(t);
+        await t.test('the login', (part) => logIn(part, browser));
+        await t.test('the monitor', (part) => monitor(part, browser, service));
+        await t.test('the viewer', (part) => viewer(part, browser, service, crowd.find(({ state }) => state === 'starting').id));
+        await t.test('the switch at the foot, without a script', (part) => theSwitch(part, browser, service));
+        await t.test('errors', () => errors(service));
+    } finally {
+        removeCrowd(service.in('state/snapshots'), crowd);
+    }
+});
