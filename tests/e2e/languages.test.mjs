@@ -47,7 +47,7 @@ function prepare(service) {
 }
 
 async function logIn(t, browser) {
-    const service = await Service.start(t, 'qwd-server', { check_user_with_imap: 'imap.example.org', check_user_with_email: 'yes', email_from: 'desk@example.org' });
+    const service = await Service.start(t, 'qwd-server', { check_user_with_imap: 'yes', imap_server: 'imap.example.org', check_user_with_email: 'yes', email_from: 'desk@example.org' });
     for (const [name, size] of [['wide', {}], ['phone', phone]]) {
         const context = await openContext(t, browser, { ...visitor, ...size });
         const page = await context.newPage();
