@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/event.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "base/wait.h"
@@ -19,6 +20,8 @@
 #include "vm/image.h"
 
 #define COPY_DEADLINE_MS (6 * 3600 * 1000)
+#define GROWTH_PERIOD_MS 500
+#define COPYING_MAX_PERCENT 99 /* the rest is told by the end */
 #define MIB (1024 * 1024)
 
 /* --- the image --- */
@@ -67,19 +70,13 @@ static bool check_name(const Settings *settings, const char *name, GError **erro
            qwd_error_fail(error, QWD_ERROR_CONFLICT, "There is a machine %s already. Choose another name.", name);
 }
 
-static gint64 bytes_on_disk(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 ? (gint64)st.st_blocks * 512 : 0;
-}
-
 /* As much as the files of the disk take now: a copy has no more than that in it. */
 static bool check_room(const Settings *settings, const SessionRecord *session, bool standalone, GError **error)
 {
     struct statvfs disk;
     g_autofree char *folder = store_folder(settings, session->id);
     g_autofree char *overlay = g_build_filename(folder, "disk.qcow2", NULL);
-    gint64 needed = bytes_on_disk(overlay) + (standalone ? bytes_on_disk(session->plan->image) : 0);
+    gint64 needed = file_bytes_on_disk(overlay) + (standalone ? file_bytes_on_disk(session->plan->image) : 0);
     if (statvfs(settings->dir_machines, &disk) < 0)
         return qwd_error_errno(error, errno, "Cannot look at %s", settings->dir_machines);
     gint64 free_bytes = (gint64)disk.f_bavail * (gint64)disk.f_frsize;
@@ -156,7 +153,7 @@ static void look(void *data)
     awaited->session = store_load(awaited->settings, awaited->request->session_id, NULL);
     gint64 percent = awaited->session ? awaited->session->save_percent : awaited->percent;
     if (percent != awaited->percent && awaited->request->on_percent)
-        awaited->request->on_percent((int)percent);
+        awaited->request->on_percent((int)percent, awaited->request->data);
     awaited->percent = percent;
 }
 
@@ -195,6 +192,32 @@ static SessionRecord *save_running(const Settings *settings, const SaveRequest *
 
 /* --- an ended one --- */
 
+/* qemu-img tells a terminal only how far it is: what stands in the new image is about what stood in the old ones. */
+typedef struct {
+    const SaveRequest *request;
+    const char *part;
+    gint64 whole_bytes;
+    int percent;
+} Growth;
+
+static gboolean on_growth_tick(gpointer data)
+{
+    Growth *growth = data;
+    int percent = (int)MIN(100 * file_bytes_on_disk(growth->part) / MAX(growth->whole_bytes, 1), COPYING_MAX_PERCENT);
+    if (percent > growth->percent)
+        growth->request->on_percent(growth->percent = percent, growth->request->data);
+    return G_SOURCE_CONTINUE;
+}
+
+static bool copy_watched(const char *disk, const BackupTarget *target, Growth *growth, GError **error)
+{
+    guint timer = growth->request->on_percent ? g_timeout_add(GROWTH_PERIOD_MS, on_growth_tick, growth) : 0;
+    bool good = backup_offline(disk, target, error);
+    if (timer)
+        g_source_remove(timer);
+    return good;
+}
+
 bool save_copy(const Settings *settings, const SessionRecord *session, const SaveRequest *request, GError **error)
 {
     g_auto(ImageInfo) info = {0};
@@ -207,7 +230,9 @@ bool save_copy(const Settings *settings, const SessionRecord *session, const Sav
         return false;
     bool based = !request->standalone && !info.is_iso;
     BackupTarget target = {.path = part, .master = based ? session->plan->image : NULL, .master_format = info.format};
-    return backup_offline(disk, &target, error);
+    gint64 master_bytes = based || info.is_iso ? 0 : file_bytes_on_disk(session->plan->image);
+    Growth growth = {.request = request, .part = part, .whole_bytes = file_bytes_on_disk(disk) + master_bytes};
+    return copy_watched(disk, &target, &growth, error);
 }
 
 static bool save_ended(const Settings *settings, const SessionRecord *session, const SaveRequest *request,

@@ -10,8 +10,9 @@ typedef struct {
     const char *session_id;
     const char *name; /* of the new machine, and its image */
     bool standalone;
-    const char *owner, *title;       /* as save_owner and save_title of the record; NULL: "" */
-    void (*on_percent)(int percent); /* told whenever that changes */
+    const char *owner, *title;                   /* as save_owner and save_title of the record; NULL: "" */
+    void (*on_percent)(int percent, void *data); /* told whenever that changes; NULL: nobody */
+    void *data;
 } SaveRequest;
 
 /* Has the disk of a running session copied, by its supervisor, or copies that of an ended one that was kept; waits for

@@ -188,13 +188,32 @@ static bool begin(SessionRecord *session, void *data, GError **error)
     return true;
 }
 
+typedef struct {
+    const Settings *settings;
+    const char *id;
+} Copier;
+
+static bool set_percent(SessionRecord *session, void *data, GError **error)
+{
+    (void)error;
+    session->save_percent = *(const int *)data;
+    return true;
+}
+
+static void note_percent(int percent, void *data)
+{
+    const Copier *copier = data;
+    session_free(store_change(copier->settings, copier->id, set_percent, &percent, NULL));
+}
+
 bool save_own_perform(const Settings *settings, const char *id, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     g_autoptr(SessionRecord) session = store_change(settings, id, begin, NULL, error);
     if (!session)
         return false;
-    SaveRequest request = {.session_id = id, .name = session->save_name};
+    Copier copier = {settings, id};
+    SaveRequest request = {.session_id = id, .name = session->save_name, .on_percent = note_percent, .data = &copier};
     bool good = save_copy(settings, session, &request, &cause) && save_own_publish(settings, session, &cause);
     if (!good)
         save_discard(settings, session->save_name);

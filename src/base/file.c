@@ -225,6 +225,12 @@ bool folder_make_private(const char *path, GError **error)
     return true;
 }
 
+gint64 file_bytes_on_disk(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? (gint64)st.st_blocks * 512 : 0;
+}
+
 static bool remove_content(int folder_fd, GError **error);
 
 static bool remove_entry(int folder_fd, const char *name, GError **error)

@@ -45,6 +45,9 @@ int file_try_lock(const char *path, GError **error);
  * with another owner or is open to others. */
 bool folder_make_private(const char *path, GError **error);
 
+/* What a file takes on its disk; 0 when it cannot be told. */
+gint64 file_bytes_on_disk(const char *path);
+
 /* Removes a folder with all it holds; an absent one is fine. What cannot be removed stays alone: the error names one.
  * Symbolic links are removed, not followed. */
 bool folder_remove(const char *path, GError **error);

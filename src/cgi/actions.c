@@ -5,6 +5,7 @@
 #include "app/metrics.h"
 #include "app/queue.h"
 #include "app/save_own.h"
+#include "app/saved.h"
 #include "base/error.h"
 #include "base/exposition.h"
 #include "base/json.h"
@@ -170,6 +171,16 @@ static Response *save_session(Call *call, GError **error)
     return after_change(call, app_save_own(call->page.settings, &call->who, &request, error), error);
 }
 
+static Response *remove_saved(Call *call, GError **error)
+{
+    const char *name;
+    if (!form_read_remove_saved(call->page.request, &name, error) ||
+        !app_saved_remove(call->page.settings, &call->who, name, error))
+        return NULL;
+    g_autofree char *path = g_strconcat(request_variable(call->page.request, REQUEST_SCRIPT_NAME), "?manage=1", NULL);
+    return response_redirect(path, error);
+}
+
 static Response *share_link(Call *call, GError **error)
 {
     ShareForm form;
@@ -236,6 +247,7 @@ static const Route routes[] = {
     {FORM_AGAIN, true, "RESUME", resume_session},
     {FORM_DISCARD, true, "DISCARD", discard},
     {FORM_SAVE, true, "SAVE", save_session},
+    {FORM_REMOVE_SAVED, true, "REMOVE", remove_saved},
     {FORM_PURGE, true, "PURGE", purge},
     {FORM_SHARE, true, "SHARE", share_link},
     {FORM_REVOKE, true, "REVOKE", revoke_link},

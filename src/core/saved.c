@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -80,4 +81,20 @@ bool saved_write(const Settings *settings, const char *machine, const char *text
     if (g_mkdir_with_parents(folder, 0755) < 0)
         return qwd_error_errno(error, errno, "Cannot make the folder %s", folder);
     return file_write_atomic(path, text, strlen(text), 0644, FILE_WRITE_DURABLE, error);
+}
+
+bool saved_is_of(const Settings *settings, const char *machine, const char *user)
+{
+    g_autofree char *prefix = saved_prefix(user, NULL), *entry = saved_path(settings, machine);
+    return prefix && g_str_has_prefix(machine, prefix) && !strchr(machine, '/') &&
+           g_file_test(entry, G_FILE_TEST_IS_REGULAR);
+}
+
+bool saved_remove(const Settings *settings, const char *machine, GError **error)
+{
+    g_autofree char *entry = saved_path(settings, machine);
+    g_autofree char *image = g_build_filename(settings->dir_machines, machine, NULL);
+    if (unlink(entry) < 0 && errno != ENOENT)
+        return qwd_error_errno(error, errno, "Cannot remove %s", entry);
+    return unlink(image) == 0 || errno == ENOENT || qwd_error_errno(error, errno, "Cannot remove %s", image);
 }

@@ -25,5 +25,11 @@ char **saved_files(const Settings *settings);
 /* How many a user has. */
 guint saved_count(const Settings *settings, const char *user);
 
+/* Whether a machine of that name is one that this user has saved: the entry is there. */
+bool saved_is_of(const Settings *settings, const char *machine, const char *user);
+
+/* Removes the entry of a machine, then its image. */
+bool saved_remove(const Settings *settings, const char *machine, GError **error);
+
 /* Writes the entry of a machine. */
 bool saved_write(const Settings *settings, const char *machine, const char *text, GError **error);

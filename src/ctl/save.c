@@ -20,8 +20,9 @@
 
 #define CHILD_DEADLINE_MS (7 * 3600 * 1000)
 
-static void print_percent(int percent)
+static void print_percent(int percent, void *data)
 {
+    (void)data;
     if (isatty(STDERR_FILENO))
         fprintf(stderr, "\r%d %%%s", percent, percent >= 100 ? "\n" : "");
 }

@@ -187,6 +187,7 @@ typedef enum {
     FORM_FIELD_SAVE,
     FORM_FIELD_SAVE_NAME,
     FORM_FIELD_SAVE_TITLE,
+    FORM_FIELD_REMOVE_SAVED,
     FORM_FIELD_COUNT
 } FormField;
 
@@ -252,6 +253,7 @@ static const FormRow rows[FORM_FIELD_COUNT] = {
     [FORM_FIELD_SAVE] = {"session_save", check_token, session_id},
     [FORM_FIELD_SAVE_NAME] = {"save_name", check_saved_name, N_("1 to 60 letters, digits and characters _ . -")},
     [FORM_FIELD_SAVE_TITLE] = {"save_description", check_label, N_("at most 60 characters")},
+    [FORM_FIELD_REMOVE_SAVED] = {"saved_remove", check_file_name, N_("the name of a machine, as the page gives it")},
 };
 
 static const char *find(const Request *request, FormField field)
@@ -313,6 +315,7 @@ bool form_read_action(const Request *request, FormAction *action, GError **error
         {FORM_FIELD_AGAIN, FORM_AGAIN},
         {FORM_FIELD_DISCARD, FORM_DISCARD},
         {FORM_FIELD_SAVE, FORM_SAVE},
+        {FORM_FIELD_REMOVE_SAVED, FORM_REMOVE_SAVED},
         {FORM_FIELD_METRICS, FORM_METRICS},
         {FORM_FIELD_MONITOR, FORM_MONITOR},
         {FORM_FIELD_STOP_SELECTION, FORM_STOP_SELECTION},
@@ -435,6 +438,11 @@ bool form_read_save(const Request *request, SaveForm *form, GError **error)
 {
     return read_text(request, FORM_FIELD_SAVE_NAME, &form->name, error) &&
            read_text(request, FORM_FIELD_SAVE_TITLE, &form->title, error);
+}
+
+bool form_read_remove_saved(const Request *request, const char **name, GError **error)
+{
+    return read_text(request, FORM_FIELD_REMOVE_SAVED, name, error);
 }
 
 json_t *form_carry(const Request *request)

@@ -21,10 +21,11 @@ typedef enum {
     FORM_MONITOR, /* monitor; or the machine of that name, as the original has it */
     FORM_STOP,
     FORM_EXTEND,
-    FORM_STAY,    /* it is in use, although nobody touches it */
-    FORM_AGAIN,   /* resume an ended session */
-    FORM_DISCARD, /* give its disk up */
-    FORM_SAVE,    /* make a machine of it */
+    FORM_STAY,         /* it is in use, although nobody touches it */
+    FORM_AGAIN,        /* resume an ended session */
+    FORM_DISCARD,      /* give its disk up */
+    FORM_SAVE,         /* make a machine of it */
+    FORM_REMOVE_SAVED, /* such a machine */
     FORM_PURGE,
     FORM_SHARE,
     FORM_REVOKE,
@@ -81,6 +82,9 @@ typedef struct {
     const char *name, *title; /* "" when absent */
 } SaveForm;
 
+/* The name of a FORM_REMOVE_SAVED. */
+bool form_read_remove_saved(const Request *request, const char **name, GError **error);
+
 bool form_read_save(const Request *request, SaveForm *form, GError **error);
 
 /* What has to be sent again with a login form, so that nothing typed is lost: hidden fields as the templates take them,
@@ -107,7 +111,7 @@ bool form_read_create(const Request *request, CreateForm *form, GError **error);
 
 typedef struct {
     const char *session; /* token of session_stop, session_extend, share, session_stay, session_resume, session_discard,
-                          * session_save,                          * view or session, in this order; "" when absent */
+                          * session_save, view or session, in this order; "" when absent */
     const char *token;   /* of a link, "" when absent */
     const char *qr;      /* the link whose QR code is asked for, "" when absent */
     const char *csrf;    /* "" when absent */

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "web/page_save.h"
 
+#include <sys/stat.h>
+
 #include "app/save_own.h"
+#include "app/saved.h"
 #include "base/json.h"
+#include "base/units.h"
 #include "core/saved.h"
 #include "web/catalogue.h"
+
+#define BLOCKS_PER_MIB 2048 /* of stat(2) */
 
 json_t *saving_value(const Settings *settings, const Identity *who, const SessionRecord *session)
 {
@@ -19,4 +25,24 @@ json_t *saving_value(const Settings *settings, const Identity *who, const Sessio
                      session->save_name, "is_busy", (int)is_busy, "percent",
                      is_busy && session->save_percent > 0 ? json_integer(session->save_percent) : json_null(),
                      "is_done", (int)is_done, "failure", is_failed ? json_take_text(tr_message(reason)) : json_null());
+}
+
+static json_t *machine_value(const Machine *machine)
+{
+    struct stat image;
+    bool is_present = stat(machine->path, &image) == 0;
+    json_t *size =
+        is_present ? json_take_text(units_format_size((gint64)image.st_blocks / BLOCKS_PER_MIB)) : json_null();
+    return json_pack("{s:s, s:s, s:o}", "name", machine->name, "title", machine->description, "size", size);
+}
+
+json_t *saved_value(const Settings *settings, const Identity *who)
+{
+    g_autoptr(GPtrArray) machines = app_saved_list(settings, who);
+    json_t *list = json_array();
+    for (guint i = 0; i < machines->len; i++)
+        json_array_append_new(list, machine_value(machines->pdata[i]));
+    json_t *value = machines->len ? json_pack("{s:O}", "machines", list) : json_null();
+    json_decref(list);
+    return value;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
- * What the page of a session says of its being saved as a machine. */
+ * What pages say of sessions that are saved as machines, and of those machines. */
 #pragma once
 
 #include <jansson.h>
@@ -10,3 +10,6 @@
 
 /* "saving" of session.html; null when this visitor cannot save the session. New reference. */
 json_t *saving_value(const Settings *settings, const Identity *who, const SessionRecord *session);
+
+/* "saved" of sessions.html: the machines that this visitor has saved; null when there are none. New reference. */
+json_t *saved_value(const Settings *settings, const Identity *who);

@@ -439,5 +439,6 @@ json_t *page_sessions(const PageContext *context, const GPtrArray *sessions)
     json_object_set_new(values, "sessions", row_values(context, sessions));
     json_object_set_new(values, "has_kept", json_boolean(json_array_size(kept) > 0));
     json_object_set_new(values, "kept", kept);
+    json_object_set_new(values, "saved", saved_value(context->settings, context->who));
     return values;
 }

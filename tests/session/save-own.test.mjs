@@ -99,10 +99,26 @@ test('owners save what they have made, for themselves alone', async () => {
         const next = await running(alice, machine);
         assert.equal(next.plan.disk, 'scsi');
         assert.equal(await next.shell.text('cat /data/mark'), 'first', machine);
+        const refused = await alice.submit({ saved_remove: machine }, html);
+        assert.equal(refused.status, 409);
+        assert.match(refused.text, /is in use by a session of alice/);
         await stop(alice, next.id);
     }
     assert.equal((await alice.submit({ session_discard: session.id })).status, 303);
     assert.deepEqual(fs.readdirSync(image()).filter((name) => name.endsWith('.part')), []);
+
+    // what nobody uses can be given up, by its owner
+    const list = async (who) => (await who.get({ manage: '1' })).text;
+    assert.match(await list(alice), /My &lt;b&gt;course[^]*alice:course\.qcow2, [^]*name="saved_remove" value="alice:course\.qcow2"/);
+    assert.doesNotMatch(await list(bob), /saved_remove/);
+    assert.equal((await bob.submit({ saved_remove: 'alice:course.qcow2' })).status, 404);
+    assert.equal((await alice.post({ saved_remove: 'alice:course.qcow2' })).status, 403, 'without the form\'s token');
+    assert.equal((await alice.submit({ saved_remove: 'base.qcow2' })).status, 404);
+    assert.ok(fs.existsSync(image('alice:course.qcow2')) && fs.existsSync(image('base.qcow2')));
+    assert.equal((await alice.submit({ saved_remove: 'alice:course.qcow2' })).status, 303);
+    assert.ok(!fs.existsSync(image('alice:course.qcow2')));
+    assert.doesNotMatch(await list(alice), /alice:course/);
+    assert.ok(!await offers(alice, 'alice:course.qcow2') && await offers(alice, 'alice:late.qcow2'));
 });
 
 test('not where the service does not have it, nor without room', async () => {

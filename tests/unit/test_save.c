@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * A session's disk as a new machine: its image, its entry, and what is refused. Real sessions: save.test.mjs. */
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/save.h"
 #include "base/error.h"
@@ -95,6 +97,39 @@ static void test_save(Fixture *f, gconstpointer unused)
     g_assert_false(g_file_test(part, G_FILE_TEST_EXISTS));
 }
 
+/* A qemu-img that has written a part goes on only when that was told. */
+static void on_percent(int percent, void *data)
+{
+    const char *gate = data;
+    int fd = open(gate, O_RDWR | O_CLOEXEC); /* open until the test ends: who reads it may be late */
+    g_assert_cmpint(percent, >, 0);
+    g_assert_cmpint(percent, <, 100);
+    g_assert_cmpint(write(fd, "on\n", 3), ==, 3);
+}
+
+static void test_progress(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *bin = g_build_filename(f->folder, "bin", NULL), *gate = g_build_filename(f->folder, "gate", NULL);
+    g_autofree char *real_program = g_find_program_in_path("qemu-img"), *path = g_strdup(g_getenv("PATH"));
+    g_autofree char *own_path = g_strdup_printf("%s:%s", bin, path);
+    g_autofree char *shim = g_strdup_printf("#!/bin/sh\nif [ $1 = convert ]; then\n    for last; do :; done\n"
+                                            "    head -c 500000 /dev/urandom > \"$last\"; sync \"$last\"\n"
+                                            "    read -r word < %s || exit 1\nfi\nexec %s \"$@\"\n",
+                                            gate, real_program);
+    g_assert_cmpint(mkdir(bin, 0755), ==, 0);
+    g_assert_cmpint(mkfifo(gate, 0600), ==, 0);
+    g_free(temp_script(bin, "qemu-img", shim));
+    Identity who = {.user = "root", .is_admin = true};
+    SaveRequest request = {.session_id = f->session->id, .name = "told.qcow2", .on_percent = on_percent, .data = gate};
+    g_setenv("PATH", own_path, TRUE);
+    g_autoptr(SessionRecord) session = app_save(f->settings, &who, &request, &error);
+    g_setenv("PATH", path, TRUE);
+    g_assert_no_error(error);
+    g_assert_true(holds_the_mark(f, "told.qcow2"));
+}
+
 static void test_refused(Fixture *f, gconstpointer unused)
 {
     (void)unused;
@@ -179,6 +214,7 @@ int main(int argc, char **argv)
         const char *name;
         void (*test)(Fixture *, gconstpointer);
     } tests[] = {{"/save/save", test_save},
+                 {"/save/progress", test_progress},
                  {"/save/refused", test_refused},
                  {"/save/publish", test_publish},
                  {"/save/entry", test_entry}};

@@ -5,6 +5,7 @@
 
 #include "app/app.h"
 #include "app/save_own.h"
+#include "app/saved.h"
 #include "base/error.h"
 #include "base/process.h"
 #include "core/saved.h"
@@ -219,6 +220,75 @@ static void test_kept_fails(Fixture *f, gconstpointer unused)
     g_assert_false(save_is_busy(failed));
 }
 
+/* --- giving machines up --- */
+
+/* A machine that alice has saved, with an image. */
+static char *put_machine(const Fixture *f, const char *name, const char *master)
+{
+    g_auto(ProcessResult) result = {0};
+    char *image = g_build_filename(f->settings->dir_machines, name, NULL);
+    g_autofree char *entry = g_strdup_printf("[%s]\ndescription=Mine\nusers=alice\n", name);
+    const char *create[] = {"qemu-img", "create", "-q", "-f", "qcow2", image, "16M", NULL};
+    g_assert_true(saved_write(f->settings, name, entry, NULL));
+    g_assert_true(master ? image_create_overlay(master, "qcow2", image, NULL)
+                         : process_run_checked(create, DEADLINE_MS, &result, NULL));
+    return image;
+}
+
+static void assert_stays(const Fixture *f, const Identity *who, const char *name, QwdErrorKind kind, const char *words)
+{
+    GError *error = NULL;
+    g_assert_false(app_saved_remove(f->settings, who, name, &error));
+    assert_error(error, (int)kind, words);
+    g_autoptr(GPtrArray) own = app_saved_list(f->settings, &f->alice);
+    g_assert_nonnull(machines_find(own, MACHINE, NULL));
+}
+
+static void test_remove_saved(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    Identity bob = {.user = "bob", .is_authenticated = true}, nobody = {.user = "alice"};
+    g_autofree char *image = put_machine(f, MACHINE, NULL);
+    g_free(put_machine(f, "alicea:other.qcow2", NULL));
+    g_free(temp_file(f->settings->dir_machines, "alice:unlisted.qcow2", ""));
+    g_autoptr(GPtrArray) own = app_saved_list(f->settings, &f->alice);
+    g_autoptr(GPtrArray) others = app_saved_list(f->settings, &bob);
+    g_autoptr(GPtrArray) none = app_saved_list(f->settings, &nobody);
+    g_assert_cmpuint(own->len, ==, 1);
+    g_assert_cmpuint(others->len + none->len, ==, 0);
+    assert_stays(f, &bob, MACHINE, QWD_ERROR_NOT_FOUND, "no machine");
+    assert_stays(f, &nobody, MACHINE, QWD_ERROR_LOGIN, "log in");
+    for (const char *const *name = (const char *const[]){"base.qcow2", "alicea:other.qcow2", "alice:unlisted.qcow2",
+                                                         "alice:../saved.d/" MACHINE, NULL};
+         *name; name++)
+        assert_stays(f, &f->alice, *name, QWD_ERROR_NOT_FOUND, "no machine");
+    g_assert_true(app_saved_remove(f->settings, &f->alice, MACHINE, NULL));
+    g_assert_false(g_file_test(image, G_FILE_TEST_EXISTS));
+    g_autoptr(GPtrArray) left = app_saved_list(f->settings, &f->alice);
+    g_assert_cmpuint(left->len, ==, 0);
+}
+
+/* As long as something stands on it. */
+static void test_remove_used(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autofree char *image = put_machine(f, MACHINE, NULL);
+    g_autoptr(SessionRecord) user = test_session_new(f->settings, "alice");
+    session_set_text(&user->plan->image, image);
+    user->state = SESSION_QUEUED;
+    g_assert_true(store_create(f->settings, user, NULL));
+    assert_stays(f, &f->alice, MACHINE, QWD_ERROR_CONFLICT, "in use by a session of alice");
+    user->state = SESSION_ENDED;
+    user->kept_until = session_now() + 3600;
+    session_free(store_change(f->settings, user->id, become, user, NULL));
+    assert_stays(f, &f->alice, MACHINE, QWD_ERROR_CONFLICT, "kept disk");
+    g_assert_true(store_remove(f->settings, user->id, NULL));
+    g_autofree char *child = put_machine(f, "alice:child.qcow2", image);
+    assert_stays(f, &f->alice, MACHINE, QWD_ERROR_CONFLICT, "another machine");
+    g_assert_true(app_saved_remove(f->settings, &f->alice, "alice:child.qcow2", NULL));
+    g_assert_true(app_saved_remove(f->settings, &f->alice, MACHINE, NULL));
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -229,7 +299,9 @@ int main(int argc, char **argv)
                  {"/save-own/not-offered", test_not_offered},
                  {"/save-own/others", test_others},
                  {"/save-own/kept", test_kept},
-                 {"/save-own/kept-fails", test_kept_fails}};
+                 {"/save-own/kept-fails", test_kept_fails},
+                 {"/save-own/remove-saved", test_remove_saved},
+                 {"/save-own/remove-used", test_remove_used}};
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
         g_test_add(tests[i].name, Fixture, NULL, set_up, tests[i].test, tear_down);
