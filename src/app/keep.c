@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/file.h"
 #include "core/kept.h"
 #include "core/saving.h"
 #include "core/store.h"
@@ -16,27 +17,43 @@ static bool note_kept(SessionRecord *session, void *data, GError **error)
     return true;
 }
 
-/* Called under the lock of the store. */
-static void remove_surplus(const Settings *settings, const char *owner, GPtrArray *report)
+static gint64 size_of_disk(const Settings *settings, const SessionRecord *session)
+{
+    g_autofree char *folder = store_folder(settings, session->id);
+    g_autofree char *disk = g_build_filename(folder, "disk.qcow2", NULL);
+    return file_bytes_on_disk(disk);
+}
+
+static void remove_all(const Settings *settings, const GPtrArray *surplus, const char *why, GPtrArray *report)
+{
+    for (guint i = 0; i < surplus->len; i++) {
+        const SessionRecord *session = surplus->pdata[i];
+        if (store_remove(settings, session->id, NULL) && report)
+            g_ptr_array_add(report,
+                            g_strdup_printf("Removed the disk of %s of %s: %s.", session->id, session->owner, why));
+    }
+}
+
+/* Called under the lock of the store. Makes room for one more disk of the owner; NULL: for none. */
+static void remove_surplus(const Settings *settings, const char *owner, gint64 wanted, GPtrArray *report)
 {
     g_autoptr(GPtrArray) sessions = store_list(settings, NULL);
     if (!sessions)
         return;
     g_autoptr(GPtrArray) surplus = kept_surplus(settings, sessions, owner, session_now());
-    for (guint i = 0; i < surplus->len; i++) {
-        const SessionRecord *session = surplus->pdata[i];
-        if (store_remove(settings, session->id, NULL) && report)
-            g_ptr_array_add(report, g_strdup_printf("Removed the disk of %s of %s: the time to resume it is over.",
-                                                    session->id, session->owner));
-    }
+    remove_all(settings, surplus, "the time to resume it is over", report);
+    g_autoptr(GPtrArray) left = store_list(settings, NULL);
+    g_autoptr(GPtrArray) large = left ? kept_over_size(settings, left, size_of_disk, owner, wanted) : g_ptr_array_new();
+    remove_all(settings, large, "kept disks take more room than they may (snapshot_keep_size)", report);
 }
 
 static bool keep(const Settings *settings, const SessionRecord *ended)
 {
-    autofd int lock = store_lock(settings, NULL);
+    gint64 bytes = size_of_disk(settings, ended);
+    autofd int lock = kept_size_is_allowed(settings, bytes) ? store_lock(settings, NULL) : -1;
     if (lock < 0)
         return false;
-    remove_surplus(settings, ended->owner, NULL);
+    remove_surplus(settings, ended->owner, bytes, NULL);
     g_autoptr(SessionRecord) kept = store_change(settings, ended->id, note_kept, (void *)ended, NULL);
     return kept != NULL;
 }
@@ -75,5 +92,5 @@ void keep_remove_expired(const Settings *settings, GPtrArray *report)
 {
     autofd int lock = store_lock(settings, NULL);
     if (lock >= 0)
-        remove_surplus(settings, NULL, report);
+        remove_surplus(settings, NULL, 0, report);
 }

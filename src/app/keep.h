@@ -10,5 +10,5 @@
  * when nothing of it runs any more; the folder's end, or the record's, tells those who wait. */
 bool keep_or_remove(const Settings *settings, const SessionRecord *ended, GError **error);
 
-/* Removes the kept disks whose time is over; `report` gets a line (char *) for each. */
+/* Removes the kept disks whose time is over, or for which there is no room; `report` gets a line (char *) for each. */
 void keep_remove_expired(const Settings *settings, GPtrArray *report);

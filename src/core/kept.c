@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/kept.h"
 
+#include "core/saving.h"
+
+#define MIB (1024 * 1024)
+
 gint64 kept_until(const Settings *settings, const SessionRecord *session, gint64 now)
 {
     bool has_disk = !session->plan->use_master && (session->ready_at || session->resumed_at);
@@ -35,6 +39,8 @@ GPtrArray *kept_surplus(const Settings *settings, const GPtrArray *sessions, con
     g_autoptr(GPtrArray) kept = g_ptr_array_new();
     for (guint i = 0; i < sessions->len; i++) {
         SessionRecord *session = sessions->pdata[i];
+        if (save_is_busy(session))
+            continue;
         if (is_over(session, now))
             g_ptr_array_add(surplus, session);
         else if (owner && session_is_kept(session, now) && g_str_equal(session->owner, owner))
@@ -42,6 +48,63 @@ GPtrArray *kept_surplus(const Settings *settings, const GPtrArray *sessions, con
     }
     add_oldest(settings, kept, surplus);
     return surplus;
+}
+
+/* --- what has to go, by its size --- */
+
+static bool is_kept_of(const SessionRecord *session, const char *owner)
+{
+    return !session_state_is_alive(session->state) && session->kept_until &&
+           (!owner || g_str_equal(session->owner, owner));
+}
+
+/* Ended ones of `owner` (NULL: of all) that are not in `gone` yet. */
+static GPtrArray *oldest_first(const GPtrArray *sessions, const char *owner, GPtrArray *gone)
+{
+    GPtrArray *kept = g_ptr_array_new();
+    for (guint i = 0; i < sessions->len; i++) {
+        if (is_kept_of(sessions->pdata[i], owner) && !g_ptr_array_find(gone, sessions->pdata[i], NULL))
+            g_ptr_array_add(kept, sessions->pdata[i]);
+    }
+    g_ptr_array_sort(kept, compare_oldest_first);
+    return kept;
+}
+
+typedef struct {
+    const Settings *settings;
+    const GPtrArray *sessions;
+    KeptSize size;
+    GPtrArray *gone;
+} Sizes;
+
+static void add_over(const Sizes *sizes, const char *owner, gint64 limit_mib, gint64 wanted)
+{
+    g_autoptr(GPtrArray) kept = oldest_first(sizes->sessions, owner, sizes->gone);
+    gint64 total = wanted;
+    for (guint i = 0; i < kept->len; i++)
+        total += sizes->size(sizes->settings, kept->pdata[i]);
+    for (guint i = 0; limit_mib && i < kept->len && total > limit_mib * MIB; i++) {
+        if (save_is_busy(kept->pdata[i]))
+            continue;
+        total -= sizes->size(sizes->settings, kept->pdata[i]);
+        g_ptr_array_add(sizes->gone, kept->pdata[i]);
+    }
+}
+
+GPtrArray *kept_over_size(const Settings *settings, const GPtrArray *sessions, KeptSize size, const char *owner,
+                          gint64 wanted)
+{
+    Sizes sizes = {settings, sessions, size, g_ptr_array_new()};
+    if (owner)
+        add_over(&sizes, owner, settings->snapshot_keep_size_per_user, wanted);
+    add_over(&sizes, NULL, settings->snapshot_keep_size, wanted);
+    return sizes.gone;
+}
+
+bool kept_size_is_allowed(const Settings *settings, gint64 bytes)
+{
+    gint64 all = settings->snapshot_keep_size, own = settings->snapshot_keep_size_per_user;
+    return (!all || bytes <= all * MIB) && (!own || bytes <= own * MIB);
 }
 
 /* --- another life --- */

@@ -12,8 +12,20 @@
 gint64 kept_until(const Settings *settings, const SessionRecord *session, gint64 now);
 
 /* Those of `sessions` that have to go (SessionRecord *, borrowed; free the list): all whose time is over, and the
- * owner's oldest ones until there is room for one more. `owner` NULL: only those whose time is over. */
+ * owner's oldest ones until there is room for one more. `owner` NULL: only those whose time is over. None whose disk
+ * is being saved. */
 GPtrArray *kept_surplus(const Settings *settings, const GPtrArray *sessions, const char *owner, gint64 now);
+
+/* What a kept session takes on the disk, in bytes. */
+typedef gint64 (*KeptSize)(const Settings *settings, const SessionRecord *session);
+
+/* Those that have to go for `wanted` bytes more of this owner (NULL: of nobody, for what is there already), in the same
+ * way: the oldest ones of the owner until snapshot_keep_size_per_user is kept to, then of all, snapshot_keep_size. */
+GPtrArray *kept_over_size(const Settings *settings, const GPtrArray *sessions, KeptSize size, const char *owner,
+                          gint64 wanted);
+
+/* Whether a disk of that size may be kept at all. */
+bool kept_size_is_allowed(const Settings *settings, gint64 bytes);
 
 /* Makes an ended session's record that of one whose disk is kept. */
 void kept_note(SessionRecord *session, const SessionRecord *ended);

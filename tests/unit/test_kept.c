@@ -2,12 +2,14 @@
  * Ended sessions whose disk is kept: which, how long, how many, and what becomes of their folders and records. */
 #include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/app.h"
 #include "app/keep.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "core/kept.h"
+#include "core/saving.h"
 #include "core/store.h"
 #include "records.h"
 #include "temp.h"
@@ -80,6 +82,48 @@ static void test_surplus(void)
     check_surplus("snapshot_keep_max=4", "alice", "7 ");
     check_surplus("snapshot_keep_max=0", "alice", "7 ");
     check_surplus("snapshot_keep_max=1", "bob", "7 5 ");
+}
+
+/* Each takes as many MiB as its ended_at says. */
+static gint64 size_of(const Settings *settings, const SessionRecord *session)
+{
+    (void)settings;
+    return session->ended_at * 1024 * 1024;
+}
+
+static void check_over_size(const char *all, const char *own, const char *owner, const char *expected)
+{
+    g_autoptr(Settings) settings = temp_settings("/nonexistent", all, own, NULL);
+    g_autoptr(GPtrArray) sessions = g_ptr_array_new_with_free_func((GDestroyNotify)session_free);
+    add(sessions, settings, "alice", 30, 2000);
+    add(sessions, settings, "alice", 10, 2000);
+    add(sessions, settings, "alice", 0, 0); /* is being resumed */
+    add(sessions, settings, "bob", 5, 2000);
+    add(sessions, settings, "bob", 20, 2000);
+    SessionRecord *saved = sessions->pdata[3];
+    session_set_text(&saved->save_state, SAVE_RUNNING);
+    session_set_process(saved, SAVE_PROCESS, process_id_of(getpid()));
+    g_autoptr(GPtrArray) over = kept_over_size(settings, sessions, size_of, owner, owner ? 10 * 1024 * 1024 : 0);
+    g_autoptr(GString) found = g_string_new(NULL);
+    for (guint i = 0; i < over->len; i++)
+        g_string_append_printf(found, "%d ", (int)((const SessionRecord *)over->pdata[i])->ended_at);
+    g_assert_cmpstr(found->str, ==, expected);
+}
+
+static void test_over_size(void)
+{
+    static const char none[] = "snapshot_keep_size=0", none_own[] = "snapshot_keep_size_per_user=0";
+    check_over_size(none, none_own, "alice", "");
+    check_over_size("snapshot_keep_size=75M", none_own, "alice", "");
+    check_over_size("snapshot_keep_size=74M", none_own, "alice", "10 ");
+    check_over_size("snapshot_keep_size=65M", none_own, NULL, "");
+    check_over_size("snapshot_keep_size=64M", none_own, NULL, "10 ");
+    check_over_size("snapshot_keep_size=40M", none_own, NULL, "10 20 ");
+    check_over_size("snapshot_keep_size=1M", none_own, NULL, "10 20 30 ");
+    check_over_size(none, "snapshot_keep_size_per_user=50M", "alice", "");
+    check_over_size(none, "snapshot_keep_size_per_user=49M", "alice", "10 ");
+    check_over_size(none, "snapshot_keep_size_per_user=34M", "bob", "20 ");
+    check_over_size("snapshot_keep_size=45M", "snapshot_keep_size_per_user=40M", "alice", "10 20 ");
 }
 
 static void test_revive(void)
@@ -195,6 +239,41 @@ static void test_room(Fixture *f, gconstpointer setting)
     g_autoptr(SessionRecord) third = put_away(f, "alice", now);
     g_assert_false(has_disk(f, first));
     g_assert_true(has_disk(f, second) && has_disk(f, third) && has_disk(f, other));
+}
+
+/* Ends with a disk of so many MiB. */
+static SessionRecord *put_away_large(const Fixture *f, const char *owner, gint64 ended_at, gsize mib)
+{
+    SessionRecord *session = ended_session(f, owner, ended_at);
+    g_autofree char *folder = store_folder(f->settings, session->id);
+    g_autofree char *disk = g_build_filename(folder, "disk.qcow2", NULL), *content = g_strnfill(mib << 20, 'x');
+    g_assert_true(g_file_set_contents(disk, content, -1, NULL));
+    g_assert_true(keep_or_remove(f->settings, session, NULL));
+    return session;
+}
+
+static void test_size(Fixture *f, gconstpointer setting)
+{
+    (void)setting;
+    gint64 now = session_now();
+    f->settings->snapshot_keep_size = 5;
+    f->settings->snapshot_keep_size_per_user = 4;
+    g_autoptr(SessionRecord) first = put_away_large(f, "alice", now - 40, 2);
+    g_autoptr(SessionRecord) large = put_away_large(f, "bob", now - 30, 5); /* for which nobody else's goes */
+    g_assert_true(has_disk(f, first));
+    g_assert_false(has_disk(f, large));
+    g_autoptr(SessionRecord) second = put_away_large(f, "alice", now - 20, 1);
+    g_assert_true(has_disk(f, first) && has_disk(f, second));
+    g_autoptr(SessionRecord) other = put_away_large(f, "bob", now - 10, 3);
+    g_assert_false(has_disk(f, first));
+    g_assert_true(has_disk(f, second) && has_disk(f, other));
+    f->settings->snapshot_keep_size = 3; /* an administrator thinks again */
+    g_autoptr(GPtrArray) report = g_ptr_array_new_with_free_func(g_free);
+    keep_remove_expired(f->settings, report);
+    g_assert_false(has_disk(f, second));
+    g_assert_true(has_disk(f, other));
+    g_assert_cmpuint(report->len, ==, 1);
+    g_assert_nonnull(strstr(report->pdata[0], "snapshot_keep_size"));
 }
 
 static void test_expired(Fixture *f, gconstpointer setting)
@@ -337,13 +416,14 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*test)(Fixture *f, gconstpointer setting);
-    } tests[] = {{"/kept/kept", test_kept},       {"/kept/room", test_room},       {"/kept/expired", test_expired},
-                 {"/kept/refused", test_refused}, {"/kept/discard", test_discard}, {"/kept/resume", test_resume},
-                 {"/kept/no-room", test_no_room}, {"/kept/queued", test_queued},   {"/kept/running", test_running},
-                 {"/kept/wait", test_wait}};
+    } tests[] = {{"/kept/kept", test_kept},       {"/kept/room", test_room},       {"/kept/size", test_size},
+                 {"/kept/expired", test_expired}, {"/kept/refused", test_refused}, {"/kept/discard", test_discard},
+                 {"/kept/resume", test_resume},   {"/kept/no-room", test_no_room}, {"/kept/queued", test_queued},
+                 {"/kept/running", test_running}, {"/kept/wait", test_wait}};
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/kept/which", test_which);
     g_test_add_func("/kept/surplus", test_surplus);
+    g_test_add_func("/kept/over-size", test_over_size);
     g_test_add_func("/kept/revive", test_revive);
     g_test_add("/kept/removed", Fixture, "snapshot_keep=0", set_up, test_removed, tear_down);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
