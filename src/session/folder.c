@@ -12,8 +12,14 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/measure.h"
 #include "base/text.h"
+#include "base/units.h"
 #include "session/supervisor.h"
+
+#define MIB (1024 * 1024)
+#define MEASURE_MAX_ENTRIES 500000
+#define MEASURE_DEADLINE_MS 5000
 
 static int open_without_links(const char *path, GError **error)
 {
@@ -51,15 +57,53 @@ static int open_personal(const char *path, GError **error)
     return -1;
 }
 
+/* --- how much there is in a user's own --- */
+
+static void set_personal_writable(SessionRecord *session, const void *data)
+{
+    for (guint i = 0; i < session->folders->len; i++) {
+        HostFolder *folder = session->folders->pdata[i];
+        if (folder->is_personal)
+            folder->writable = *(const bool *)data;
+    }
+}
+
+/* Nobody is kept from what they have because it is too much, nor because it takes too long to count. */
+static bool check_quota(Supervisor *supervisor, int fd, GError **error)
+{
+    gint64 quota_mib = supervisor->settings->dir_users_quota;
+    MeasureLimits limits = {
+        .max_bytes = G_MAXINT64, .max_entries = MEASURE_MAX_ENTRIES, .deadline_ms = MEASURE_DEADLINE_MS};
+    gint64 used_mib = quota_mib ? folder_measure(fd, &limits, NULL) / MIB : 0;
+    bool writable = !quota_mib || used_mib <= quota_mib;
+    if (!writable) {
+        g_autofree char *used = units_format_size(used_mib), *quota = units_format_size(quota_mib);
+        supervisor->folder_note =
+            g_strdup_printf(N_("Your personal folder takes %s, and may take %s: in this session it "
+                               "can only be read. Ask the administrator "
+                               "to remove what you no longer need from it, or for more room."),
+                            used, quota);
+    }
+    return supervisor_change(supervisor, set_personal_writable, &writable, error);
+}
+
+static int open_folder(Supervisor *supervisor, const HostFolder *folder, GError **error)
+{
+    if (!folder->is_personal)
+        return open_without_links(folder->path, error);
+    autofd int fd = open_personal(folder->path, error);
+    return fd >= 0 && check_quota(supervisor, fd, error) ? fd_steal(&fd) : -1;
+}
+
 bool host_folders_open(Supervisor *supervisor, GError **error)
 {
-    const GPtrArray *folders = supervisor->session->folders;
     supervisor->folder_fds = g_array_new(FALSE, FALSE, sizeof(int));
-    for (guint i = 0; i < MIN(folders->len, FOLDERS_MAX); i++) {
-        const HostFolder *folder = folders->pdata[i];
-        int fd = folder->is_personal ? open_personal(folder->path, error) : open_without_links(folder->path, error);
+    for (guint i = 0; i < MIN(supervisor->session->folders->len, FOLDERS_MAX); i++) {
+        const HostFolder *folder = supervisor->session->folders->pdata[i];
+        g_autofree char *name = g_strdup(folder->name);
+        int fd = open_folder(supervisor, folder, error); /* after which the record is another one */
         if (fd < 0) {
-            g_prefix_error(error, N_("The folder \"%s\" cannot be given to the machine. "), folder->name);
+            g_prefix_error(error, N_("The folder \"%s\" cannot be given to the machine. "), name);
             return false;
         }
         g_array_append_val(supervisor->folder_fds, fd);

@@ -131,7 +131,7 @@ static size_t list_folders(const Supervisor *supervisor, QemuFolder *folders)
     guint count = supervisor->folder_fds->len;
     for (guint i = 0; i < count; i++) {
         const HostFolder *folder = supervisor->session->folders->pdata[i];
-        folders[i] = (QemuFolder){.name = folder->name, .writable = folder->writable};
+        folders[i] = (QemuFolder){.name = folder->name, .writable = folder->writable, .is_mapped = folder->is_personal};
     }
     return count;
 }

@@ -106,7 +106,7 @@ static void note_ready(SessionRecord *session, const void *data)
     session->state = SESSION_RUNNING;
     session->ready_at = session_now();
     session_set_text(&session->step, "");
-    session_set_text(&session->note, supervisor->network.note);
+    session_set_text(&session->note, trouble_lasting_note(supervisor));
     session_set_text(&session->accelerator, supervisor->accelerator.name);
 }
 
@@ -237,6 +237,7 @@ static void clear(Supervisor *supervisor)
     g_free(supervisor->display_folder);
     g_free(supervisor->end_reason);
     g_free(supervisor->disk_path);
+    g_free(supervisor->folder_note);
     g_free(supervisor->cdrom_path);
     g_free(supervisor->firmware_vars);
     g_free(supervisor->seed_path);

@@ -38,6 +38,7 @@ typedef struct Supervisor {
     const char *firmware_code;
     Accelerator accelerator;
     Network network;
+    char *folder_note;   /* what the user should know of the personal folder; NULL: nothing */
     GArray *folder_fds;  /* int, of session->folders, until QEMU has them */
     int script_fd;       /* QEMU's end of the port for boot scripts, until QEMU has it; -1: none */
     char *seed_path;     /* of cloud-init */
@@ -95,6 +96,10 @@ void display_stop(Supervisor *supervisor);
 /* trouble.c: an event of QEMU that tells of trouble; others are none of its business. */
 void trouble_on_event(Supervisor *supervisor, const char *name, const json_t *data);
 void trouble_clear(Supervisor *supervisor);
+
+/* What the session's note is when nothing is wrong at the moment. Borrowed; "" when there is nothing to say. */
+const char *trouble_lasting_note(const Supervisor *supervisor);
+
 /* step of folder.c */
 bool host_folders_open(Supervisor *supervisor, GError **error);
 void host_folders_close(Supervisor *supervisor);

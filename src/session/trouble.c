@@ -28,10 +28,11 @@ static void set_note(Supervisor *supervisor, const char *note)
         supervisor_change(supervisor, write_note, note, NULL);
 }
 
-/* What is to be said besides a full disk. */
-static const char *lasting_note(const Supervisor *supervisor)
+/* One at a time: without a network, that is what one wonders about. */
+const char *trouble_lasting_note(const Supervisor *supervisor)
 {
-    return supervisor->network.note ? supervisor->network.note : "";
+    const char *note = supervisor->network.note ? supervisor->network.note : supervisor->folder_note;
+    return note ? note : "";
 }
 
 /* --- the disk --- */
@@ -44,7 +45,7 @@ static gboolean on_disk_retry(gpointer data)
         return G_SOURCE_CONTINUE; /* until trouble_clear */
     if (!supervisor->stands_still) {
         supervisor->disk_retry = 0;
-        set_note(supervisor, lasting_note(supervisor));
+        set_note(supervisor, trouble_lasting_note(supervisor));
         return G_SOURCE_REMOVE;
     }
     set_note(supervisor, disk_note);

@@ -313,8 +313,9 @@ static void add_folders(Argv *argv, const QemuSpec *spec)
     for (size_t i = 0; i < spec->folder_count; i++) {
         const QemuFolder *folder = &spec->folders[i];
         g_autofree char *id = g_strdup_printf("folder%zu", i), *tag = g_strconcat("host_", folder->name, NULL);
-        add_format(argv, "-fsdev", "local,id=%s,path=/proc/self/fd/%zu,multidevs=remap,%s", id, QEMU_FD_FOLDERS + i,
-                   folder->writable ? "security_model=mapped-xattr" : "security_model=none,readonly=on");
+        bool is_mapped = folder->writable || folder->is_mapped;
+        add_format(argv, "-fsdev", "local,id=%s,path=/proc/self/fd/%zu,multidevs=remap,security_model=%s%s", id,
+                   QEMU_FD_FOLDERS + i, is_mapped ? "mapped-xattr" : "none", folder->writable ? "" : ",readonly=on");
         add_json(argv, "-device",
                  json_pack("{s:s, s:s, s:s}", "driver", "virtio-9p-pci", "fsdev", id, "mount_tag", tag));
     }

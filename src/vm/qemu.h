@@ -13,6 +13,7 @@
 typedef struct {
     const char *name; /* its mount tag is host_NAME */
     bool writable;
+    bool is_mapped; /* guests have written to it before: their owners and links stand beside the files */
 } QemuFolder;
 
 typedef struct {

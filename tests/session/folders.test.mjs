@@ -101,8 +101,13 @@ test('a user has the folders that are for them and their machine, and no way out
     await stop(record, 'teacher-1');
 
     // there again in the next session, and for nobody else
-    const next = await start('teacher-1', 'other.iso');
+    // to be read only as long as it is too full; what a link leads to does not count
+    fs.writeFileSync(path.join(own, 'large'), Buffer.alloc(3 * 1024 * 1024, 1));
+    const next = await start('teacher-1', 'other.iso', { dir_users_quota: '2M' });
+    assert.match(next.note, /^Your personal folder takes 3 MB, and may take 2 MB: in this session it can only be read\. Ask /);
+    assert.equal(next.folders.find(({ name }) => name === 'personal').writable, false);
     const again = await mounted(next);
+    assert.notEqual((await again.shell.run('echo x > /mnt/personal/new || rm /mnt/personal/large')).status, 0);
     assert.deepEqual(again.folders, ['/mnt/class', '/mnt/course', '/mnt/personal']);
     assert.equal(await again.shell.text('cat /mnt/personal/kept; readlink /mnt/personal/out'), `kept\n${service.path('secret')}`);
     await stop(next, 'teacher-1');

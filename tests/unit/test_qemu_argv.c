@@ -74,7 +74,9 @@ static const struct {
     {"script-ide", {SPEC_DEFAULTS, .disk = "ide", .seed_path = "/snap/ID/seed.iso", .cdrom_path = "/machines/x.iso"}},
     {"more-options", {SPEC_DEFAULTS, .more_options = (const char *const[]){"-smbios", "type=1,serial=x", NULL}}},
     {"folders",
-     {SPEC_DEFAULTS, .folders = (const QemuFolder[]){{"course", false}, {"personal", true}}, .folder_count = 2}},
+     {SPEC_DEFAULTS,
+      .folders = (const QemuFolder[]){{"course", false, false}, {"personal", true, true}, {"full", false, true}},
+      .folder_count = 3}},
     {"use-master", {SPEC_DEFAULTS, .disk_path = "/machines/data.raw", .disk_format = "raw", .disk_is_master = true}},
     {"extra-options", {SPEC_DEFAULTS, .extra = extra}},
 };
