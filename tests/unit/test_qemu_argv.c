@@ -207,18 +207,18 @@ static void start_and_quit(const QemuSpec *spec, const char *folder)
         g_ptr_array_add(words, *word);
     g_ptr_array_add(words, (char *)"-S");
     g_ptr_array_add(words, NULL);
-    int qmp_ours, network_ours, script_ours, serial[2], theirs[6];
+    int qmp_ours, network_ours, script_ours, serial[2], theirs[7];
     g_assert_true(unix_pair(&qmp_ours, &theirs[0], NULL) && unix_pair(&network_ours, &theirs[1], NULL) &&
                   unix_pair(&script_ours, &theirs[2], NULL));
-    theirs[3] = theirs[4] = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    theirs[3] = theirs[4] = theirs[6] = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     g_assert_cmpint(pipe2(serial, O_CLOEXEC), ==, 0);
     theirs[5] = serial[1];
     SpawnOptions options = {.argv = (const char *const *)words->pdata, SPAWN_OPTIONS_INIT, .die_with_parent = true};
     autofd int words_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3); /* its last words are the test's */
     options.stderr_fd = words_fd;
     options.pass_fds = theirs;
-    options.as_fds = (const int[]){QEMU_FD_QMP,     QEMU_FD_NETWORK,     QEMU_FD_SCRIPT,
-                                   QEMU_FD_FOLDERS, QEMU_FD_FOLDERS + 1, QEMU_FD_SERIAL_LOG};
+    options.as_fds = (const int[]){QEMU_FD_QMP,         QEMU_FD_NETWORK,    QEMU_FD_SCRIPT,     QEMU_FD_FOLDERS,
+                                   QEMU_FD_FOLDERS + 1, QEMU_FD_SERIAL_LOG, QEMU_FD_FOLDERS + 2};
     options.pass_count = G_N_ELEMENTS(theirs);
     pid_t pid;
     int status;
