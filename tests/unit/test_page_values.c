@@ -441,9 +441,9 @@ static void test_landing(Fixture *f, gconstpointer unused)
 {
     (void)unused;
     g_autoptr(GPtrArray) machines = example_machines(f), none = g_ptr_array_new();
-    g_autoptr(JsonValue) empty = page_landing(&f->context, none);
+    g_autoptr(JsonValue) empty = page_landing(&f->context, none, NULL);
     g_free(render("landing.html", empty));
-    g_autoptr(JsonValue) values = page_landing(&f->context, machines);
+    g_autoptr(JsonValue) values = page_landing(&f->context, machines, NULL);
     g_free(render("landing.html", values));
     const json_t *list = json_object_get(values, "machines");
     g_assert_cmpint(json_array_size(list), ==, 2); /* those that are there */
@@ -451,7 +451,7 @@ static void test_landing(Fixture *f, gconstpointer unused)
     g_assert_true(is_true(json_array_get(list, 0), "checked"));
     g_autoptr(Settings) settings = temp_settings(f->folder, "machine=b.iso", "form_cpu=1,nonsense,100000", NULL);
     f->context.settings = settings;
-    g_autoptr(JsonValue) proposed = page_landing(&f->context, machines);
+    g_autoptr(JsonValue) proposed = page_landing(&f->context, machines, NULL);
     g_assert_true(is_true(json_array_get(json_object_get(proposed, "machines"), 1), "checked"));
     g_assert_cmpint(json_array_size(json_object_get(proposed, "cpus")), ==,
                     1); /* what this host cannot is not offered */
@@ -478,7 +478,7 @@ static void test_landing_of_some(Fixture *f, gconstpointer unused)
     last->users = g_strdup("alice");
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         f->who = rows[i].who;
-        g_autoptr(JsonValue) values = page_landing(&f->context, machines);
+        g_autoptr(JsonValue) values = page_landing(&f->context, machines, NULL);
         g_assert_cmpint(json_array_size(json_object_get(values, "machines")), ==, rows[i].count);
     }
 }
