@@ -293,15 +293,14 @@ Capacity limits_capacity(const Settings *settings, const HostUse *use, const GPt
     Finding finding;
     Case c = case_of(settings, use, sessions, wanted);
     const LimitRule *rule = broken_rule(&c, &finding);
-    return (Capacity){.most = settings->service_max_session_nb,
-                      .taken = c.all.sessions,
-                      .own_most = wanted->plan->by_admin ? 0 : own_sessions_max(&c),
-                      .own_taken = c.own.sessions,
-                      .is_full = rule != NULL,
-                      .is_own = rule && rule->is_own,
-                      .free_at = rule && rule->frees_with_end
-                                     ? next_end(sessions, rule->is_own ? wanted->owner : NULL, false)
-                                     : 0};
+    return (Capacity){
+        .most = settings->service_max_session_nb,
+        .taken = c.all.sessions,
+        .own_most = wanted->plan->by_admin ? 0 : own_sessions_max(&c),
+        .own_taken = c.own.sessions,
+        .is_full = rule != NULL,
+        .is_own = rule && rule->is_own,
+        .free_at = rule && rule->frees_with_end ? next_end(sessions, rule->is_own ? wanted->owner : NULL, false) : 0};
 }
 
 bool limits_can_wait(const Settings *settings, const HostUse *use, const SessionRecord *wanted)

@@ -50,8 +50,7 @@ static bool use_language(const Settings *settings, const char *language, GError 
 
 static bool refresh_language(const Settings *settings, const char *language, const GPtrArray *machines, GError **error)
 {
-    g_autofree char *page =
-        use_language(settings, language, error) ? render(settings, NULL, machines, error) : NULL;
+    g_autofree char *page = use_language(settings, language, error) ? render(settings, NULL, machines, error) : NULL;
     g_autofree char *path = page_landing_file(settings, language);
     g_autofree char *folder = g_path_get_dirname(path);
     catalogue_use(settings->dir_html, "en", NULL);

@@ -164,8 +164,7 @@ enum MHD_Result static_translated_page(Request *request)
 /* The administrator's, for machines and as a logo. */
 enum MHD_Result static_picture(Request *request)
 {
-    g_autofree char *folder =
-        g_build_filename(server_options(request->server)->settings->dir_layout, "pictures", NULL);
+    g_autofree char *folder = g_build_filename(server_options(request->server)->settings->dir_layout, "pictures", NULL);
     File file = {folder, routes_rest(request), NULL, OWN_POLICY};
     return serve(request, &file);
 }

@@ -79,9 +79,9 @@ static Offer offer_of(const Settings *settings, ChoiceKind kind)
 
 static void add(json_t *list, const Kind *kind, const char *word, gint64 value)
 {
-    json_array_append_new(list, json_pack("{s:s, s:o, s:I, s:b}", "value", word, "text",
-                                          json_take_text(kind->text(value)), "amount", (json_int_t)value, "selected",
-                                          0));
+    json_array_append_new(list,
+                          json_pack("{s:s, s:o, s:I, s:b}", "value", word, "text", json_take_text(kind->text(value)),
+                                    "amount", (json_int_t)value, "selected", 0));
 }
 
 static gint64 amount_of(const json_t *item)

@@ -440,10 +440,9 @@ bool form_read_save(const Request *request, SaveForm *form, GError **error)
 json_t *form_carry(const Request *request)
 {
     static const FormField carried[] = {
-        FORM_FIELD_CREATE, FORM_FIELD_MANAGE,   FORM_FIELD_MACHINE, FORM_FIELD_CPU,
-        FORM_FIELD_MEMORY, FORM_FIELD_LIFETIME, FORM_FIELD_ONESHOT, FORM_FIELD_GPU,
-        FORM_FIELD_SCRIPT, FORM_FIELD_SESSION,  FORM_FIELD_MONITOR, FORM_FIELD_VIEW,
-        FORM_FIELD_TERMS,
+        FORM_FIELD_CREATE,   FORM_FIELD_MANAGE,  FORM_FIELD_MACHINE, FORM_FIELD_CPU,    FORM_FIELD_MEMORY,
+        FORM_FIELD_LIFETIME, FORM_FIELD_ONESHOT, FORM_FIELD_GPU,     FORM_FIELD_SCRIPT, FORM_FIELD_SESSION,
+        FORM_FIELD_MONITOR,  FORM_FIELD_VIEW,    FORM_FIELD_TERMS,
     };
     json_t *list = json_array();
     for (size_t i = 0; i < G_N_ELEMENTS(carried); i++) {

@@ -79,9 +79,9 @@ static json_t *card_value(const Settings *settings, const Offer *offer, bool is_
     const Machine *machine = offer->machine;
     const char *title = *machine->description ? machine->description : machine->name;
     const Choices *choices = &offer->choices;
-    json_t *card = json_pack("{s:s, s:s, s:s, s:b, s:b}", "file", machine->name, "title", title, "description",
-                             machine->name, "checked", (int)is_proposed, "has_gpu",
-                             (int)!g_str_equal(machine->gpu, "no"));
+    json_t *card =
+        json_pack("{s:s, s:s, s:s, s:b, s:b}", "file", machine->name, "title", title, "description", machine->name,
+                  "checked", (int)is_proposed, "has_gpu", (int)!g_str_equal(machine->gpu, "no"));
     json_object_set_new(card, "picture", picture_value(settings, machine));
     json_object_set_new(card, "cost", text_or_null(machine->cost));
     json_object_set_new(card, "disk", disk_value(machine));
@@ -222,8 +222,7 @@ static json_t *visitor_value(const PageContext *context, const GArray *offers, c
 {
     if (!sessions)
         return json_null();
-    const Offer *offer =
-        offers->len ? &g_array_index(offers, Offer, proposed_of(context->settings, offers)) : NULL;
+    const Offer *offer = offers->len ? &g_array_index(offers, Offer, proposed_of(context->settings, offers)) : NULL;
     json_t *own = own_sessions(context, sessions);
     return json_pack("{s:b, s:o, s:o}", "has_sessions", (int)(json_array_size(own) > 0), "sessions", own, "capacity",
                      offer ? capacity_value(context, offer, sessions) : json_null());

@@ -31,10 +31,9 @@ static json_t *text_or_null(const char *text)
 void layout_use(const Settings *settings)
 {
     g_autofree char *logo = layout_picture(settings, settings->layout_logo);
-    json_t *values =
-        json_pack("{s:o, s:o, s:o, s:o}", "brand", text_or_null(settings->layout_title), "logo",
-                  text_or_null(logo ? logo : ""), "header", text_or_null(settings->layout_header), "footer",
-                  text_or_null(settings->layout_footer));
+    json_t *values = json_pack("{s:o, s:o, s:o, s:o}", "brand", text_or_null(settings->layout_title), "logo",
+                               text_or_null(logo ? logo : ""), "header", text_or_null(settings->layout_header),
+                               "footer", text_or_null(settings->layout_footer));
     template_use_layout(settings->dir_layout, values);
 }
 

@@ -34,7 +34,8 @@ char *template_render_text(const char *folder, const char *name, const char *tex
 char *template_render_plain(const char *folder, const char *name, const json_t *values, GError **error);
 
 /* From now on, templates of `folder` (NULL: none) stand in place of those of the same name, and `values` (an object;
- * stolen) are known to all. When one of them is broken, ours is used, and what was wrong ("FILE:LINE: ...") is noted. */
+ * stolen) are known to all. When one of them is broken, ours is used, and what was wrong ("FILE:LINE: ...") is noted.
+ */
 void template_use_layout(const char *folder, json_t *values);
 
 /* What was noted since (const char *), NULL when no layout is used. Borrowed. */
