@@ -113,14 +113,16 @@ function fitSizes() {
 // --- times, in the visitor's zone ---
 
 function showTimes() {
+    const { lang } = document.documentElement;
+    const locale = navigator.language.startsWith(lang) ? navigator.language : lang; // en-GB on a page in English
     for (const time of document.querySelectorAll("#visitor time")) {
         const moment = new Date(time.dateTime);
         if (Number.isNaN(moment.getTime()))
             continue;
         const today = moment.toDateString() === new Date().toDateString();
         time.title = time.textContent;
-        time.textContent = today ? moment.toLocaleTimeString(document.documentElement.lang, { timeStyle: "short" })
-                                 : moment.toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
+        time.textContent = today ? moment.toLocaleTimeString(locale, { timeStyle: "short" })
+                                 : moment.toLocaleString(locale, { dateStyle: "medium", timeStyle: "short" });
     }
 }
 

@@ -269,7 +269,7 @@ describe('edit', () => {
     test('settings, the page, and the file of one machine', async () => {
         const bad = await root.run(['edit', 'config'], { env: { EDITOR: editor('$a accel = warp') } });
         assert.equal(bad.code, 2);
-        assert.match(bad.err, /q\.conf, line 8: accel = warp is not accepted/);
+        assert.match(bad.err, /q\.conf, line 9: accel = warp is not accepted/);
         const good = await root.run(['edit', 'config'], { env: { EDITOR: editor('$a snapshot_lifetime = 2d') } });
         assert.equal(good.code, 0, good.err);
         assert.match(root.read('etc/q.conf'), /^snapshot_lifetime = 2d$/m);
@@ -279,6 +279,7 @@ describe('edit', () => {
         const page = await root.run(['edit', 'web'], { env: { EDITOR: editor('s/Choose a machine/Take a machine/') } });
         assert.equal(page.code, 0, page.err);
         assert.match(root.read('service/index.html'), /Take a machine/);
+        assert.match(root.read('etc/html/landing.html'), /Take a machine/, 'the package keeps its own');
         root.write('etc/config.d/more.ini', '[alone.raw]\n');
         const machine = await root.run(['edit', 'alone.raw'], { env: { EDITOR: editor('$a os=other') } });
         assert.equal(machine.code, 0, machine.err);
