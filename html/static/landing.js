@@ -15,6 +15,7 @@ const form = () => document.getElementById("create-form");
 
 let tag = ""; // ETag of the page we show
 let timer = 0;
+let touched = false; // the visitor has begun to choose
 
 // --- language ---
 
@@ -59,15 +60,19 @@ function readMemory() {
     }
 }
 
-function keepChoice(event) {
-    if (event.submitter?.name !== "create")
-        return;
+function choiceOf() {
     const fields = new FormData(form());
     const choice = Object.fromEntries(["machine", ...Object.keys(SIZES)].map((name) => [name, fields.get(name)]));
     for (const name of SWITCHES)
         choice[name] = fields.has(name);
+    return choice;
+}
+
+function keepChoice(event) {
+    if (event.submitter?.name !== "create")
+        return;
     try {
-        localStorage.setItem(MEMORY, JSON.stringify(choice));
+        localStorage.setItem(MEMORY, JSON.stringify(choiceOf()));
     } catch {
         // a browser that keeps nothing
     }
@@ -130,7 +135,10 @@ function showTimes() {
 
 function equip() {
     form().addEventListener("submit", keepChoice);
-    form().addEventListener("change", fitSizes);
+    form().addEventListener("change", () => {
+        touched = true;
+        fitSizes();
+    });
     applyChoice(readMemory());
     fitSizes();
     showTimes();
@@ -142,9 +150,15 @@ const isTyping = () => [...form().querySelectorAll("input[type=text], input[type
 function becomeOwn(page) {
     const fresh = page.getElementById("landing");
     const focused = document.activeElement?.id;
+    const chosen = choiceOf(), agreed = form().elements.terms?.checked;
     landing().replaceWith(fresh);
     document.querySelector("header.bar").replaceWith(page.querySelector("header.bar"));
     equip();
+    if (touched)
+        applyChoice(chosen);
+    if (form().elements.terms)
+        form().elements.terms.checked = agreed;
+    fitSizes();
     document.getElementById(focused)?.focus();
 }
 

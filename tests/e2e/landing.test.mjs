@@ -90,8 +90,6 @@ async function checkAccess(page, where) {
 // A visitor, logged in as `user` unless that is empty, and what the browser complains about.
 async function visitor(t, browser, service, user, options = {}) {
     const context = await openContext(t, browser, { locale: 'en-GB', ...options });
-    if (process.env.QUICK)
-        context.setDefaultTimeout(12000);
     const page = await context.newPage();
     const troubles = [];
     page.on('pageerror', (error) => troubles.push(String(error)));
@@ -354,6 +352,23 @@ async function access(t, browser, service) {
     }
 }
 
+// Apache has a configuration of its own for the same files.
+async function behindApache(t) {
+    const service = await Landing.start(t, 'apache');
+    service.set({});
+    const types = { '': 'text/html', 'index.fr.html': 'text/html', 'pictures/tiny.svg': 'image/svg+xml', 'static/landing.js': 'javascript' };
+    for (const [name, type] of Object.entries(types)) {
+        const answer = await service.request('GET', start + name);
+        assert.equal(answer.status, 200, name);
+        assert.ok(answer.headers['content-type'].includes(type), name);
+        if (type === 'text/html')
+            assert.match(answer.headers['content-security-policy'], /^default-src 'self'/, name);
+    }
+    assert.match((await service.request('GET', `${start}index.fr.html`)).text, /<html lang="fr">/);
+    for (const name of ['index.de.html', 'pictures/', 'pictures/none.png', 'index..html'])
+        assert.ok([403, 404].includes((await service.request('GET', start + name)).status), name);
+}
+
 test('the start page', { timeout: 900000 }, async (t) => {
     const service = await Landing.start(t, 'qwd-server');
     service.set({});
@@ -367,4 +382,5 @@ test('the start page', { timeout: 900000 }, async (t) => {
     await t.test('everybody can use it', (part) => access(part, browser, service));
     service.removeCrowd(records);
     await t.test('looks', (part) => looks(part, browser, service));
+    await t.test('behind Apache', (part) => behindApache(part));
 });
