@@ -195,23 +195,23 @@ async function ask() {
 }
 
 async function poll() {
-    let again = true;
+    let again = true, patient = document.hidden;
     timer = 0;
     try {
         again = await ask();
     } catch {
-        // no answer: later
+        patient = true; // no answer
     }
     clearTimeout(timer);
     if (again)
-        timer = setTimeout(poll, document.hidden ? HIDDEN_MS : STEADY_MS);
+        timer = setTimeout(poll, patient ? HIDDEN_MS : STEADY_MS);
 }
 
 if (!goToLanguage()) {
     equip();
-    if ("file" in landing().dataset)
+    if (landing().dataset.file === "asks") // not where the browser would ask for the web server's password
         poll();
-    else
+    else if (!("file" in landing().dataset))
         timer = setTimeout(poll, STEADY_MS);
     document.addEventListener("visibilitychange", () => {
         if (!document.hidden && timer) {

@@ -166,6 +166,12 @@ async function languages(t, browser, service) {
     await page.getByRole('heading', { name: 'Start a desktop' }).waitFor();
     await page.goto(service.origin + start, { waitUntil: 'networkidle' });
     assert.equal(await page.locator('html').getAttribute('lang'), 'en', 'a choice is remembered');
+    service.set({ check_user_with_header: 'yes' });
+    const asked = [];
+    page.on('request', (request) => request.url().includes(script) && asked.push(request.url()));
+    await page.goto(service.origin + start, { waitUntil: 'networkidle' });
+    assert.deepEqual(asked, [], 'where the web server logs people in, it would ask for a password');
+    service.set({});
     for (const target of ['index.de.html', 'index.html.html', 'index.', 'index.fr.htmlx', 'index.fr.html/x', 'pictures/'])
         assert.equal((await service.request('GET', start + target)).status, 404, target);
     assert.equal((await service.request('GET', `${start}pictures/..%2f..%2fservice.conf`)).status, 400);
