@@ -13,6 +13,7 @@
 #include "cgi/call.h"
 #include "cgi/viewer.h"
 #include "core/origin.h"
+#include "core/store.h"
 #include "web/catalogue.h"
 
 typedef Response *(*Handler)(Call *call, GError **error);
@@ -66,7 +67,14 @@ static Response *show_form(Call *call, GError **error)
     if (!policy_allows(call->page.settings, &call->who, ACTION_FORM, NULL, error))
         return NULL;
     g_autoptr(GPtrArray) machines = machines_load(call->page.settings, error);
-    return machines ? page(call, "landing.html", page_landing(&call->page, machines), error) : NULL;
+    g_autoptr(GPtrArray) sessions = machines ? store_list(call->page.settings, error) : NULL;
+    for (guint i = 0; sessions && i < sessions->len; i++)
+        app_note_stop_request(sessions->pdata[i]);
+    Response *response =
+        sessions ? page(call, "landing.html", page_landing(&call->page, machines, sessions), error) : NULL;
+    if (response)
+        response_make_conditional(response, call->page.request);
+    return response;
 }
 
 static Response *show(Call *call, GError **error)
@@ -107,10 +115,16 @@ static Response *go_to_session(Call *call, const char *id, GError **error)
 
 /* --- changes --- */
 
+static bool check_terms(const Call *call, const CreateForm *form, GError **error)
+{
+    return !*call->page.settings->layout_terms || form->terms ||
+           qwd_error_fail(error, QWD_ERROR_USAGE, "terms: agree to the terms of use.");
+}
+
 static Response *create(Call *call, GError **error)
 {
     CreateForm form;
-    if (!form_read_create(call->page.request, &form, error))
+    if (!form_read_create(call->page.request, &form, error) || !check_terms(call, &form, error))
         return NULL;
     CreateRequest request = {.machine = form.machine,
                              .script = form.script,

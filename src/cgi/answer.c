@@ -13,6 +13,8 @@
 #include "core/link.h"
 #include "core/origin.h"
 #include "web/catalogue.h"
+#include "web/layout.h"
+#include "web/template.h"
 
 #define LANGUAGE_COOKIE "qwd_lang"
 #define LANGUAGE_MAX_AGE_S (365 * 86400)
@@ -92,7 +94,8 @@ static void choose_language(Call *call)
                                                    : "",
                                             request_variable(request, REQUEST_ACCEPT_LANGUAGE));
     g_autoptr(GError) error = NULL;
-    if (!catalogue_use(settings->dir_html, language, &error))
+    layout_use(settings);
+    if (!layout_use_language(settings, language, &error))
         g_ptr_array_add(call->troubles, g_strdup(error->message));
     call->chose_language = chosen && g_str_equal(chosen, language);
 }
@@ -136,6 +139,14 @@ static json_t *helpful_sessions(const Call *call, const GError *error)
     return sessions ? page_error_sessions(&call->page, sessions) : NULL;
 }
 
+/* The page has been made without these. */
+static void log_templates(void)
+{
+    const GPtrArray *troubles = template_troubles();
+    for (guint i = 0; troubles && i < troubles->len; i++)
+        fprintf(stderr, "qemu-web-desktop.cgi: %s\n", (const char *)troubles->pdata[i]);
+}
+
 static Response *error_answer(Call *call, const GError *error)
 {
     bool asks_login = g_error_matches(error, QWD_ERROR, QWD_ERROR_LOGIN) && !request_wants_json(call->page.request);
@@ -165,6 +176,7 @@ static Response *answer_with(const Settings *settings, Request *request)
     log_lines(&call, error);
     if (!response)
         response = error_answer(&call, error);
+    log_templates();
     if (call.cookie)
         response_add_header(response, "Set-Cookie", call.cookie, NULL);
     remember_language(&call, response);

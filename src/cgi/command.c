@@ -12,6 +12,7 @@
 #include "cgi/cgi.h"
 #include "core/store.h"
 #include "web/monitor.h"
+#include "web/layout.h"
 #include "web/template.h"
 
 /* --- one machine in the foreground --- */
@@ -88,6 +89,7 @@ static bool monitor(Arguments *arguments, const char *word, GError **error)
     if (!app_monitor(arguments->settings, &who, &facts, error))
         return false;
     g_autoptr(JsonValue) values = page_monitor(&context, &facts, &form);
+    layout_use(arguments->settings);
     g_autofree char *page = template_render(arguments->settings->dir_html, "monitor.html", values, error);
     return page && fputs(page, stdout) >= 0;
 }

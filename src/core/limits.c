@@ -109,10 +109,15 @@ static Finding find_sessions(const Case *c)
     return (Finding){most == 0, (double)c->all.sessions, 1, (double)most};
 }
 
-static Finding find_own_sessions(const Case *c)
+static gint64 own_sessions_max(const Case *c)
 {
     gint64 by_group = c->wanted->plan->sessions_max;
-    gint64 most = by_group ? by_group : c->settings->service_max_session_nb_per_user;
+    return by_group ? by_group : c->settings->service_max_session_nb_per_user;
+}
+
+static Finding find_own_sessions(const Case *c)
+{
+    gint64 most = own_sessions_max(c);
     return (Finding){most == 0, (double)c->own.sessions, 1, (double)most};
 }
 
@@ -281,6 +286,22 @@ bool limits_allow(const Settings *settings, const HostUse *use, const GPtrArray 
     g_autofree char *when = due ? limits_when_text(due) : g_strdup("");
     const char *help = c.own.sessions > 0 ? N_(" Stopping a session of yours makes room.") : N_(" Try again later.");
     return qwd_error_fail(error, QWD_ERROR_LIMIT, "%s%s%s", sentence, when, help);
+}
+
+Capacity limits_capacity(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
+                         const SessionRecord *wanted)
+{
+    Finding finding;
+    Case c = case_of(settings, use, sessions, wanted);
+    const LimitRule *rule = broken_rule(&c, &finding);
+    return (Capacity){
+        .most = settings->service_max_session_nb,
+        .taken = c.all.sessions,
+        .own_most = wanted->plan->by_admin ? 0 : own_sessions_max(&c),
+        .own_taken = c.own.sessions,
+        .is_full = rule != NULL,
+        .is_own = rule && rule->is_own,
+        .free_at = rule && rule->frees_with_end ? next_end(sessions, rule->is_own ? wanted->owner : NULL, false) : 0};
 }
 
 bool limits_can_wait(const Settings *settings, const HostUse *use, const SessionRecord *wanted)

@@ -37,6 +37,19 @@ bool limit_rule_is_own(const LimitRule *rule);
 /* Whether waiting can help: there would be room if nothing else ran. */
 bool limits_can_wait(const Settings *settings, const HostUse *use, const SessionRecord *wanted);
 
+/* What whoever looks for room wants to know. */
+typedef struct {
+    gint64 most, taken;         /* places in all; most 0: no limit */
+    gint64 own_most, own_taken; /* of this user */
+    bool is_full;               /* there is no room ... */
+    bool is_own;                /* ... because of the user's own sessions */
+    gint64 free_at;             /* when there will be at the latest, UTC seconds; 0 unknown */
+} Capacity;
+
+/* For a session such as `wanted`. */
+Capacity limits_capacity(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
+                         const SessionRecord *wanted);
+
 /* When the first session that holds room (of this owner; NULL: of all) is due to end, UTC seconds; 0 when there is
  * none. */
 gint64 limits_next_end(const GPtrArray *sessions, const char *owner);

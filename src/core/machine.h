@@ -11,6 +11,8 @@ typedef struct {
     char *name; /* the image's file name, and the machine's name everywhere */
     char *path; /* of the image, in dir_machines */
     char *description;
+    char *picture;                 /* name of a file in dir_layout/pictures; "" none */
+    char *cost;                    /* in words; "" not said */
     char *url;                     /* where it comes from; "" unknown */
     char *sha256, *sha256_url;     /* of what comes from there; "" unknown */
     char *arch;                    /* "x86_64", "aarch64"; "" this host's */

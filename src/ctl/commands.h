@@ -34,6 +34,9 @@ bool refresh_page(const Settings *settings, GError **error);
 /* Whether a text can be the template of that page. */
 bool refresh_check_template(const Settings *settings, const char *template, GError **error);
 
+/* What is wrong with the administrator's templates and texts (char *). Free with g_ptr_array_unref. */
+GPtrArray *refresh_troubles(const Settings *settings);
+
 bool command_start(Arguments *arguments, GError **error);
 bool command_stop(Arguments *arguments, GError **error);
 bool command_extend(Arguments *arguments, GError **error);

@@ -88,9 +88,9 @@ static bool find_account(Doctor *doctor)
 /* --- all checks --- */
 
 static void (*const checks[])(Doctor *) = {
-    doctor_check_accelerator, doctor_check_programs, doctor_check_network,  doctor_check_folders,
-    doctor_check_sockets,     doctor_check_disk,     doctor_check_machines, doctor_check_login,
-    doctor_check_secrets,     doctor_check_apache,   doctor_check_clock,    doctor_check_cleaning,
+    doctor_check_accelerator, doctor_check_programs, doctor_check_network,  doctor_check_folders, doctor_check_sockets,
+    doctor_check_disk,        doctor_check_machines, doctor_check_looks,    doctor_check_login,   doctor_check_secrets,
+    doctor_check_apache,      doctor_check_clock,    doctor_check_cleaning,
 };
 
 static void print_table(const GPtrArray *findings)

@@ -52,5 +52,6 @@ void doctor_check_folders(Doctor *doctor);
 void doctor_check_sockets(Doctor *doctor);
 void doctor_check_disk(Doctor *doctor);
 void doctor_check_machines(Doctor *doctor);
+void doctor_check_looks(Doctor *doctor);
 void doctor_check_login(Doctor *doctor);
 void doctor_check_secrets(Doctor *doctor);

@@ -9,6 +9,7 @@
 #include "core/inventory.h"
 #include "core/policy.h"
 #include "core/store.h"
+#include "ctl/commands.h"
 #include "ctl/doctor.h"
 #include "ctl/output.h"
 #include "vm/options.h"
@@ -186,6 +187,19 @@ void doctor_check_machines(Doctor *doctor)
         doctor_note(doctor, LEVEL_WARNING, "machines", "qwdctl enable FILE", "None is on offer.");
     check_options(doctor);
     check_page(doctor);
+}
+
+/* --- looks --- */
+
+void doctor_check_looks(Doctor *doctor)
+{
+    const char *folder = doctor->settings->dir_layout;
+    g_autoptr(GPtrArray) troubles = refresh_troubles(doctor->settings);
+    if (troubles->len == 0)
+        doctor_note(doctor, LEVEL_OK, "looks", "",
+                    access(folder, F_OK) == 0 ? "dir_layout = %s" : "There is no %s: the looks are ours.", folder);
+    for (guint i = 0; i < troubles->len; i++)
+        doctor_note(doctor, LEVEL_BROKEN, "looks", "qwdctl edit web", "%s", (const char *)troubles->pdata[i]);
 }
 
 /* --- who may come in --- */

@@ -27,6 +27,8 @@ struct Edit {
     const char *path;
     char *folder, *copy; /* of the copy, and the copy */
     char *before;        /* what the file held when we began */
+    char *origin;        /* of the text when there is no file yet; NULL: of nothing */
+    char *offered;       /* what the copy began with */
     bool (*check)(const Edit *edit, const char *text, GError **error);
 };
 
@@ -35,6 +37,8 @@ static void edit_clear(Edit *edit)
     g_free(edit->folder);
     g_free(edit->copy);
     g_free(edit->before);
+    g_free(edit->origin);
+    g_free(edit->offered);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Edit, edit_clear)
 
@@ -116,11 +120,13 @@ static bool make_copy(Edit *edit, GError **error)
 {
     g_autofree char *name = g_path_get_basename(edit->path);
     edit->before = file_read_text(edit->path, FILE_MAX_BYTES, error);
-    edit->folder = edit->before ? g_dir_make_tmp("qwdctl-edit-XXXXXX", error) : NULL;
+    bool is_new = edit->origin && access(edit->path, F_OK) < 0;
+    edit->offered = is_new ? file_read_text(edit->origin, FILE_MAX_BYTES, error) : g_strdup(edit->before);
+    edit->folder = edit->before && edit->offered ? g_dir_make_tmp("qwdctl-edit-XXXXXX", error) : NULL;
     if (!edit->folder)
         return false;
     edit->copy = g_build_filename(edit->folder, name, NULL);
-    return file_write_atomic(edit->copy, edit->before, strlen(edit->before), 0600, FILE_WRITE_FAST, error);
+    return file_write_atomic(edit->copy, edit->offered, strlen(edit->offered), 0600, FILE_WRITE_FAST, error);
 }
 
 static bool is_unchanged(const Edit *edit, GError **error)
@@ -149,10 +155,13 @@ static char *edit_until_good(const Edit *edit, GError **error)
 
 static bool put_in_place(const Edit *edit, const char *text, GError **error)
 {
-    if (g_str_equal(text, edit->before)) {
+    g_autofree char *folder = g_path_get_dirname(edit->path);
+    if (g_str_equal(text, edit->offered)) {
         output_note("Nothing was changed.");
         return true;
     }
+    if (edit->origin && g_mkdir_with_parents(folder, 0755) < 0)
+        return qwd_error_errno(error, errno, "Cannot make the folder %s", folder);
     if (!is_unchanged(edit, error) || !file_replace(edit->path, text, strlen(text), FILE_MODE, error))
         return false;
     output_note("%s is in place.", edit->path);
@@ -201,11 +210,8 @@ static char *choose(Edit *edit, const char *what, GError **error)
     }
     if (g_str_equal(what, "web")) {
         edit->check = check_page;
-        if (g_str_has_prefix(edit->settings->dir_html, QWD_DATADIR "/"))
-            output_note(
-                "Note: an upgrade of the package puts its own page back. To keep yours, copy %s and set dir_html.",
-                edit->settings->dir_html);
-        return g_build_filename(edit->settings->dir_html, "landing.html", NULL);
+        edit->origin = g_build_filename(edit->settings->dir_html, "landing.html", NULL);
+        return g_build_filename(edit->settings->dir_layout, "landing.html", NULL);
     }
     return machine_file(edit->settings, what, error);
 }

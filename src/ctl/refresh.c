@@ -8,7 +8,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "ctl/commands.h"
+#include "ctl/output.h"
 #include "web/catalogue.h"
+#include "web/layout.h"
 #include "web/pages.h"
 #include "web/template.h"
 
@@ -21,7 +23,7 @@ static char *render(const Settings *settings, const char *template, const GPtrAr
     g_autoptr(Request) request = request_new(&source);
     Identity who = {.user = ""}; /* whoever looks at it */
     PageContext context = {.settings = settings, .request = request, .base = "", .who = &who};
-    g_autoptr(JsonValue) values = page_landing(&context, machines);
+    g_autoptr(JsonValue) values = page_landing(&context, machines, NULL);
     if (template)
         return template_render_text(settings->dir_html, "landing.html", template, values, error);
     return template_render(settings->dir_html, "landing.html", values, error);
@@ -30,14 +32,25 @@ static char *render(const Settings *settings, const char *template, const GPtrAr
 bool refresh_check_template(const Settings *settings, const char *template, GError **error)
 {
     g_autoptr(GPtrArray) machines = machines_load(settings, error);
+    layout_use(settings);
     g_autofree char *page = machines ? render(settings, template, machines, error) : NULL;
     return page != NULL;
 }
 
+/* Broken texts of the administrator's are told, and done without. */
+static bool use_language(const Settings *settings, const char *language, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    if (!catalogue_use(settings->dir_html, language, error))
+        return false;
+    if (!catalogue_add(settings->dir_layout, &cause))
+        output_note("%s", cause->message);
+    return true;
+}
+
 static bool refresh_language(const Settings *settings, const char *language, const GPtrArray *machines, GError **error)
 {
-    g_autofree char *page =
-        catalogue_use(settings->dir_html, language, error) ? render(settings, NULL, machines, error) : NULL;
+    g_autofree char *page = use_language(settings, language, error) ? render(settings, NULL, machines, error) : NULL;
     g_autofree char *path = page_landing_file(settings, language);
     g_autofree char *folder = g_path_get_dirname(path);
     catalogue_use(settings->dir_html, "en", NULL);
@@ -48,13 +61,40 @@ static bool refresh_language(const Settings *settings, const char *language, con
     return file_write_atomic(path, page, strlen(page), 0644, FILE_WRITE_FAST, error);
 }
 
+/* The page has been made without the administrator's templates that are broken; each is told once. */
+static void tell_troubles(void)
+{
+    const GPtrArray *troubles = template_troubles();
+    const char *before = "";
+    for (guint i = 0; i < troubles->len; i++) {
+        const char *trouble = troubles->pdata[i];
+        if (!g_str_equal(trouble, before))
+            output_note("%s. Ours is used in its place.", trouble);
+        before = trouble;
+    }
+}
+
 bool refresh_page(const Settings *settings, GError **error)
 {
     g_autoptr(GPtrArray) machines = machines_load(settings, error);
     bool good = machines != NULL;
+    layout_use(settings);
     for (char **language = settings->languages; good && *language; language++)
         good = refresh_language(settings, *language, machines, error);
+    tell_troubles();
     return good;
+}
+
+GPtrArray *refresh_troubles(const Settings *settings)
+{
+    g_autoptr(GPtrArray) machines = machines_load(settings, NULL);
+    GPtrArray *troubles = layout_check(settings);
+    layout_use(settings);
+    g_autofree char *page = machines && troubles->len == 0 ? render(settings, NULL, machines, NULL) : NULL;
+    const GPtrArray *found = template_troubles();
+    for (guint i = 0; i < found->len; i++)
+        g_ptr_array_add(troubles, g_strdup(found->pdata[i]));
+    return troubles;
 }
 
 bool command_refresh(Arguments *arguments, GError **error)

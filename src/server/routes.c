@@ -26,6 +26,8 @@ static const Route routes[] = {
     {READ | METHOD_POST, BASE_ROOT, "cgi-bin/qemu-web-desktop.pl", true, cgi_handle},
     {READ, BASE_PAGE, "", false, static_page},
     {READ, BASE_PAGE, "index.html", false, static_page},
+    {READ, BASE_PAGE, "index.", true, static_translated_page},
+    {READ, BASE_PAGE, "pictures/", true, static_picture},
     {READ, BASE_PAGE, "static/", true, static_asset},
     {READ, BASE_PAGE, STATIC_MODULES "core/", true, static_module},
     {READ, BASE_PAGE, STATIC_MODULES "vendor/", true, static_module},
@@ -63,7 +65,8 @@ char *routes_allow(MethodSet set)
     return g_string_free(text, FALSE);
 }
 
-/* Below a route that is a program, the longer path begins with a slash; below a folder, the route ends in one. */
+/* Below a route that is a program, the longer path begins with a slash; below a folder, the route ends in one, and what
+ * has forms of its name ends in a point. */
 static bool route_matches(const Route *route, Request *request)
 {
     const char *base = server_base(request->server, route->base);
@@ -72,7 +75,7 @@ static bool route_matches(const Route *route, Request *request)
         return false;
     request->route_length = strlen(whole);
     char next = request->path[request->route_length];
-    return next == '\0' || (route->below && (next == '/' || g_str_has_suffix(whole, "/")));
+    return next == '\0' || (route->below && (next == '/' || strchr("/.", request->path[request->route_length - 1])));
 }
 
 /* "/darts" for "/darts/". */

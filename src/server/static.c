@@ -140,6 +140,35 @@ enum MHD_Result static_page(Request *request)
     return serve(request, &file);
 }
 
+static bool is_offered(const Request *request, const char *language)
+{
+    char *const *offered = server_options(request->server)->settings->languages;
+    return g_strv_contains((const char *const *)offered, language);
+}
+
+/* index.LANG.html beside it; the program knows the language as well. */
+enum MHD_Result static_translated_page(Request *request)
+{
+    const Settings *settings = server_options(request->server)->settings;
+    g_autofree char *folder = g_path_get_dirname(settings->file_page);
+    g_autofree char *name = g_strconcat("index.", routes_rest(request), NULL);
+    g_autofree char *language = g_strndup(routes_rest(request), strcspn(routes_rest(request), "."));
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    g_autofree char *program = g_strconcat(server_base(request->server, BASE_SCRIPT), "?lang=", language, NULL);
+    if (is_offered(request, language) && g_str_has_suffix(name, ".html") && access(path, R_OK) < 0)
+        return request_redirect(request, program);
+    File file = {folder, is_offered(request, language) ? name : "none", NULL, OWN_POLICY};
+    return serve(request, &file);
+}
+
+/* The administrator's, for machines and as a logo. */
+enum MHD_Result static_picture(Request *request)
+{
+    g_autofree char *folder = g_build_filename(server_options(request->server)->settings->dir_layout, "pictures", NULL);
+    File file = {folder, routes_rest(request), NULL, OWN_POLICY};
+    return serve(request, &file);
+}
+
 /* The catalogues of the pages' texts are beside the folder, for scripts they seem to be in it. */
 enum MHD_Result static_asset(Request *request)
 {

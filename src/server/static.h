@@ -5,6 +5,8 @@
 #include "server/request.h"
 
 enum MHD_Result static_page(Request *request);
+enum MHD_Result static_translated_page(Request *request);
+enum MHD_Result static_picture(Request *request);
 enum MHD_Result static_asset(Request *request);
 enum MHD_Result static_novnc(Request *request);
 

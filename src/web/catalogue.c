@@ -34,6 +34,24 @@ bool catalogue_use(const char *html, const char *wish, GError **error)
     return catalogue != NULL;
 }
 
+bool catalogue_add(const char *folder, GError **error)
+{
+    g_autofree char *file = g_strconcat(language, ".json", NULL);
+    g_autofree char *path = g_build_filename(folder, "i18n", file, NULL);
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(JsonValue) more = json_object_read(path, FILE_MAX_BYTES, &cause);
+    if (!more && g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND))
+        return true;
+    if (!more) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return false;
+    }
+    if (!catalogue)
+        catalogue = json_object();
+    json_object_update(catalogue, more);
+    return true;
+}
+
 const char *catalogue_language(void)
 {
     return language;

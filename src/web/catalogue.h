@@ -17,6 +17,10 @@
  * (but for "en"), with *error (may be NULL) set. */
 bool catalogue_use(const char *html, const char *language, GError **error);
 
+/* Puts the texts of LANG.json of `folder`/i18n over those of the language in use, English too. No such file is fine;
+ * false with *error set when it is broken. */
+bool catalogue_add(const char *folder, GError **error);
+
 /* The language that is used: "en" at first. Borrowed. */
 const char *catalogue_language(void);
 

@@ -151,6 +151,7 @@ typedef enum {
     FORM_FIELD_LIFETIME,
     FORM_FIELD_GPU,
     FORM_FIELD_ONESHOT,
+    FORM_FIELD_TERMS,
     FORM_FIELD_STOP,
     FORM_FIELD_EXTEND,
     FORM_FIELD_STAY,
@@ -215,6 +216,7 @@ static const FormRow rows[FORM_FIELD_COUNT] = {
                              N_("a duration from 60 seconds to 365 days, such as 3600, 8h or 4d")},
     [FORM_FIELD_GPU] = {"gpu", NULL, NULL},
     [FORM_FIELD_ONESHOT] = {"oneshot", NULL, NULL},
+    [FORM_FIELD_TERMS] = {"terms", NULL, NULL},
     [FORM_FIELD_STOP] = {"session_stop", check_token, session_id},
     [FORM_FIELD_EXTEND] = {"session_extend", check_token, session_id},
     [FORM_FIELD_STAY] = {"session_stay", check_token, session_id},
@@ -384,8 +386,9 @@ bool form_read_login(const Request *request, LoginForm *form, GError **error)
 
 bool form_read_create(const Request *request, CreateForm *form, GError **error)
 {
-    *form =
-        (CreateForm){.gpu = is_present(request, FORM_FIELD_GPU), .oneshot = is_present(request, FORM_FIELD_ONESHOT)};
+    *form = (CreateForm){.gpu = is_present(request, FORM_FIELD_GPU),
+                         .oneshot = is_present(request, FORM_FIELD_ONESHOT),
+                         .terms = is_present(request, FORM_FIELD_TERMS)};
     return read_text(request, FORM_FIELD_MACHINE, &form->machine, error) &&
            read_number(request, FORM_FIELD_CPU, &form->cpus, error) &&
            read_number(request, FORM_FIELD_MEMORY, &form->memory_mib, error) &&
@@ -448,9 +451,9 @@ bool form_read_remove_saved(const Request *request, const char **name, GError **
 json_t *form_carry(const Request *request)
 {
     static const FormField carried[] = {
-        FORM_FIELD_CREATE, FORM_FIELD_MANAGE,   FORM_FIELD_MACHINE, FORM_FIELD_CPU,
-        FORM_FIELD_MEMORY, FORM_FIELD_LIFETIME, FORM_FIELD_ONESHOT, FORM_FIELD_GPU,
-        FORM_FIELD_SCRIPT, FORM_FIELD_SESSION,  FORM_FIELD_MONITOR, FORM_FIELD_VIEW,
+        FORM_FIELD_CREATE,   FORM_FIELD_MANAGE,  FORM_FIELD_MACHINE, FORM_FIELD_CPU,    FORM_FIELD_MEMORY,
+        FORM_FIELD_LIFETIME, FORM_FIELD_ONESHOT, FORM_FIELD_GPU,     FORM_FIELD_SCRIPT, FORM_FIELD_SESSION,
+        FORM_FIELD_MONITOR,  FORM_FIELD_VIEW,    FORM_FIELD_TERMS,
     };
     json_t *list = json_array();
     for (size_t i = 0; i < G_N_ELEMENTS(carried); i++) {

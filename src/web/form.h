@@ -58,6 +58,7 @@ typedef struct {
     bool oneshot;
     const char *fallback_servers; /* "" when absent. Not to be contacted unless configuration names them, too. */
     const char *script;           /* a boot script; "" when absent */
+    bool terms;                   /* agrees to the terms of use */
 } CreateForm;
 
 /* A later step of a login: a sealed state (auth/seal.h) and, for some, a code. */

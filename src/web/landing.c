@@ -1,140 +1,151 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
- * The values of landing.html: machines on offer, and choices of size and life-time. */
+ * The values of landing.html: what runs and what is free, machines on offer, choices of size and life-time. */
+#include <sys/stat.h>
+
 #include "app/gpu.h"
 #include "auth/backends.h"
+#include "base/json.h"
 #include "base/units.h"
 #include "core/choices.h"
+#include "core/limits.h"
+#include "core/queue.h"
 #include "web/catalogue.h"
+#include "web/choice.h"
+#include "web/layout.h"
+#include "web/page_life.h"
 #include "web/pages.h"
 
-static json_t *text_value(char *text)
+/* A machine that whoever asks may use, and what may be chosen for it. */
+typedef struct {
+    const Machine *machine;
+    Choices choices;
+} Offer;
+
+/* The page that is a file is made for nobody in particular: it has what is for everybody. A broken list in the settings
+ * is told when somebody creates a session. */
+static GArray *offers_of(const PageContext *context, const GPtrArray *machines)
 {
-    json_t *value = json_string(text);
-    g_free(text);
-    return value;
+    GArray *offers = g_array_new(FALSE, TRUE, sizeof(Offer));
+    for (guint i = 0; i < machines->len; i++) {
+        Offer offer = {.machine = machines->pdata[i]};
+        if (!machine_is_present(offer.machine) || !choices_include(offer.machine, context->who))
+            continue;
+        if (!choices_read(context->settings, offer.machine, context->who, &offer.choices, NULL))
+            offer.choices = (Choices){G_MAXINT64, G_MAXINT64, G_MAXINT64, 0};
+        g_array_append_val(offers, offer);
+    }
+    return offers;
 }
 
-static const char *machine_title(const Machine *machine)
+/* The index of the one that is proposed: the settings', else the first. */
+static guint proposed_of(const Settings *settings, const GArray *offers)
 {
-    return *machine->description ? machine->description : machine->name;
+    for (guint i = 0; i < offers->len; i++) {
+        if (g_str_equal(g_array_index(offers, Offer, i).machine->name, settings->machine))
+            return i;
+    }
+    return 0;
 }
 
-/* The page that is a file is made for nobody in particular: it has what is for everybody. */
-static json_t *machines_value(const PageContext *context, const GPtrArray *machines)
+/* --- cards --- */
+
+static json_t *text_or_null(const char *text)
+{
+    return *text ? json_string(text) : json_null();
+}
+
+static json_t *picture_value(const Settings *settings, const Machine *machine)
+{
+    char *path = layout_picture(settings, machine->picture);
+    return path ? json_take_text(path) : json_null();
+}
+
+static json_t *disk_value(const Machine *machine)
+{
+    struct stat st;
+    gint64 bytes = stat(machine->path, &st) == 0 ? st.st_size : 0;
+    return json_take_text(units_format_size(MAX(bytes / 1048576, 1)));
+}
+
+/* For the script of the page: "" when only the host is the limit. */
+static json_t *amount_value(ChoiceKind kind, const Offer *offer)
+{
+    gint64 most = choice_most(kind, &offer->choices);
+    return most == G_MAXINT64 ? json_string("") : json_integer(most);
+}
+
+static json_t *card_value(const Settings *settings, const Offer *offer, bool is_proposed)
+{
+    const Machine *machine = offer->machine;
+    const char *title = *machine->description ? machine->description : machine->name;
+    const Choices *choices = &offer->choices;
+    json_t *card =
+        json_pack("{s:s, s:s, s:s, s:b, s:b}", "file", machine->name, "title", title, "description", machine->name,
+                  "checked", (int)is_proposed, "has_gpu", (int)!g_str_equal(machine->gpu, "no"));
+    json_object_set_new(card, "picture", picture_value(settings, machine));
+    json_object_set_new(card, "cost", text_or_null(machine->cost));
+    json_object_set_new(card, "disk", disk_value(machine));
+    json_object_set_new(card, "cpus_most", choice_most_text(CHOICE_CPUS, machine->cpu, choices));
+    json_object_set_new(card, "memory_most", choice_most_text(CHOICE_MEMORY, machine->memory, choices));
+    json_object_set_new(card, "lifetime_most", choice_most_text(CHOICE_LIFETIME, machine->lifetime, choices));
+    json_object_set_new(card, "cpu_amount", amount_value(CHOICE_CPUS, offer));
+    json_object_set_new(card, "memory_amount", amount_value(CHOICE_MEMORY, offer));
+    json_object_set_new(card, "lifetime_amount", amount_value(CHOICE_LIFETIME, offer));
+    return card;
+}
+
+static void add_machines(json_t *values, const Settings *settings, const GArray *offers)
+{
+    json_t *list = json_array();
+    guint proposed = proposed_of(settings, offers);
+    for (guint i = 0; i < offers->len; i++)
+        json_array_append_new(list, card_value(settings, &g_array_index(offers, Offer, i), i == proposed));
+    json_object_set_new(values, "has_machines", json_boolean(offers->len > 0));
+    json_object_set_new(values, "is_only", json_boolean(offers->len == 1));
+    json_object_set_new(values, "machines", list);
+}
+
+/* --- choices --- */
+
+static void widen(gint64 *most, gint64 other)
+{
+    *most = MAX(*most, other);
+}
+
+/* What one machine or another allows: the server looks again when one is chosen. */
+static void add_choices(json_t *values, const Settings *settings, const GArray *offers)
+{
+    Choices widest = {0};
+    for (guint i = 0; i < offers->len; i++) {
+        const Choices *choices = &g_array_index(offers, Offer, i).choices;
+        widen(&widest.cpus_max, choices->cpus_max);
+        widen(&widest.memory_max_mib, choices->memory_max_mib);
+        widen(&widest.lifetime_max_s, choices->lifetime_max_s);
+    }
+    json_object_set_new(values, "cpus", choice_values(settings, CHOICE_CPUS, &widest));
+    json_object_set_new(values, "memories", choice_values(settings, CHOICE_MEMORY, &widest));
+    json_object_set_new(values, "lifetimes", choice_values(settings, CHOICE_LIFETIME, &widest));
+}
+
+static void add_options(json_t *values, const PageContext *context)
 {
     const Settings *settings = context->settings;
-    json_t *list = json_array();
-    for (guint i = 0; i < machines->len; i++) {
-        const Machine *machine = machines->pdata[i];
-        bool proposed = g_str_equal(machine->name, settings->machine);
-        if (machine_is_present(machine) && choices_include(machine, context->who))
-            json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b}", "file", machine->name, "title",
-                                                  machine_title(machine), "description", machine->name, "checked",
-                                                  (int)proposed));
-    }
-    json_t *first = json_array_get(list, 0);
-    size_t i;
-    json_t *machine;
-    bool any = false;
-    json_array_foreach(list, i, machine) any = any || json_is_true(json_object_get(machine, "checked"));
-    if (first && !any)
-        json_object_set_new(first, "checked", json_true());
-    return list;
+    bool all = settings->layout_level >= 2;
+    json_object_set_new(values, "takes_size", json_boolean(settings->layout_level >= 1));
+    json_object_set_new(values, "gpu", json_boolean(all && gpu_is_offered(settings)));
+    json_object_set_new(values, "oneshot", json_boolean(all && !context->who->is_guest_by_mail));
+    json_object_set_new(values, "takes_script", json_boolean(all && !g_str_equal(settings->form_script, "no")));
+    json_object_set_new(values, "terms", text_or_null(settings->layout_terms));
 }
 
-typedef gint64 (*ChoiceValue)(const char *text);
-typedef char *(*ChoiceText)(gint64 value);
-
-static gint64 cores_of(const char *text)
-{
-    gint64 value;
-    return units_parse_integer(text, 1, 256, &value) ? value : 0;
-}
-
-static gint64 size_of(const char *text)
-{
-    gint64 value;
-    return units_parse_size(text, &value) ? value : 0;
-}
-
-static gint64 duration_of(const char *text)
-{
-    gint64 value;
-    return units_parse_duration(text, &value) ? value : 0;
-}
-
-static char *cores_text(gint64 value)
-{
-    return g_strdup_printf("%d core%s", (int)value, value == 1 ? "" : "s");
-}
-
-/* "2 hours", "1 day": the largest unit that leaves nothing over. */
-static char *lifetime_text(gint64 seconds)
-{
-    static const struct {
-        gint64 seconds;
-        const char *name;
-    } units[] = {{86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
-    size_t i = 0;
-    while (seconds % units[i].seconds != 0)
-        i++;
-    gint64 count = seconds / units[i].seconds;
-    return g_strdup_printf("%" G_GINT64_FORMAT " %s%s", count, units[i].name, count == 1 ? "" : "s");
-}
-
-/* A kind of choice on the form: what the settings offer, at most what there is, with the default selected. */
-typedef struct {
-    char **offered;
-    gint64 most, selected;
-    ChoiceValue value;
-    ChoiceText text;
-} Choice;
-
-/* The largest offered value that does not exceed the default is selected. */
-static gint64 selected_of(const Choice *choice)
-{
-    gint64 best = 0;
-    for (char **word = choice->offered; *word; word++) {
-        gint64 value = choice->value(*word);
-        if (value <= choice->most && (best == 0 || (value <= choice->selected && value > best)))
-            best = value;
-    }
-    return best;
-}
-
-static json_t *choice_value(const Choice *choice)
-{
-    json_t *list = json_array();
-    gint64 selected = selected_of(choice);
-    for (char **word = choice->offered; *word; word++) {
-        gint64 value = choice->value(*word);
-        if (value > 0 && value <= choice->most)
-            json_array_append_new(list,
-                                  json_pack("{s:s, s:o, s:b}", "value", *word, "text", text_value(choice->text(value)),
-                                            "selected", (int)(value == selected)));
-    }
-    return list;
-}
-
-static void add_choices(json_t *values, const Settings *settings)
-{
-    g_auto(Host) host = {0};
-    host_read(&host);
-    Choice cpus = {settings->form_cpu, host.cpus, settings->snapshot_alloc_cpu, cores_of, cores_text};
-    Choice memories = {settings->form_memory, host.memory_mib, settings->snapshot_alloc_mem, size_of,
-                       units_format_size};
-    Choice lifetimes = {settings->form_lifetime, settings->snapshot_lifetime, 86400, duration_of, lifetime_text};
-    json_object_set_new(values, "cpus", choice_value(&cpus));
-    json_object_set_new(values, "memories", choice_value(&memories));
-    json_object_set_new(values, "lifetimes", choice_value(&lifetimes));
-}
+/* --- who one is --- */
 
 static json_t *landing_notice(const Settings *settings)
 {
     if (!policy_is_local_only(settings))
         return json_null();
     return json_pack("{s:s, s:s}", "kind", "info", "text",
-                     "No way to log in is configured, so this service answers only browsers on its own machine.");
+                     tr("No way to log in is configured, so this service answers only browsers on its own machine."));
 }
 
 static void add_login(json_t *values, const PageContext *context)
@@ -148,6 +159,76 @@ static void add_login(json_t *values, const PageContext *context)
     json_object_set_new(values, "optional", json_boolean(settings->check_user_with_header));
     json_object_set_new(values, "name", json_string(""));
 }
+
+/* --- what runs, and what is free --- */
+
+/* Those without a name are one where the service is for one host; elsewhere they are many. */
+static bool is_own(const PageContext *context, const SessionRecord *session)
+{
+    const Identity *who = context->who;
+    bool is_known = who->is_authenticated || *who->user || policy_is_local_only(context->settings);
+    return is_known && g_str_equal(session->owner, who->user);
+}
+
+static json_t *own_sessions(const PageContext *context, const GPtrArray *sessions)
+{
+    g_autoptr(GPtrArray) own = g_ptr_array_new();
+    for (guint i = 0; i < sessions->len; i++) {
+        if (is_own(context, sessions->pdata[i]))
+            g_ptr_array_add(own, sessions->pdata[i]);
+    }
+    g_autoptr(JsonValue) rows = page_error_sessions(context, own);
+    return json_incref(json_object_get(rows, "sessions"));
+}
+
+/* What whoever presses Create at once would ask for; NULL when that is not possible here. */
+static SessionRecord *wanted_of(const PageContext *context, const Offer *offer)
+{
+    g_auto(Host) host = {0};
+    host_read(&host);
+    PlanRequest request = {.choices = &offer->choices, .by_admin = context->who->is_admin};
+    Plan *plan = plan_make(context->settings, offer->machine, &request, &host, NULL);
+    const char *address = context->request ? request_variable(context->request, REQUEST_REMOTE_ADDR) : "";
+    return plan ? session_new(context->who->user, address, plan) : NULL;
+}
+
+static gint64 when_free(const GPtrArray *sessions, const Capacity *capacity, guint waiting)
+{
+    return waiting ? queue_expected_at(sessions, waiting + 1) : capacity->free_at;
+}
+
+static json_t *capacity_value(const PageContext *context, const Offer *offer, const GPtrArray *sessions)
+{
+    const Settings *settings = context->settings;
+    HostUse use;
+    g_autoptr(SessionRecord) wanted = wanted_of(context, offer);
+    if (!wanted)
+        return json_null();
+    host_use_read(&use, settings->dir_snapshots);
+    Capacity capacity = limits_capacity(settings, &use, sessions, wanted);
+    g_autoptr(GPtrArray) queue = queue_order(sessions);
+    bool is_first = queue->len == 0 || context->who->is_admin;
+    bool is_full = (capacity.is_full && !capacity.is_own) || !is_first;
+    return json_pack("{s:b, s:b, s:b, s:I, s:I, s:b, s:I, s:I, s:b, s:I, s:o}", "is_full", (int)is_full, "is_own_full",
+                     (int)(capacity.is_full && capacity.is_own), "has_most", (int)(capacity.most > 0), "most",
+                     (json_int_t)capacity.most, "free", (json_int_t)MAX(capacity.most - capacity.taken, 0), "has_own",
+                     (int)(capacity.own_most > 0 && capacity.own_taken > 0), "own_most", (json_int_t)capacity.own_most,
+                     "own", (json_int_t)capacity.own_taken, "may_wait", (int)settings->service_queue, "waiting",
+                     (json_int_t)queue->len, "free_at", time_value(when_free(sessions, &capacity, queue->len)));
+}
+
+/* Null in the page that is a file. */
+static json_t *visitor_value(const PageContext *context, const GArray *offers, const GPtrArray *sessions)
+{
+    if (!sessions)
+        return json_null();
+    const Offer *offer = offers->len ? &g_array_index(offers, Offer, proposed_of(context->settings, offers)) : NULL;
+    json_t *own = own_sessions(context, sessions);
+    return json_pack("{s:b, s:o, s:o}", "has_sessions", (int)(json_array_size(own) > 0), "sessions", own, "capacity",
+                     offer ? capacity_value(context, offer, sessions) : json_null());
+}
+
+/* --- the page as a file --- */
 
 char *page_landing_file(const Settings *settings, const char *language)
 {
@@ -163,8 +244,8 @@ static json_t *language_files(const Settings *settings)
     json_t *list = json_array();
     bool has_slash = g_str_has_suffix(settings->service_page, "/");
     for (char **code = settings->languages; *code; code++) {
-        g_autofree char *file = page_landing_file(settings, *code);
-        g_autofree char *name = g_path_get_basename(file);
+        bool is_first = code == settings->languages;
+        g_autofree char *name = is_first ? g_strdup("") : g_strdup_printf("index.%s.html", *code);
         g_autofree char *path = g_strconcat(settings->service_page, has_slash ? "" : "/", name, NULL);
         if (!g_str_equal(*code, catalogue_language()))
             json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "code", *code, "name",
@@ -173,20 +254,20 @@ static json_t *language_files(const Settings *settings)
     return list;
 }
 
-json_t *page_landing(const PageContext *context, const GPtrArray *machines)
+json_t *page_landing(const PageContext *context, const GPtrArray *machines, const GPtrArray *sessions)
 {
-    json_t *values = page_common_values(context, "Create a session");
-    if (!*context->base)
-        json_object_set_new(values, "languages", language_files(context->settings));
     const Settings *settings = context->settings;
-    json_t *list = machines_value(context, machines);
+    g_autoptr(GArray) offers = offers_of(context, machines);
+    json_t *values = page_common_values(context, tr("Create a session"));
+    bool is_file = !*context->base;
+    if (is_file)
+        json_object_set_new(values, "languages", language_files(settings));
+    json_object_set_new(values, "is_file", json_boolean(is_file));
     json_object_set_new(values, "notice", landing_notice(settings));
+    json_object_set_new(values, "visitor", visitor_value(context, offers, sessions));
     add_login(values, context);
-    json_object_set_new(values, "has_machines", json_boolean(json_array_size(list) > 0));
-    json_object_set_new(values, "machines", list);
-    json_object_set_new(values, "gpu", json_boolean(gpu_is_offered(settings)));
-    json_object_set_new(values, "oneshot", json_true());
-    json_object_set_new(values, "takes_script", json_boolean(!g_str_equal(settings->form_script, "no")));
-    add_choices(values, settings);
+    add_machines(values, settings, offers);
+    add_options(values, context);
+    add_choices(values, settings, offers);
     return values;
 }

@@ -35,8 +35,9 @@ json_t *page_sessions(const PageContext *context, const GPtrArray *sessions);
  * beside it for others. Free with g_free. */
 char *page_landing_file(const Settings *settings, const char *language);
 
-/* landing.html; a context without `base` makes the page that is a file. */
-json_t *page_landing(const PageContext *context, const GPtrArray *machines);
+/* landing.html for who asks, from all machines and all sessions (SessionRecord *). A context without `base` makes the
+ * page that is a file, which knows of no sessions (NULL). */
+json_t *page_landing(const PageContext *context, const GPtrArray *machines, const GPtrArray *sessions);
 
 /* A state for people. */
 const char *page_state_text(SessionState state);

@@ -14,6 +14,13 @@
 #define STEPS_MAX 1000000 /* tokens rendered; ends what would take for ever without growing */
 #define PARTIALS_MAX 8    /* in each other */
 
+/* What the administrator has put in place of ours; empty at first. */
+static struct {
+    char *folder;
+    json_t *values;
+    GPtrArray *troubles; /* char * */
+} layout;
+
 /* What one call of template_render shares among its templates. */
 typedef struct {
     const char *folder;
@@ -21,6 +28,8 @@ typedef struct {
     GString *text;
     size_t steps;
     int depth;
+    GPtrArray *ignored; /* names of the administrator's templates that are broken */
+    char *culprit;      /* the one that has just been found, NULL none */
 } Output;
 
 /* One template being rendered. */
@@ -161,8 +170,7 @@ static bool append_value(const Output *output, const json_t *value)
 /* --- tokens --- */
 
 static bool render_range(const Render *render, size_t from, size_t to, const Frame *frame, GError **error);
-static char *read_template(const Output *output, const char *name, GError **error);
-static bool render_file(Output *output, const char *file, const char *text, const Frame *frame, GError **error);
+static bool render_name(Output *output, const char *name, const Frame *frame, GError **error);
 
 static bool render_value(const Render *render, const Token *token, const Frame *frame, GError **error)
 {
@@ -246,12 +254,13 @@ static bool render_partial(const Render *render, const Token *token, const Frame
     if (render->output->depth >= PARTIALS_MAX)
         return template_fail(error, render->file, token->line, "more than %d templates in each other", PARTIALS_MAX);
     g_autofree char *name = g_strndup(token->start, token->length);
-    g_autofree char *text = read_template(render->output, name, error);
-    if (!text) {
-        g_prefix_error(error, "%s:%d: ", render->file, token->line);
-        return false;
-    }
-    return render_file(render->output, name, text, frame, error);
+    g_autoptr(GError) cause = NULL;
+    bool good = render_name(render->output, name, frame, &cause);
+    if (g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND))
+        return template_fail(error, render->file, token->line, "%s", cause->message);
+    if (cause)
+        g_propagate_error(error, g_steal_pointer(&cause));
+    return good;
 }
 
 /* Renders the token at *index and moves *index to the last token that it has dealt with. */
@@ -304,30 +313,78 @@ static bool render_file(Output *output, const char *file, const char *text, cons
     return good;
 }
 
-/* A template that is missing is a fault of the service, so every kind of trouble becomes an internal error. */
-static char *read_template(const Output *output, const char *name, GError **error)
+/* --- files --- */
+
+static bool is_ignored(const Output *output, const char *name)
 {
-    g_autoptr(GError) cause = NULL;
-    if (*name == '.' || strchr(name, '/')) {
-        qwd_error_fail(error, QWD_ERROR_INTERNAL, "\"%s\" is not the name of a template", name);
-        return NULL;
-    }
-    g_autofree char *path = g_build_filename(output->folder, name, NULL);
-    char *text = file_read(path, FILE_MAX_BYTES, NULL, &cause);
-    if (!text)
-        qwd_error_fail(error, QWD_ERROR_INTERNAL, "%s", cause->message);
-    return text;
+    return output->ignored && g_ptr_array_find_with_equal_func(output->ignored, name, g_str_equal, NULL);
 }
 
-static char *render(Output *output, const char *name, const char *text, const json_t *values, GError **error)
+/* The path of the administrator's template, NULL when ours is used. */
+static char *overriding_path(const Output *output, const char *name)
+{
+    g_autofree char *path = layout.folder ? g_build_filename(layout.folder, name, NULL) : NULL;
+    bool counts = path && !is_ignored(output, name) && g_file_test(path, G_FILE_TEST_EXISTS);
+    return counts ? g_steal_pointer(&path) : NULL;
+}
+
+/* A template by its name. QWD_ERROR_NOT_FOUND: it cannot be read, which whoever asked for it has to tell. */
+static bool render_name(Output *output, const char *name, const Frame *frame, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    if (*name == '.' || strchr(name, '/'))
+        return qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "\"%s\" is not the name of a template", name);
+    g_autofree char *own = overriding_path(output, name), *path = g_build_filename(output->folder, name, NULL);
+    g_autofree char *text = file_read(own ? own : path, FILE_MAX_BYTES, NULL, &cause);
+    bool good = text && render_file(output, own ? own : name, text, frame, error);
+    if (!text)
+        qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "%s", cause->message);
+    if (!good && own && !output->culprit)
+        output->culprit = g_strdup(name);
+    return good;
+}
+
+/* What every template can use. */
+static json_t *common_values(void)
+{
+    json_t *values = json_pack("{s:s, s:[], s:n, s:n, s:n, s:n}", "lang", catalogue_language(), "languages", "brand",
+                               "logo", "header", "footer");
+    if (layout.values)
+        json_object_update(values, layout.values);
+    return values;
+}
+
+/* Of a template in memory, or of a file when there is no text. */
+static char *render_once(Output *output, const char *name, const char *text, const json_t *values, GError **error)
 {
     g_autoptr(GString) result = g_string_new(NULL);
     output->text = result;
-    g_autoptr(JsonValue) common = json_pack("{s:s, s:[]}", "lang", catalogue_language(), "languages");
+    output->steps = 0;
+    output->depth = 0;
+    g_autoptr(JsonValue) common = common_values();
     Frame outermost = {common, NULL}, frame = {values, &outermost};
-    if (!render_file(output, name, text, &frame, error))
-        return NULL;
-    return g_string_free(g_steal_pointer(&result), FALSE);
+    bool good = text ? render_file(output, name, text, &frame, error) : render_name(output, name, &frame, error);
+    return good ? g_string_free(g_steal_pointer(&result), FALSE) : NULL;
+}
+
+/* Without those of the administrator's templates that turn out to be broken. A template of ours that is missing is a
+ * fault of the service, so every kind of trouble becomes an internal error. */
+static char *render(Output *output, const char *name, const char *text, const json_t *values, GError **error)
+{
+    g_autoptr(GPtrArray) ignored = g_ptr_array_new_with_free_func(g_free);
+    output->ignored = ignored;
+    for (;;) {
+        g_autoptr(GError) cause = NULL;
+        char *page = render_once(output, name, text, values, &cause);
+        if (page)
+            return page;
+        if (!output->culprit) {
+            qwd_error_fail(error, QWD_ERROR_INTERNAL, "%s", cause->message);
+            return NULL;
+        }
+        g_ptr_array_add(layout.troubles, g_strdup(cause->message));
+        g_ptr_array_add(ignored, g_steal_pointer(&output->culprit));
+    }
 }
 
 char *template_render_text(const char *folder, const char *name, const char *text, const json_t *values, GError **error)
@@ -338,14 +395,29 @@ char *template_render_text(const char *folder, const char *name, const char *tex
 
 char *template_render(const char *folder, const char *name, const json_t *values, GError **error)
 {
-    Output output = {.folder = folder, .append = template_escape};
-    g_autofree char *text = read_template(&output, name, error);
-    return text ? render(&output, name, text, values, error) : NULL;
+    return template_render_text(folder, name, NULL, values, error);
 }
 
 char *template_render_plain(const char *folder, const char *name, const json_t *values, GError **error)
 {
     Output output = {.folder = folder, .append = append_flat};
-    g_autofree char *text = read_template(&output, name, error);
-    return text ? render(&output, name, text, values, error) : NULL;
+    return render(&output, name, NULL, values, error);
+}
+
+/* --- the administrator's --- */
+
+void template_use_layout(const char *folder, json_t *values)
+{
+    g_free(layout.folder);
+    json_decref(layout.values);
+    layout.folder = g_strdup(folder);
+    layout.values = values;
+    if (!layout.troubles)
+        layout.troubles = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_set_size(layout.troubles, 0);
+}
+
+const GPtrArray *template_troubles(void)
+{
+    return layout.troubles;
 }

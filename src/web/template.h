@@ -12,7 +12,8 @@
  * In pages, values are always escaped for HTML text and quoted attributes; there is no raw form ({{{ and {{& are
  * errors), so a template must quote its attributes and must not put values into scripts or styles. A name that nobody
  * has given is an error: what is optional is given as null or false; "lang" (the language) and "languages" ([]) are
- * there always. A line with nothing but section, comment or
+ * there always, and so is what an administrator has said about looks: "brand" (name of the service), "logo" (URL path),
+ * "header", "footer" (texts), each null when there is none. A line with nothing but section, comment or
  * partial tags leaves no empty line behind. */
 #pragma once
 
@@ -31,6 +32,14 @@ char *template_render_text(const char *folder, const char *name, const char *tex
 /* template_render for a plain text, such as a mail: values are not escaped, but each of their control characters and
  * line separators becomes a space, so that a value can neither begin a line nor steer a terminal. */
 char *template_render_plain(const char *folder, const char *name, const json_t *values, GError **error);
+
+/* From now on, templates of `folder` (NULL: none) stand in place of those of the same name, and `values` (an object;
+ * stolen) are known to all. When one of them is broken, ours is used, and what was wrong ("FILE:LINE: ...") is noted.
+ */
+void template_use_layout(const char *folder, json_t *values);
+
+/* What was noted since (const char *), NULL when no layout is used. Borrowed. */
+const GPtrArray *template_troubles(void);
 
 /* Appends `length` bytes of UTF-8 escaped for HTML text and quoted attributes (& < > " '); control characters that
  * HTML does not allow become U+FFFD. */

@@ -58,6 +58,8 @@ SetEnv QWD_CONFIG ${service.in('service.conf')}
 ${service.apacheNames ? `Define QWD_NAMES "${service.apacheNames}"` : ''}
 Define QWD_WEBSOCKIFY 127.0.0.1:${service.websockifyPort}
 Define QWD_PAGE ${service.in('state/index.html')}
+Define QWD_PAGES ${service.in('state')}
+Define QWD_PICTURES ${service.in('layout/pictures')}
 Define QWD_CGI ${service.in('bin/qemu-web-desktop.cgi')}
 Define QWD_STATIC ${service.in('html/static')}
 Define QWD_I18N ${service.in('html/i18n')}

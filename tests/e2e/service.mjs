@@ -92,7 +92,7 @@ export class Service {
     // face: 'qwd-server' or 'apache'. settings: more lines of the settings file, over the ones below.
     // apacheNames: what QWD_NAMES is to be in Apache's configuration.
     static async start(t, face, settings = {}, apacheNames = null) {
-        const service = new Service();
+        const service = new this();
         service.test = t; // whose end is the end of all that the service starts
         service.output = '';
         service.apacheNames = apacheNames;
@@ -134,6 +134,7 @@ export class Service {
             dir_cfg: this.in('run'),
             dir_lib: this.in('lib'),
             dir_html: this.in('html'),
+            dir_layout: this.in('layout'),
             file_machines: this.in('machines.conf'),
             file_log: this.in('state/log'),
             service_port: this.websockifyPort,

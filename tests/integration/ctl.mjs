@@ -48,6 +48,7 @@ export class Root {
             dir_lib: this.path('root/usr/lib/qemu-web-desktop'),
             dir_html: this.path('root/usr/share/qemu-web-desktop/html'),
             file_machines: this.path('etc/machines.conf'),
+            dir_layout: this.path('etc/html'),
             file_log: this.path('service/log'),
             accel: 'tcg',
             ...settings,
@@ -60,6 +61,7 @@ export class Root {
         for (const folder of ['service/machines', 'service/snapshots', 'etc/config.d'])
             for (const name of fs.readdirSync(this.path(folder)))
                 fs.rmSync(this.path(folder, name), { recursive: true });
+        fs.rmSync(this.path('etc/html'), { recursive: true, force: true });
         for (const file of [this.path('etc/machines.conf'), this.page])
             fs.rmSync(file, { force: true });
         this.configure();

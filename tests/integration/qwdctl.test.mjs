@@ -95,7 +95,7 @@ describe('verbs, with golden outputs', () => {
         fs.appendFileSync(root.path('etc/q.conf'), '\n\nnonsense\n');
         const broken = await root.run(['config', 'check']);
         assert.equal(broken.code, 2);
-        assert.match(broken.err, /q\.conf, line 13: "nonsense" is not of the form key = value/);
+        assert.match(broken.err, /q\.conf, line 14: "nonsense" is not of the form key = value/);
     });
 });
 
@@ -269,16 +269,17 @@ describe('edit', () => {
     test('settings, the page, and the file of one machine', async () => {
         const bad = await root.run(['edit', 'config'], { env: { EDITOR: editor('$a accel = warp') } });
         assert.equal(bad.code, 2);
-        assert.match(bad.err, /q\.conf, line 8: accel = warp is not accepted/);
+        assert.match(bad.err, /q\.conf, line 9: accel = warp is not accepted/);
         const good = await root.run(['edit', 'config'], { env: { EDITOR: editor('$a snapshot_lifetime = 2d') } });
         assert.equal(good.code, 0, good.err);
         assert.match(root.read('etc/q.conf'), /^snapshot_lifetime = 2d$/m);
         const broken = await root.run(['edit', 'web'], { env: { EDITOR: editor('$a {{no_such_value}}') } });
         assert.notEqual(broken.code, 0);
         assert.match(broken.err, /landing\.html.*no_such_value/);
-        const page = await root.run(['edit', 'web'], { env: { EDITOR: editor('s/Choose a machine/Take a machine/') } });
+        const page = await root.run(['edit', 'web'], { env: { EDITOR: editor('s/Start a desktop/Begin a desktop/') } });
         assert.equal(page.code, 0, page.err);
-        assert.match(root.read('service/index.html'), /Take a machine/);
+        assert.match(root.read('service/index.html'), /Begin a desktop/);
+        assert.match(root.read('etc/html/landing.html'), /Begin a desktop/, 'the package keeps its own');
         root.write('etc/config.d/more.ini', '[alone.raw]\n');
         const machine = await root.run(['edit', 'alone.raw'], { env: { EDITOR: editor('$a os=other') } });
         assert.equal(machine.code, 0, machine.err);

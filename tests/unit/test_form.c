@@ -182,15 +182,16 @@ static void test_create(void)
         const char *body;
         CreateForm form;
     } cases[] = {
-        {"", {"", 0, 0, 0, false, false, "", ""}},
-        {"machine=&cpu=&memory=&snapshot_lifetime=", {"", 0, 0, 0, false, false, "", ""}},
-        {"machine=tiny.iso&cpu=1&memory=4&snapshot_lifetime=60", {"tiny.iso", 1, 4096, 60, false, false, "", ""}},
+        {"", {"", 0, 0, 0, false, false, "", "", false}},
+        {"machine=&cpu=&memory=&snapshot_lifetime=", {"", 0, 0, 0, false, false, "", "", false}},
+        {"machine=tiny.iso&cpu=1&memory=4&snapshot_lifetime=60",
+         {"tiny.iso", 1, 4096, 60, false, false, "", "", false}},
         {"machine=My+VM_2%40x%3Ay-z.qcow2&cpu=256&memory=32M&snapshot_lifetime=365d",
-         {"My VM_2@x:y-z.qcow2", 256, 32, 365 * 86400, false, false, "", ""}},
-        {"gpu=gpu&oneshot=oneshot&memory=0.5", {"", 0, 512, 0, true, true, "", ""}},
-        {"gpu=&oneshot=", {"", 0, 0, 0, true, true, "", ""}},
+         {"My VM_2@x:y-z.qcow2", 256, 32, 365 * 86400, false, false, "", "", false}},
+        {"gpu=gpu&oneshot=oneshot&memory=0.5", {"", 0, 512, 0, true, true, "", "", false}},
+        {"gpu=&oneshot=&terms=yes", {"", 0, 0, 0, true, true, "", "", true}},
         {"fallback_servers=a.example.org&memory=4T&script=rm+-rf&unknown=%3Cb%3E",
-         {"", 0, 4 * 1024 * 1024, 0, false, false, "a.example.org", "rm -rf"}},
+         {"", 0, 4 * 1024 * 1024, 0, false, false, "a.example.org", "rm -rf", false}},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(GError) error = NULL;
@@ -202,6 +203,7 @@ static void test_create(void)
         g_assert_cmpint(form.memory_mib, ==, cases[i].form.memory_mib);
         g_assert_cmpint(form.lifetime_s, ==, cases[i].form.lifetime_s);
         g_assert_true(form.gpu == cases[i].form.gpu && form.oneshot == cases[i].form.oneshot);
+        g_assert_true(form.terms == cases[i].form.terms);
         g_assert_cmpstr(form.fallback_servers, ==, cases[i].form.fallback_servers);
         g_assert_cmpstr(form.script, ==, cases[i].form.script);
     }

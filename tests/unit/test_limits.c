@@ -117,8 +117,10 @@ static void test_gpus(void)
         const char *override, *owner;
         bool asks, allowed;
     } gpu_cases[] = {
-        {"service_max_gpu_nb_per_user=0", "marie", true, true}, {"service_max_gpu_nb_per_user=2", "marie", true, true},
-        {"service_max_gpu_nb_per_user=1", "paul", true, true},  {"service_max_gpu_nb_per_user=1", "marie", false, true},
+        {"service_max_gpu_nb_per_user=0", "marie", true, true},
+        {"service_max_gpu_nb_per_user=2", "marie", true, true},
+        {"service_max_gpu_nb_per_user=1", "paul", true, true},
+        {"service_max_gpu_nb_per_user=1", "marie", false, true},
         {"service_max_gpu_nb_per_user=1", "marie", true, false},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(gpu_cases); i++) {
@@ -233,6 +235,38 @@ static void test_next_end(void)
     g_assert_cmpint(limits_next_gpu_end(sessions, "paul"), ==, 0);
 }
 
+/* What a page says of free places. */
+static void test_capacity(void)
+{
+    static const struct {
+        const char *override, *owner;
+        Capacity expected;
+    } rows[] = {
+        {"", "marie", {.taken = 3, .own_taken = 2}},
+        {"service_max_session_nb=4", "marie", {.most = 4, .taken = 3, .own_taken = 2}},
+        {"service_max_session_nb=3", "zoe", {.most = 3, .taken = 3, .is_full = true, .free_at = 700}},
+        {"service_max_session_nb_per_user=2",
+         "marie",
+         {.taken = 3, .own_most = 2, .own_taken = 2, .is_full = true, .is_own = true, .free_at = 800}},
+        {"service_max_load=0.1", "zoe", {.taken = 3, .is_full = true}},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GPtrArray) sessions = some_sessions();
+        g_autoptr(Settings) settings = settings_with(rows[i].override);
+        g_autoptr(SessionRecord) wanted = session_of(rows[i].owner, 1, 1024);
+        for (guint k = 0; k < sessions->len; k++)
+            ((SessionRecord *)sessions->pdata[k])->ends_at = 900 - 100 * k;
+        Capacity found = limits_capacity(settings, &roomy, sessions, wanted);
+        const Capacity *expected = &rows[i].expected;
+        g_assert_cmpint(found.most, ==, expected->most);
+        g_assert_cmpint(found.taken, ==, expected->taken);
+        g_assert_cmpint(found.own_most, ==, expected->own_most);
+        g_assert_cmpint(found.own_taken, ==, expected->own_taken);
+        g_assert_true(found.is_full == expected->is_full && found.is_own == expected->is_own);
+        g_assert_cmpint(found.free_at, ==, expected->free_at);
+    }
+}
+
 static void test_host(void)
 {
     HostUse use;
@@ -254,6 +288,7 @@ int main(int argc, char **argv)
     g_test_add_func("/limits/whose", test_whose_limit);
     g_test_add_func("/limits/waiting", test_waiting);
     g_test_add_func("/limits/next-end", test_next_end);
+    g_test_add_func("/limits/capacity", test_capacity);
     g_test_add_func("/limits/host", test_host);
     return g_test_run();
 }

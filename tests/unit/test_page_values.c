@@ -441,9 +441,9 @@ static void test_landing(Fixture *f, gconstpointer unused)
 {
     (void)unused;
     g_autoptr(GPtrArray) machines = example_machines(f), none = g_ptr_array_new();
-    g_autoptr(JsonValue) empty = page_landing(&f->context, none);
+    g_autoptr(JsonValue) empty = page_landing(&f->context, none, NULL);
     g_free(render("landing.html", empty));
-    g_autoptr(JsonValue) values = page_landing(&f->context, machines);
+    g_autoptr(JsonValue) values = page_landing(&f->context, machines, NULL);
     g_free(render("landing.html", values));
     const json_t *list = json_object_get(values, "machines");
     g_assert_cmpint(json_array_size(list), ==, 2); /* those that are there */
@@ -451,7 +451,7 @@ static void test_landing(Fixture *f, gconstpointer unused)
     g_assert_true(is_true(json_array_get(list, 0), "checked"));
     g_autoptr(Settings) settings = temp_settings(f->folder, "machine=b.iso", "form_cpu=1,nonsense,100000", NULL);
     f->context.settings = settings;
-    g_autoptr(JsonValue) proposed = page_landing(&f->context, machines);
+    g_autoptr(JsonValue) proposed = page_landing(&f->context, machines, NULL);
     g_assert_true(is_true(json_array_get(json_object_get(proposed, "machines"), 1), "checked"));
     g_assert_cmpint(json_array_size(json_object_get(proposed, "cpus")), ==,
                     1); /* what this host cannot is not offered */
@@ -478,9 +478,79 @@ static void test_landing_of_some(Fixture *f, gconstpointer unused)
     last->users = g_strdup("alice");
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         f->who = rows[i].who;
-        g_autoptr(JsonValue) values = page_landing(&f->context, machines);
+        g_autoptr(JsonValue) values = page_landing(&f->context, machines, NULL);
         g_assert_cmpint(json_array_size(json_object_get(values, "machines")), ==, rows[i].count);
     }
+}
+
+/* What stands on top for who is known, and what the file and others do not show. */
+static void test_landing_visitor(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GPtrArray) machines = example_machines(f);
+    g_autoptr(GPtrArray) sessions = g_ptr_array_new_with_free_func((GDestroyNotify)session_free);
+    g_autoptr(Settings) settings =
+        temp_settings(f->folder, "service_open=yes", "service_max_session_nb=2", "service_max_load=0",
+                      "snapshot_alloc_mem=32M", "service_queue=yes", NULL);
+    f->context.settings = settings;
+    static const SessionState states[] = {SESSION_RUNNING, SESSION_QUEUED, SESSION_ENDED};
+    for (size_t i = 0; i < G_N_ELEMENTS(states); i++) {
+        f->session->state = states[i];
+        g_ptr_array_add(sessions, stored(f));
+    }
+    g_autoptr(JsonValue) values = page_landing(&f->context, machines, sessions);
+    g_free(render("landing.html", values));
+    const json_t *visitor = json_object_get(values, "visitor"), *capacity = json_object_get(visitor, "capacity");
+    g_assert_cmpint(json_array_size(json_object_get(visitor, "sessions")), ==, 2);
+    g_assert_cmpint(json_get_integer(capacity, "free", -1), ==, 1);
+    g_assert_cmpint(json_get_integer(capacity, "waiting", -1), ==, 1);
+    g_assert_true(is_true(capacity, "is_full")); /* who waits already goes first */
+    f->who.user = "";
+    g_autoptr(JsonValue) nobody = page_landing(&f->context, machines, sessions);
+    g_assert_cmpint(json_array_size(json_object_get(json_object_get(nobody, "visitor"), "sessions")), ==, 0);
+    f->context.base = "";
+    g_autoptr(JsonValue) file = page_landing(&f->context, machines, NULL);
+    g_free(render("landing.html", file));
+    g_assert_true(json_is_null(json_object_get(file, "visitor")));
+}
+
+static size_t offered(const Fixture *f, const GPtrArray *machines, const char *key)
+{
+    g_autoptr(JsonValue) values = page_landing(&f->context, machines, NULL);
+    g_free(render("landing.html", values));
+    const json_t *list = json_object_get(values, key);
+    g_assert_cmpint(count_of(list, "selected"), ==, json_array_size(list) > 0);
+    return json_array_size(list);
+}
+
+/* Only what one's groups and the machines allow is offered; how much of the form there is, layout_level says. */
+static void test_landing_choices(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GPtrArray) machines = example_machines(f);
+    g_autofree char *groups = temp_file(f->folder, "groups.conf", "[physics]\nlifetime=2d\n[guests]\nlifetime=90m\n");
+    g_autofree char *setting = g_strconcat("file_groups=", groups, NULL);
+    g_autoptr(Settings) settings = temp_settings(f->folder, setting, "form_lifetime=2h,8h", "layout_level=0", NULL);
+    const char *physics[] = {"physics", NULL}, *guests[] = {"guests", NULL};
+    f->context.settings = settings;
+    g_assert_cmpint(offered(f, machines, "lifetimes"), ==, 2);
+    f->who.groups = physics;
+    g_assert_cmpint(offered(f, machines, "lifetimes"), ==, 3); /* 2 days as well */
+    f->who.groups = guests;
+    g_assert_cmpint(offered(f, machines, "lifetimes"), ==, 1); /* 90 minutes */
+    f->who.groups = NULL;
+    for (guint i = 0; i < machines->len; i++) {
+        Machine *machine = machines->pdata[i];
+        g_free(machine->lifetime);
+        machine->lifetime = g_strdup("2h");
+    }
+    g_assert_cmpint(offered(f, machines, "lifetimes"), ==, 1);
+    g_autoptr(JsonValue) values = page_landing(&f->context, machines, NULL);
+    g_assert_cmpstr(json_get_text(json_array_get(json_object_get(values, "machines"), 0), "lifetime_most", ""), ==,
+                    "2 hours");
+    static const char *const hidden[] = {"takes_size", "oneshot", "takes_script", "gpu"};
+    for (size_t i = 0; i < G_N_ELEMENTS(hidden); i++)
+        g_assert_false(is_true(values, hidden[i]));
 }
 
 /* --- saving --- */
@@ -538,6 +608,8 @@ int main(int argc, char **argv)
         {"/page-values/scripts", test_scripts},
         {"/page-values/landing", test_landing},
         {"/page-values/landing-of-some", test_landing_of_some},
+        {"/page-values/landing-visitor", test_landing_visitor},
+        {"/page-values/landing-choices", test_landing_choices},
         {"/page-values/saving", test_saving},
         {"/page-values/ending", test_ending},
         {"/page-values/ending-without-extension", test_ending_without_extension},

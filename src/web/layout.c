@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "web/layout.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "web/catalogue.h"
+#include "web/template.h"
+#include "web/template_parse.h"
+
+#define FILE_MAX_BYTES (512 * 1024)
+
+/* --- using it --- */
+
+char *layout_picture(const Settings *settings, const char *name)
+{
+    g_autofree char *path = g_build_filename(settings->dir_layout, "pictures", name, NULL);
+    if (!*name || *name == '.' || strchr(name, '/') || !g_file_test(path, G_FILE_TEST_IS_REGULAR))
+        return NULL;
+    g_autofree char *escaped = g_uri_escape_string(name, NULL, FALSE);
+    bool has_slash = g_str_has_suffix(settings->service_page, "/");
+    return g_strconcat(settings->service_page, has_slash ? "" : "/", "pictures/", escaped, NULL);
+}
+
+static json_t *text_or_null(const char *text)
+{
+    return *text ? json_string(text) : json_null();
+}
+
+void layout_use(const Settings *settings)
+{
+    g_autofree char *logo = layout_picture(settings, settings->layout_logo);
+    json_t *values = json_pack("{s:o, s:o, s:o, s:o}", "brand", text_or_null(settings->layout_title), "logo",
+                               text_or_null(logo ? logo : ""), "header", text_or_null(settings->layout_header),
+                               "footer", text_or_null(settings->layout_footer));
+    template_use_layout(settings->dir_layout, values);
+}
+
+bool layout_use_language(const Settings *settings, const char *language, GError **error)
+{
+    return catalogue_use(settings->dir_html, language, error) && catalogue_add(settings->dir_layout, error);
+}
+
+/* --- checking it --- */
+
+static int compare_names(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static GPtrArray *names_in(const char *folder, const char *suffix)
+{
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    for (const char *name; dir && (name = g_dir_read_name(dir));) {
+        if (g_str_has_suffix(name, suffix) && *name != '.')
+            g_ptr_array_add(names, g_strdup(name));
+    }
+    g_ptr_array_sort(names, compare_names);
+    return names;
+}
+
+static void check_template(const Settings *settings, const char *name, GPtrArray *troubles)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = g_build_filename(settings->dir_layout, name, NULL);
+    g_autofree char *ours = g_build_filename(settings->dir_html, name, NULL);
+    g_autofree char *text = file_read_text(path, FILE_MAX_BYTES, &error);
+    g_autoptr(GArray) tokens = text ? template_parse(path, text, &error) : NULL;
+    if (!tokens)
+        g_ptr_array_add(troubles, g_strdup(error->message));
+    else if (!g_file_test(ours, G_FILE_TEST_EXISTS))
+        g_ptr_array_add(troubles, g_strdup_printf("%s: there is no template of that name, so nothing uses it", path));
+}
+
+static void check_texts(const char *folder, const char *name, GPtrArray *troubles)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    g_autoptr(JsonValue) object = json_object_read(path, FILE_MAX_BYTES, &error);
+    if (!object)
+        g_ptr_array_add(troubles, g_strdup(error->message));
+}
+
+GPtrArray *layout_check(const Settings *settings)
+{
+    GPtrArray *troubles = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *texts = g_build_filename(settings->dir_layout, "i18n", NULL);
+    g_autoptr(GPtrArray) templates = names_in(settings->dir_layout, ".html"), catalogues = names_in(texts, ".json");
+    for (guint i = 0; i < templates->len; i++)
+        check_template(settings, templates->pdata[i], troubles);
+    for (guint i = 0; i < catalogues->len; i++)
+        check_texts(texts, catalogues->pdata[i], troubles);
+    return troubles;
+}
