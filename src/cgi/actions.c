@@ -3,6 +3,7 @@
 #include "app/app.h"
 #include "app/journal.h"
 #include "app/metrics.h"
+#include "app/picture.h"
 #include "app/queue.h"
 #include "app/save_own.h"
 #include "base/error.h"
@@ -46,6 +47,17 @@ static SessionRecord *see(const Call *call, GError **error)
     return app_see(settings, &call->who, call->form.session, error);
 }
 
+static Response *show_picture(const Call *call, const SessionRecord *session, GError **error)
+{
+    size_t length;
+    g_autofree char *data = app_picture(call->page.settings, session, call->form.picture_age_s, &length, error);
+    if (!data)
+        return NULL;
+    Response *response = response_data("image/png", data, length);
+    response_make_conditional(response, call->page.request);
+    return response;
+}
+
 static Response *show_session(Call *call, GError **error)
 {
     g_autoptr(SessionRecord) session = see(call, error);
@@ -53,6 +65,8 @@ static Response *show_session(Call *call, GError **error)
         return NULL;
     if (*call->form.qr)
         return viewer_qr(call, session, error);
+    if (call->form.picture_age_s)
+        return show_picture(call, session, error);
     g_autoptr(JsonValue) values = page_session(&call->page, session);
     if (request_wants_json(call->page.request))
         return state_answer(call, values);
