@@ -140,7 +140,7 @@ function equip(content) {
         stay.addEventListener("change", () => kept.set(STAY, stay.checked));
     }
     if (tell && canTell) {
-        tell.hidden = false;
+        tell.closest("[data-option]").hidden = false;
         showTelling(tell);
         tell.addEventListener("click", () => toggleTelling(tell));
     }
