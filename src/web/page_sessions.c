@@ -122,10 +122,14 @@ json_t *page_sessions_list(const PageContext *context, const GPtrArray *sessions
 
 /* --- pages --- */
 
+/* Where nobody logs in, a name is claimed with each request. */
 static json_t *page_path(const PageContext *context, guint page)
 {
     const char *script = context->request ? request_variable(context->request, REQUEST_SCRIPT_NAME) : "";
-    return json_take_text(g_strdup_printf("%s?manage=1&page=%u", script, page));
+    bool is_claimed = !policy_login_is_configured(context->settings) && *context->who->user;
+    g_autofree char *user = g_uri_escape_string(context->who->user, NULL, FALSE);
+    return json_take_text(
+        g_strdup_printf("%s?manage=1&page=%u%s%s", script, page, is_claimed ? "&user=" : "", is_claimed ? user : ""));
 }
 
 /* null when all are on one page. */
