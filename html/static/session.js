@@ -1,178 +1,179 @@
-/* SPDX-License-Identifier: AGPL-3.0-or-later
- * Keeps the page of a session up to date. Asks for the JSON state of the page; when that has changed, fetches the page
- * itself and puts its content in place of the old, so that HTML is made in one place only, by the server. */
-"use strict";
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// The page of a session: its news, and what the user wants to happen with them. Whoever has just pressed Create goes on
+// to the desktop when it is ready, unless they would rather stay.
 
-(() => {
-    const WAITING_MS = 500; /* after the last answer, while the session gets ready or stops */
-    const STEADY_MS = 5000; /* when it is ready, when nobody looks, when the service does not answer */
-    const PATIENCE_MS = 15000;
-    const MOVING = ["starting", "stopping"];
-    const OVER = ["ended", "failed"];
+import { News, kept, say } from "./news.js";
+import { t, tCount } from "./words.js";
 
-    const announce = document.getElementById("announce");
-    const trouble = document.getElementById("trouble");
-    const content = () => document.getElementById("session");
+const WAITING_MS = 500; // after the last answer, while the session gets ready or stops
+const STEADY_MS = 5000; // when it is ready, when nobody looks, when the service does not answer
+const STAY = "qwd-stay", TELL = "qwd-tell"; // what this browser remembers
 
-    let shown = content().outerHTML; /* as the server made it */
-    let tag = "";                    /* ETag of the state we show */
-    let timer = 0;
-    let ahead = 0; /* milliseconds that the server's clock is ahead of ours */
+const MOVING = ["starting", "stopping"], WAITING = ["queued", "starting"], OVER = ["ended", "failed"];
 
-    /* --- times, in the visitor's zone --- */
+const address = new URL(location.href);
+const isNew = address.searchParams.has("new");
+if (isNew) { // once: not when it is loaded again, or sent to somebody
+    address.searchParams.delete("new");
+    history.replaceState(null, "", address);
+    for (const link of document.querySelectorAll("a[hreflang]"))
+        link.href = link.href.replace("&new=1", "");
+}
 
-    function elapsed(seconds) {
-        const minutes = Math.floor(seconds / 60), hours = Math.floor(minutes / 60);
-        if (hours > 0)
-            return `${hours} h ${minutes % 60} min`;
-        return minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
+let news, title = document.title, latest = null;
+let hasWaited = isNew || WAITING.includes(document.getElementById("session").dataset.state);
+let follows = hasWaited, becameReady = false, isGoing = false, toldOf = "";
+
+// --- buttons that need a script ---
+
+async function copy(button) {
+    const field = document.getElementById(button.dataset.copy);
+    field.select();
+    try {
+        await navigator.clipboard.writeText(field.value);
+    } catch {
+        document.execCommand("copy"); // without https there is no navigator.clipboard
     }
+    button.textContent = t("Copied");
+    say(t("Copied"));
+}
 
-    function showTimes() {
-        const now = Date.now() + ahead;
-        for (const time of content().querySelectorAll("time")) {
-            const moment = new Date(time.dateTime);
-            if (Number.isNaN(moment.getTime()))
-                continue;
-            if ("until" in time.dataset) {
-                time.title = time.title || time.textContent;
-                time.textContent = `in ${elapsed(Math.max(0, Math.round((moment - now) / 1000)))}`;
-            } else if ("since" in time.dataset) {
-                time.textContent = elapsed(Math.max(0, Math.round((now - moment) / 1000)));
-            } else {
-                time.title = time.title || time.textContent;
-                time.textContent = moment.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
-            }
-        }
+// --- notifications ---
+
+// Browsers allow them on pages from https, or from this machine.
+const canTell = "Notification" in window && isSecureContext;
+const tells = () => canTell && kept.get(TELL) && Notification.permission === "granted";
+
+function notify(text, tag) {
+    if (!tells())
+        return;
+    const notification = new Notification(document.querySelector("h1").firstChild.textContent.trim(), { body: text, tag });
+    notification.onclick = () => {
+        window.focus();
+        notification.close();
+    };
+}
+
+function showTelling(button) {
+    button.setAttribute("aria-pressed", String(tells()));
+    if (Notification.permission === "denied")
+        button.textContent = t("The browser does not allow notifications");
+    else if (tells())
+        button.textContent = t("You will be told when it is ready, and before it ends");
+}
+
+// Asked only by who presses the button; pressed again, it is taken back.
+async function toggleTelling(button) {
+    const wanted = !tells();
+    const answer = wanted ? await Notification.requestPermission() : "";
+    kept.set(TELL, answer === "granted");
+    button.textContent = t("Tell me when it is ready");
+    showTelling(button);
+    say(button.textContent);
+}
+
+// --- what the title and the screen reader say ---
+
+function minutesLeft() {
+    const { ending } = latest ?? {};
+    const moment = ending && ending.kind !== "unused" ? Date.parse(ending.time.iso) : 0;
+    return moment ? Math.max(0, Math.ceil((moment - Date.now() - news.ahead) / 60000)) : -1;
+}
+
+function showTitle() {
+    const minutes = minutesLeft();
+    let text = title;
+    if (minutes >= 0)
+        text = t("[what] - [title]", { what: tCount("Ends in %d minute", "Ends in %d minutes", minutes), title });
+    else if (becameReady && latest?.ready)
+        text = t("[what] - [title]", { what: t("Ready"), title });
+    if (document.title !== text)
+        document.title = text;
+}
+
+function words(session) {
+    if (session.ending)
+        return `${session.ending.what} ${session.ending.help}`;
+    const step = session.steps.find((one) => one.is_now);
+    return session.is_waiting && step ? step.text : session.state_text;
+}
+
+function tellOfEnd({ ending }) {
+    const key = ending && ending.kind !== "unused" ? `${ending.kind} ${ending.time.iso}` : "";
+    if (key && key !== toldOf)
+        notify(`${ending.what} ${ending.help}`.trim(), "ending");
+    toldOf = key;
+}
+
+// --- on to the desktop ---
+
+function goOn() {
+    const connect = document.getElementById("connect");
+    const isOurs = connect && new URL(connect.href).origin === location.origin;
+    if (!follows || !isOurs || !connect.dataset.follow || document.hidden || kept.get(STAY))
+        return;
+    isGoing = true;
+    location.assign(connect.href);
+}
+
+function takeReady() {
+    if (!hasWaited || becameReady)
+        return;
+    becameReady = true;
+    goOn();
+    follows = false; // who comes back stays
+    if (!isGoing)
+        notify(t("Your machine is ready"), "ready");
+}
+
+// --- news ---
+
+function equip(content) {
+    for (const button of content.querySelectorAll("[data-copy]")) {
+        button.hidden = false;
+        button.addEventListener("click", () => copy(button));
     }
-
-    /* --- buttons that need a script --- */
-
-    async function copy(button) {
-        const field = document.getElementById(button.dataset.copy);
-        field.select();
-        try {
-            await navigator.clipboard.writeText(field.value);
-        } catch {
-            document.execCommand("copy"); /* without https there is no navigator.clipboard */
-        }
-        button.textContent = "Copied";
-        announce.textContent = "Copied";
+    const stay = content.querySelector("#stay"), tell = content.querySelector("#tell");
+    if (stay) {
+        stay.closest("label").hidden = !follows;
+        stay.checked = kept.get(STAY);
+        stay.addEventListener("change", () => kept.set(STAY, stay.checked));
     }
-
-    function equip() {
-        showTimes();
-        for (const button of content().querySelectorAll("[data-copy]")) {
-            button.hidden = false;
-            button.addEventListener("click", () => copy(button));
-        }
+    if (tell && canTell) {
+        tell.closest("[data-option]").hidden = false;
+        showTelling(tell);
+        tell.addEventListener("click", () => toggleTelling(tell));
     }
+}
 
-    /* --- news --- */
+function take({ session }) {
+    latest = session;
+    hasWaited ||= session.is_waiting;
+    say(words(session));
+    if (session.ready)
+        takeReady();
+    tellOfEnd(session);
+    showTitle();
+}
 
-    /* What somebody is about to send is not lost. */
-    function keepTyped(fresh) {
-        for (const field of content().querySelectorAll("input[type=text]:not([readonly]), select")) {
-            const twin = field.id && fresh.querySelector(`#${field.id}`);
-            if (twin)
-                twin.value = field.value;
-        }
-    }
+function wait(good) {
+    const { state } = document.getElementById("session").dataset;
+    if (isGoing || OVER.includes(state))
+        return 0;
+    return good && MOVING.includes(state) && !document.hidden ? WAITING_MS : STEADY_MS;
+}
 
-    function replaceContent(page) {
-        const fresh = page.getElementById("session");
-        shown = fresh.outerHTML;
-        keepTyped(fresh);
-        const focused = document.activeElement;
-        const wasInside = content().contains(focused);
-        const becameReady = !document.getElementById("connect") && fresh.querySelector("#connect");
-        const id = focused && focused.id;
-        content().replaceWith(fresh);
-        equip();
-        document.title = page.title;
-        if (becameReady && (wasInside || focused === document.body))
-            document.getElementById("connect").focus();
-        else if (wasInside) /* keyboard users do not fall back to the top of the page */
-            (document.getElementById(id) || fresh.querySelector("#connect, #again") || document.body).focus();
-    }
+// The keyboard goes to Connect when that has come and nobody was anywhere else.
+function focus(old, fresh, isFree) {
+    title = document.title;
+    const isFirst = !old.querySelector("#connect") && fresh.querySelector("#connect");
+    return isFirst && isFree ? fresh.querySelector("#connect") : null;
+}
 
-    function request(headers) {
-        return fetch(content().dataset.page, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
-    }
-
-    async function fetchPage() {
-        const answer = await request({ Accept: "text/html" });
-        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-        if (!answer.ok || !page.getElementById("session")) {
-            location.reload();
-            return;
-        }
-        if (page.getElementById("session").outerHTML === shown)
-            return;
-        const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-        if (document.startViewTransition && !calm && !document.hidden)
-            await document.startViewTransition(() => replaceContent(page)).updateCallbackDone;
-        else
-            replaceContent(page);
-    }
-
-    /* What screen readers say. */
-    function words(session) {
-        if (session.ending)
-            return `${session.ending.what} ${session.ending.help}`;
-        const step = session.steps.find((one) => one.is_now);
-        return session.is_waiting && step ? step.text : session.state_text;
-    }
-
-    async function ask() {
-        const headers = { Accept: "application/json" };
-        if (tag)
-            headers["If-None-Match"] = tag;
-        const answer = await request(headers);
-        ahead = Date.parse(answer.headers.get("Date")) - Date.now() || 0;
-        if (answer.status === 304)
-            return;
-        if (answer.status === 429 || answer.status >= 500)
-            throw new Error(`status ${answer.status}`);
-        if (!answer.ok) { /* gone, or no longer ours: the page says why */
-            location.reload();
-            return;
-        }
-        const { session } = await answer.json();
-        await fetchPage();
-        tag = answer.headers.get("ETag") || "";
-        if (announce.textContent !== words(session))
-            announce.textContent = words(session);
-    }
-
-    /* --- asking again and again --- */
-
-    function plan(good) {
-        const state = content().dataset.state;
-        clearTimeout(timer);
-        if (!OVER.includes(state))
-            timer = setTimeout(poll, good && MOVING.includes(state) && !document.hidden ? WAITING_MS : STEADY_MS);
-    }
-
-    async function poll() {
-        let good = true;
-        timer = 0;
-        try {
-            await ask();
-        } catch {
-            good = false;
-        }
-        trouble.hidden = good;
-        plan(good);
-    }
-
-    document.addEventListener("visibilitychange", () => {
-        if (!document.hidden && timer) {
-            clearTimeout(timer);
-            poll();
-        }
-    });
-    setInterval(() => document.hidden || showTimes(), 1000);
-    equip();
-    plan(true);
-})();
+news = new News("session", { equip, focus, wait, state: take, tick: () => news && showTitle() });
+news.poll(); // its first state: what came between may be news already
+window.addEventListener("pageshow", (event) => {
+    isGoing = false;
+    if (event.persisted)
+        news.poll();
+});

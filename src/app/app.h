@@ -31,6 +31,10 @@ void app_note_stop_request(SessionRecord *session);
 /* The sessions this person may see: their own, or all for an administrator (SessionRecord *, newest first). */
 GPtrArray *app_list(const Settings *settings, const Identity *who, GError **error);
 
+/* The last ended sessions of this person, or of all for an administrator (SessionRecord *, newest first), but for those
+ * that app_list has given. */
+GPtrArray *app_history(const Settings *settings, const Identity *who, const GPtrArray *sessions);
+
 /* Asks a session's supervisor to end it; returns its record. A session that has ended already is fine. */
 SessionRecord *app_stop(const Settings *settings, const Identity *who, const char *id, GError **error);
 

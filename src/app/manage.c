@@ -12,6 +12,7 @@
 #include "core/life.h"
 #include "core/store.h"
 
+#define HISTORY_COUNT 20
 #define FULL_DISK_BYTES 65536 /* no record fits any more */
 
 void app_note_stop_request(SessionRecord *session)
@@ -57,6 +58,26 @@ GPtrArray *app_list(const Settings *settings, const Identity *who, GError **erro
             app_note_stop_request(session);
     }
     return sessions;
+}
+
+/* A session that lives again, or whose disk is kept, has a place of its own in the list. */
+static bool is_listed(const GPtrArray *sessions, const SessionRecord *past)
+{
+    for (guint i = 0; i < sessions->len; i++) {
+        if (g_str_equal(((const SessionRecord *)sessions->pdata[i])->id, past->id))
+            return true;
+    }
+    return false;
+}
+
+GPtrArray *app_history(const Settings *settings, const Identity *who, const GPtrArray *sessions)
+{
+    GPtrArray *past = store_recall_last(settings, who->is_admin ? NULL : who->user, HISTORY_COUNT);
+    for (guint i = past->len; i-- > 0;) {
+        if (is_listed(sessions, past->pdata[i]))
+            g_ptr_array_remove_index(past, i);
+    }
+    return past;
 }
 
 /* --- changes --- */

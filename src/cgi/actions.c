@@ -3,6 +3,7 @@
 #include "app/app.h"
 #include "app/journal.h"
 #include "app/metrics.h"
+#include "app/picture.h"
 #include "app/queue.h"
 #include "app/save_own.h"
 #include "app/saved.h"
@@ -15,6 +16,8 @@
 #include "core/origin.h"
 #include "core/store.h"
 #include "web/catalogue.h"
+
+#define IS_NEW "&new=1"
 
 typedef Response *(*Handler)(Call *call, GError **error);
 
@@ -49,6 +52,17 @@ static SessionRecord *see(const Call *call, GError **error)
     return app_see(settings, &call->who, call->form.session, error);
 }
 
+static Response *show_picture(const Call *call, const SessionRecord *session, GError **error)
+{
+    size_t length;
+    g_autofree char *data = app_picture(call->page.settings, session, call->form.picture_age_s, &length, error);
+    if (!data)
+        return NULL;
+    Response *response = response_data("image/png", data, length);
+    response_make_conditional(response, call->page.request);
+    return response;
+}
+
 static Response *show_session(Call *call, GError **error)
 {
     g_autoptr(SessionRecord) session = see(call, error);
@@ -56,6 +70,8 @@ static Response *show_session(Call *call, GError **error)
         return NULL;
     if (*call->form.qr)
         return viewer_qr(call, session, error);
+    if (call->form.picture_age_s)
+        return show_picture(call, session, error);
     g_autoptr(JsonValue) values = page_session(&call->page, session);
     if (request_wants_json(call->page.request))
         return state_answer(call, values);
@@ -87,13 +103,19 @@ static Response *show_sessions(Call *call, GError **error)
     g_autoptr(GPtrArray) sessions = app_list(call->page.settings, &call->who, error);
     if (!sessions)
         return NULL;
-    g_autoptr(JsonValue) values = page_sessions(&call->page, sessions);
-    if (request_wants_json(call->page.request)) {
-        g_autoptr(JsonValue) object = json_pack("{s:O, s:O}", "sessions", json_object_get(values, "sessions"), "kept",
-                                                json_object_get(values, "kept"));
-        return response_json(200, object);
+    /* Programs want all of them; the page's own script what is on its page. */
+    if (request_wants_json(call->page.request) && !call->form.page) {
+        g_autoptr(JsonValue) all = page_sessions_list(&call->page, sessions);
+        return response_json(200, all);
     }
-    return response_page(call->page.settings, "sessions.html", values, error);
+    g_autoptr(GPtrArray) history = app_history(call->page.settings, &call->who, sessions);
+    g_autoptr(JsonValue) values = page_sessions(&call->page, sessions, history, call->form.page);
+    if (!request_wants_json(call->page.request))
+        return response_page(call->page.settings, "sessions.html", values, error);
+    g_autoptr(JsonValue) state = page_sessions_state(values);
+    Response *response = response_json(200, state);
+    response_make_conditional(response, call->page.request);
+    return response;
 }
 
 static Response *show_metrics(Call *call, GError **error)
@@ -102,14 +124,16 @@ static Response *show_metrics(Call *call, GError **error)
     return text ? response_text(EXPOSITION_TYPE, text) : NULL;
 }
 
-/* After a change: to the session's page; a client that wants JSON gets the state at once. */
-static Response *go_to_session(Call *call, const char *id, GError **error)
+/* After a change: to the session's page; a client that wants JSON gets the state at once. `more` of the address is for
+ * the page's script: "&new=1" goes on to the desktop when it is ready. */
+static Response *go_to_session(Call *call, const char *id, const char *more, GError **error)
 {
     call->subject = g_strdup(id);
     call->form.session = call->subject;
     if (request_wants_json(call->page.request))
         return show_session(call, error);
-    g_autofree char *path = page_session_path(&call->page, id);
+    g_autofree char *page = page_session_path(&call->page, id);
+    g_autofree char *path = g_strconcat(page, more, NULL);
     return response_redirect(path, error);
 }
 
@@ -138,14 +162,14 @@ static Response *create(Call *call, GError **error)
                                       .oneshot = form.oneshot || call->who.is_guest_by_mail,
                                       .gpu = form.gpu}};
     g_autofree char *id = app_create(call->page.settings, &call->who, &request, error);
-    return id ? go_to_session(call, id, error) : NULL;
+    return id ? go_to_session(call, id, IS_NEW, error) : NULL;
 }
 
 static Response *after_change(Call *call, SessionRecord *session, GError **error)
 {
     g_autoptr(SessionRecord) owned = session;
     g_autofree char *id = owned ? g_strdup(owned->id) : NULL;
-    return id ? go_to_session(call, id, error) : NULL;
+    return id ? go_to_session(call, id, call->action == FORM_AGAIN ? IS_NEW : "", error) : NULL;
 }
 
 static Response *stop(Call *call, GError **error)

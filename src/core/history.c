@@ -62,21 +62,41 @@ bool store_remember(const Settings *settings, const SessionRecord *session, GErr
 
 typedef bool (*Wanted)(const SessionRecord *session, const char *word);
 
-/* The last line with the word that is the wanted session's; the history holds one line for each. */
-static SessionRecord *search(const Settings *settings, const char *word, Wanted wanted)
+typedef struct {
+    const char *word; /* which stands in the line as it is */
+    Wanted wanted;
+    guint count; /* how many are enough */
+} Search;
+
+static SessionRecord *read_line(const char *line, const Search *search)
+{
+    if (!strstr(line, search->word))
+        return NULL;
+    g_autoptr(JsonValue) object = json_object_parse(line, strlen(line), NULL);
+    g_autoptr(SessionRecord) session = object ? session_from_json(object, NULL) : NULL;
+    return session && search->wanted(session, search->word) ? g_steal_pointer(&session) : NULL;
+}
+
+/* From the last line on: the history holds one line for each end. */
+static GPtrArray *search_all(const Settings *settings, const Search *search)
 {
     g_autofree char *path = history_path(settings);
     g_autofree char *text = file_read_end(path, HISTORY_MAX_BYTES, NULL);
     g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
-    for (guint i = g_strv_length(lines); i-- > 0;) {
-        if (!strstr(lines[i], word))
-            continue;
-        g_autoptr(JsonValue) object = json_object_parse(lines[i], strlen(lines[i]), NULL);
-        g_autoptr(SessionRecord) session = object ? session_from_json(object, NULL) : NULL;
-        if (session && wanted(session, word))
-            return g_steal_pointer(&session);
+    GPtrArray *found = g_ptr_array_new_with_free_func((GDestroyNotify)session_free);
+    for (guint i = g_strv_length(lines); i-- > 0 && found->len < search->count;) {
+        SessionRecord *session = read_line(lines[i], search);
+        if (session)
+            g_ptr_array_add(found, session);
     }
-    return NULL;
+    return found;
+}
+
+static SessionRecord *search_one(const Settings *settings, const char *word, Wanted wanted)
+{
+    Search search = {.word = word, .wanted = wanted, .count = 1};
+    g_autoptr(GPtrArray) found = search_all(settings, &search);
+    return found->len ? g_ptr_array_steal_index(found, 0) : NULL;
 }
 
 static bool has_link(const SessionRecord *session, const char *hash)
@@ -91,7 +111,7 @@ SessionRecord *store_find_linked(const Settings *settings, const char *hash)
         if (has_link(sessions->pdata[i], hash))
             return g_ptr_array_steal_index(sessions, i);
     }
-    return search(settings, hash, has_link);
+    return search_one(settings, hash, has_link);
 }
 
 static bool has_id(const SessionRecord *session, const char *id)
@@ -101,8 +121,25 @@ static bool has_id(const SessionRecord *session, const char *id)
 
 SessionRecord *store_recall(const Settings *settings, const char *id, GError **error)
 {
-    SessionRecord *session = token_is_well_formed(id) ? search(settings, id, has_id) : NULL;
+    SessionRecord *session = token_is_well_formed(id) ? search_one(settings, id, has_id) : NULL;
     if (!session)
         g_propagate_error(error, session_not_found());
     return session;
+}
+
+static bool has_owner(const SessionRecord *session, const char *owner)
+{
+    return g_str_equal(session->owner, owner);
+}
+
+static bool is_any(G_GNUC_UNUSED const SessionRecord *session, G_GNUC_UNUSED const char *word)
+{
+    return true;
+}
+
+/* A user's name has no characters that JSON writes in another way. */
+GPtrArray *store_recall_last(const Settings *settings, const char *owner, guint count)
+{
+    Search search = {.word = owner ? owner : "", .wanted = owner ? has_owner : is_any, .count = count};
+    return search_all(settings, &search);
 }

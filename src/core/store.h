@@ -50,6 +50,10 @@ bool store_remember(const Settings *settings, const SessionRecord *session, GErr
 /* The record of an ended session, as long as it is remembered; QWD_ERROR_NOT_FOUND otherwise. */
 SessionRecord *store_recall(const Settings *settings, const char *id, GError **error);
 
+/* The last ended sessions of a user, or of all (NULL), newest first, at most `count` (SessionRecord *); as many as are
+ * remembered. */
+GPtrArray *store_recall_last(const Settings *settings, const char *owner, guint count);
+
 /* The session that a link leads to, running or remembered, by the hash of its token; the hash stands in the records
  * only, so they are all looked at. NULL when there is none: the link never was, or has been revoked. */
 SessionRecord *store_find_linked(const Settings *settings, const char *hash);

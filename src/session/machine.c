@@ -217,8 +217,10 @@ bool machine_start(Supervisor *supervisor, GError **error)
     g_autoptr(GError) cause = NULL;
     int deadline_ms = (int)supervisor->settings->session_start_deadline * 1000;
     supervisor->machine_is_up = qmp_negotiate(supervisor->qmp, deadline_ms, &cause) && supervisor->qemu.running;
-    if (supervisor->machine_is_up)
+    if (supervisor->machine_is_up) {
+        picture_start(supervisor);
         return true;
+    }
     explain_failure(supervisor, &cause);
     g_propagate_error(error, g_steal_pointer(&cause));
     return false;
@@ -250,6 +252,7 @@ static void power_down(Supervisor *supervisor)
 
 void machine_stop(Supervisor *supervisor)
 {
+    picture_stop(supervisor);
     trouble_clear(supervisor);
     save_stop(supervisor);
     if (supervisor->qmp && supervisor->qemu.running)

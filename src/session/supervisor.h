@@ -58,6 +58,10 @@ typedef struct Supervisor {
     Times times;
     bool websockify_failing; /* told in the log already */
 
+    /* picture.c */
+    guint picture_watch, picture_timer;
+    gint64 picture_us; /* monotonic: when QEMU was last asked; 0 never */
+
     /* trouble.c */
     bool stands_still; /* QEMU has stopped the machine, whose disk could not be written */
     guint disk_retry;
@@ -119,6 +123,10 @@ void script_run(Supervisor *supervisor);
 void save_follow_record(Supervisor *supervisor);
 void save_on_event(Supervisor *supervisor, const char *name, const json_t *data);
 void save_stop(Supervisor *supervisor);
+
+/* picture.c: pictures of the screen for those who ask (core/picture.h), from when the machine is up until it stops. */
+void picture_start(Supervisor *supervisor);
+void picture_stop(Supervisor *supervisor);
 
 /* Opens the links that others have added to the record, closes those they have removed and those whose time is over. */
 void display_follow_record(Supervisor *supervisor);

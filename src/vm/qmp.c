@@ -26,8 +26,18 @@ struct Qmp {
     bool greeted;
     bool broken; /* closed, or not talking QMP */
     json_int_t last_id;
-    json_t *answer; /* to the command last_id */
+    json_int_t awaited_id; /* the command that somebody waits for */
+    json_t *answer;        /* to it */
+    json_int_t call_id;    /* the one that nobody waits for; 0 none */
+    QmpDone call_done;
+    void *call_user;
 };
+
+static void end_call(Qmp *qmp, const json_t *result)
+{
+    qmp->call_id = 0;
+    qmp->call_done(result, qmp->call_user);
+}
 
 static void take_message(Qmp *qmp, json_t *message)
 {
@@ -37,7 +47,9 @@ static void take_message(Qmp *qmp, json_t *message)
             qmp->on_event(event, json_object_get(message, "data"), qmp->user);
     } else if (json_object_get(message, "QMP")) {
         qmp->greeted = true;
-    } else if (json_get_integer(message, "id", -1) == qmp->last_id && !qmp->answer) {
+    } else if (qmp->call_id && json_get_integer(message, "id", -1) == qmp->call_id) {
+        end_call(qmp, json_object_get(message, "return"));
+    } else if (json_get_integer(message, "id", -1) == qmp->awaited_id && !qmp->answer) {
         qmp->answer = json_incref(message);
     }
 }
@@ -142,6 +154,28 @@ static bool send_message(Qmp *qmp, json_t *message, GError **error)
     return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "QEMU does not take commands.");
 }
 
+static bool send_command(Qmp *qmp, const char *command, json_t *arguments, GError **error)
+{
+    g_autoptr(JsonValue) message = json_pack("{s:s, s:I}", "execute", command, "id", ++qmp->last_id);
+    if (arguments)
+        json_object_set_new(message, "arguments", arguments);
+    return check_not_broken(qmp, error) && send_message(qmp, message, error);
+}
+
+bool qmp_call(Qmp *qmp, const char *command, json_t *arguments, QmpDone done, void *user)
+{
+    if (qmp->call_id) {
+        json_decref(arguments);
+        return false;
+    }
+    if (!send_command(qmp, command, arguments, NULL))
+        return false;
+    qmp->call_id = qmp->last_id;
+    qmp->call_done = done;
+    qmp->call_user = user;
+    return true;
+}
+
 static json_t *result_of(json_t *answer, const char *command, GError **error)
 {
     json_t *result = json_object_get(answer, "return");
@@ -155,12 +189,10 @@ static json_t *result_of(json_t *answer, const char *command, GError **error)
 
 json_t *qmp_execute(Qmp *qmp, const char *command, json_t *arguments, int deadline_ms, GError **error)
 {
-    g_autoptr(JsonValue) message = json_pack("{s:s, s:I}", "execute", command, "id", ++qmp->last_id);
-    if (arguments)
-        json_object_set_new(message, "arguments", arguments);
     g_clear_pointer(&qmp->answer, json_decref);
-    if (!check_not_broken(qmp, error) || !send_message(qmp, message, error))
+    if (!send_command(qmp, command, arguments, error))
         return NULL;
+    qmp->awaited_id = qmp->last_id;
     if (!wait_unless_cancelled(is_answered, qmp, deadline_ms, error)) {
         g_prefix_error(error, N_("QEMU does not answer to %s. "), command);
         return NULL;

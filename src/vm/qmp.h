@@ -24,3 +24,11 @@ bool qmp_negotiate(Qmp *qmp, int deadline_ms, GError **error);
  * it returned. NULL: QEMU refused (QWD_ERROR_INTERNAL with its words), did not answer (QWD_ERROR_TIMEOUT),
  * sent what is not QMP, or is gone (QWD_ERROR_UNAVAILABLE); or waits were given up (QWD_ERROR_CANCELLED). */
 json_t *qmp_execute(Qmp *qmp, const char *command, json_t *arguments, int deadline_ms, GError **error);
+
+/* What a command returned (borrowed); NULL: QEMU refused it. */
+typedef void (*QmpDone)(const json_t *result, void *user);
+
+/* Sends a command (`arguments` is stolen, may be NULL) that nobody waits for; `done` is called from the main context
+ * when QEMU has answered, which may be never. There is one such command at a time: false when QEMU has not answered the
+ * last one, or is gone. */
+bool qmp_call(Qmp *qmp, const char *command, json_t *arguments, QmpDone done, void *user);

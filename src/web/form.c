@@ -21,6 +21,7 @@
 #define LABEL_MAX_CHARS 60
 #define WORD_MAX_BYTES 32
 #define PAGE_MAX 1000000
+#define PICTURE_AGE_MAX_S 3600
 #define CPUS_MAX 256
 #define MEMORY_MIN_MIB 32
 #define MEMORY_MAX_MIB (4 * 1024 * 1024) /* as snapshot_alloc_mem in settings.def */
@@ -78,6 +79,11 @@ static bool check_word(const char *text, G_GNUC_UNUSED gint64 *value)
 static bool check_page(const char *text, gint64 *value)
 {
     return units_parse_integer(text, 1, PAGE_MAX, value);
+}
+
+static bool check_picture(const char *text, gint64 *value)
+{
+    return units_parse_integer(text, 1, PICTURE_AGE_MAX_S, value);
 }
 
 static bool check_selection(const char *text, G_GNUC_UNUSED gint64 *value)
@@ -185,6 +191,7 @@ typedef enum {
     FORM_FIELD_SHARED,
     FORM_FIELD_TOKEN,
     FORM_FIELD_QR,
+    FORM_FIELD_PICTURE,
     FORM_FIELD_SAVE,
     FORM_FIELD_SAVE_NAME,
     FORM_FIELD_SAVE_TITLE,
@@ -252,6 +259,7 @@ static const FormRow rows[FORM_FIELD_COUNT] = {
     [FORM_FIELD_SHARED] = {"shared", NULL, NULL},
     [FORM_FIELD_TOKEN] = {"token", check_token, N_("the 32 digits of a link")},
     [FORM_FIELD_QR] = {"qr", check_token, N_("the 32 digits of a link, as the page gives them")},
+    [FORM_FIELD_PICTURE] = {"picture", check_picture, N_("how many seconds old it may be, from 1 to 3600")},
     [FORM_FIELD_SAVE] = {"session_save", check_token, session_id},
     [FORM_FIELD_SAVE_NAME] = {"save_name", check_saved_name, N_("1 to 60 letters, digits and characters _ . -")},
     [FORM_FIELD_SAVE_TITLE] = {"save_description", check_label, N_("at most 60 characters")},
@@ -410,6 +418,8 @@ bool form_read_session(const Request *request, SessionForm *form, GError **error
     return read_text(request, FORM_FIELD_PURGE, &form->purge, error) &&
            read_text(request, FORM_FIELD_TOKEN, &form->token, error) &&
            read_text(request, FORM_FIELD_QR, &form->qr, error) &&
+           read_number(request, FORM_FIELD_PICTURE, &form->picture_age_s, error) &&
+           read_number(request, FORM_FIELD_PAGE, &form->page, error) &&
            read_text(request, FORM_FIELD_CSRF, &form->csrf, error);
 }
 

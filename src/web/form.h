@@ -115,8 +115,10 @@ typedef struct {
                           * session_save, view or session, in this order; "" when absent */
     const char *token;   /* of a link, "" when absent */
     const char *qr;      /* the link whose QR code is asked for, "" when absent */
-    const char *csrf;    /* "" when absent */
-    const char *purge;   /* value of service_purge; "" when absent */
+    gint64 picture_age_s; /* how old the picture of the screen may be that is asked for; 0 when absent */
+    gint64 page;          /* of a list, from 1; 0 when absent */
+    const char *csrf;     /* "" when absent */
+    const char *purge;    /* value of service_purge; "" when absent */
     bool confirm;
 } SessionForm;
 

@@ -11,6 +11,7 @@
 
 /* A time as the templates take it; null for 0. (pages.c) */
 json_t *time_value(gint64 unix_s);
+json_t *time_of_day_value(gint64 unix_s); /* the hour alone is shown */
 
 /* Whether the Extend button is shown: it may still say that there is nothing to gain at the moment. */
 bool may_press_extend(const Settings *settings, const Identity *who, const SessionRecord *session);

@@ -28,8 +28,14 @@ json_t *page_session(const PageContext *context, const SessionRecord *session);
 /* What error.html shows beside the error: the sessions that the asker could stop to make room. */
 json_t *page_error_sessions(const PageContext *context, const GPtrArray *sessions);
 
-/* sessions.html; `notice` may be NULL. */
-json_t *page_sessions(const PageContext *context, const GPtrArray *sessions);
+/* sessions.html: a page of those that live, from 1; beside the first, those whose disk is kept, and the history. */
+json_t *page_sessions(const PageContext *context, const GPtrArray *sessions, const GPtrArray *history, gint64 page);
+
+/* What of it can change: what the page's script asks for. */
+json_t *page_sessions_state(const json_t *values);
+
+/* All of them for programs, with the links that need no login: {"sessions", "kept"}. */
+json_t *page_sessions_list(const PageContext *context, const GPtrArray *sessions);
 
 /* The file that the start page is kept in, for one of the languages: file_page for the first of them, index.LANG.html
  * beside it for others. Free with g_free. */

@@ -106,6 +106,14 @@ Response *response_text(const char *content_type, const char *text)
     return response;
 }
 
+Response *response_data(const char *content_type, const char *data, size_t length)
+{
+    Response *response = response_new(200, NULL);
+    g_ptr_array_add(response->headers, g_strdup_printf("Content-Type: %s", content_type));
+    g_string_append_len(response->body, data, (gssize)length);
+    return response;
+}
+
 /* A path of this host, which no browser takes for a host's name or splits into lines. */
 static bool is_local_path(const char *path)
 {

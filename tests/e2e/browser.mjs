@@ -25,12 +25,21 @@ export async function screenshot(page, name, options = {}) {
     await page.screenshot({ path: path.join(folder, `${name}.png`), animations: 'disabled', ...options });
 }
 
-// A visitor with a browser profile of their own, who is patient.
-export async function openContext(t, browser, options = {}) {
+// A visitor with a browser profile of their own, who is patient, and stays on the page of a session when it is ready
+// (unless they follow).
+export async function openContext(t, browser, { follows = false, ...options } = {}) {
     const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1280, height: 800 }, ...options });
+    if (!follows)
+        await context.addInitScript(() => localStorage.getItem('qwd-stay') ?? localStorage.setItem('qwd-stay', 'yes'));
     context.setDefaultTimeout(patience);
     t.after(() => context.close());
     return context;
+}
+
+// Stop, and yes, on the page of a session or on the only card of a list.
+export async function stopOnPage(page) {
+    await page.locator('.sure > summary', { hasText: 'Stop' }).click();
+    await page.getByRole('button', { name: /^Yes, stop/ }).click();
 }
 
 // Characters that a US keyboard types with Shift, and the keys they are on.

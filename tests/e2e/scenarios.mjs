@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import { Desktop, openBrowser, openContext, screenshot } from './browser.mjs';
+import { Desktop, openBrowser, openContext, screenshot, stopOnPage } from './browser.mjs';
 import { eventually, listeningPorts, patience, Service, tokenOf } from './service.mjs';
 
 const GREEN = '#00ff00', BLUE = '#0000ff', TINY = '#31586b';
@@ -25,7 +25,7 @@ async function step(t, name, run) {
 }
 
 // Holds sessions at the last step of their start until it is let go: progress can then be looked at without haste.
-async function holdStarts(t, service) {
+export async function holdStarts(t, service) {
     const holder = service.spawn('flock', ['--no-fork', service.in('run/websockify.lock'), 'sh', '-c', 'echo held; read line']);
     const release = async () => {
         holder.stdin.end();
@@ -168,7 +168,7 @@ export async function mainJob(t, service, browser) {
 
     await step(t, 'Stop ends it: the page tells, the links are dead, nothing is left', async (t) => {
         await page.bringToFront();
-        await page.getByRole('button', { name: /^Stop/ }).click();
+        await stopOnPage(page);
         await page.locator('#again').waitFor();
         assert.match(await page.locator('#session').textContent(), /The session is over.*Stopped by/s);
         await screenshot(page, `${service.face}-over`);
@@ -203,7 +203,7 @@ export async function withoutScript(t, service, browser) {
     await release();
     const { link, view } = await readLinks(page);
     assert.ok(link.startsWith(`${service.origin}/darts/vnc.html?`) && view);
-    await Promise.all([page.waitForURL(/session=/), page.getByRole('button', { name: /^Stop/ }).click()]);
+    await Promise.all([page.waitForURL(/session=/), stopOnPage(page)]);
     await page.locator('#again').waitFor();
     await service.assertNothingLeft(id);
 }
@@ -226,7 +226,7 @@ export async function manage(t, service, browser) {
     await screenshot(page, `${service.face}-sessions`);
     await Promise.all([page.waitForURL(/session=/), row.getByRole('button', { name: /^Extend/ }).click()]);
     assert.equal(await endTime(page), before + 86400e3);
-    await page.getByRole('button', { name: /^Stop/ }).click();
+    await stopOnPage(page);
     await page.locator('#again').waitFor();
     await service.assertNothingLeft(id);
 }
@@ -403,7 +403,7 @@ export async function pictures(t, service, browser) {
         await page.goto(`${service.origin}/cgi-bin/qemu-web-desktop.cgi?session=${'0'.repeat(32)}`);
         await show('error');
         await page.goto(`${service.origin}/cgi-bin/qemu-web-desktop.cgi?session=${id}`);
-        await page.getByRole('button', { name: /^Stop/ }).click();
+        await stopOnPage(page);
         await page.locator('#again').waitFor();
         await show('over');
         await page.goto(`${service.origin}/cgi-bin/qemu-web-desktop.cgi?manage=1`);

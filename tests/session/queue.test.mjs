@@ -66,8 +66,8 @@ test('with a queue, they wait in fair order, see their place, and start by thems
     assert.ok((await place(greedy1)).expected.iso);
     const page = await service.get({ session: modest }, { QWD_OVERRIDES: 'service_queue=yes\n' });
     assert.match(page.text, /Waiting for room/);
-    assert.match(page.text, /<strong>number 2<\/strong>/);
-    assert.match(page.text, /Leave the queue<\/button>/);
+    assert.match(page.text, /You are number 2 in the queue\./);
+    assert.match(page.text, /Cancel<\/button>/);
     for (const id of [greedy1, greedy2, modest])
         assert.equal(service.record(id).state, 'queued');
 

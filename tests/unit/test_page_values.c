@@ -302,7 +302,8 @@ static void test_sessions(Fixture *f, gconstpointer unused)
 {
     (void)unused;
     g_autoptr(GPtrArray) sessions = g_ptr_array_new_with_free_func((GDestroyNotify)session_free);
-    g_autoptr(JsonValue) none = page_sessions(&f->context, sessions);
+    g_autoptr(GPtrArray) history = g_ptr_array_new();
+    g_autoptr(JsonValue) none = page_sessions(&f->context, sessions, history, 0);
     g_free(render("sessions.html", none));
     g_assert_false(is_true(none, "may_purge"));
     for (int state = 0; state < SESSION_STATES; state++) {
@@ -310,11 +311,158 @@ static void test_sessions(Fixture *f, gconstpointer unused)
         g_ptr_array_add(sessions, stored(f));
     }
     f->who.is_admin = true;
-    g_autoptr(JsonValue) values = page_sessions(&f->context, sessions);
+    session_set_text(&f->session->reason, HOSTILE);
+    g_ptr_array_add(history, f->session);
+    g_autoptr(JsonValue) values = page_sessions(&f->context, sessions, history, 1);
     g_free(render("sessions.html", values));
     g_assert_true(is_true(values, "may_purge"));
     g_assert_cmpint(json_array_size(json_object_get(values, "sessions")), ==, SESSION_ENDED);
     g_assert_cmpint(json_array_size(json_object_get(values, "kept")), ==, SESSION_STATES - SESSION_ENDED);
+    g_assert_cmpint(json_array_size(json_object_get(values, "history")), ==, 1);
+    g_assert_true(json_is_null(json_object_get(values, "pager")));
+    g_autoptr(JsonValue) all = page_sessions_list(&f->context, sessions);
+    g_assert_cmpint(json_array_size(json_object_get(all, "sessions")), ==, SESSION_ENDED);
+}
+
+static size_t size_of(const json_t *values, const char *key)
+{
+    return json_array_size(json_object_get(values, key));
+}
+
+/* Fifty on a page; what is beyond the last one is the last one. */
+static void test_sessions_pages(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const struct {
+        gint64 wanted;
+        int page;
+        size_t count;
+        bool has_before, has_next;
+    } rows[] = {
+        {0, 1, 50, false, true}, {2, 2, 50, true, true}, {3, 3, 20, true, false}, {G_MAXINT64, 3, 20, true, false}};
+    g_autoptr(GPtrArray) sessions = g_ptr_array_new(), history = g_ptr_array_new();
+    f->session->state = SESSION_RUNNING;
+    session_set_text(&f->session->reason, "");
+    for (int i = 0; i < 120; i++)
+        g_ptr_array_add(sessions, f->session);
+    g_ptr_array_add(history, f->session);
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(JsonValue) values = page_sessions(&f->context, sessions, history, rows[i].wanted);
+        const json_t *pager = json_object_get(values, "pager");
+        g_assert_cmpint(json_get_integer(pager, "page", 0), ==, rows[i].page);
+        g_assert_cmpint(json_get_integer(pager, "pages", 0), ==, 3);
+        g_assert_cmpint(size_of(values, "sessions"), ==, rows[i].count);
+        g_assert_true(json_is_string(json_object_get(pager, "before")) == rows[i].has_before);
+        g_assert_true(json_is_string(json_object_get(pager, "next")) == rows[i].has_next);
+        g_assert_cmpint(size_of(values, "history"), ==, rows[i].page == 1 ? 1 : 0);
+        g_assert_cmpstr(json_get_text(values, "count_text", ""), ==, "120 sessions");
+    }
+}
+
+/* The one row of a page that shows this session alone. */
+static json_t *only_row(Fixture *f, JsonValue **values)
+{
+    g_autoptr(SessionRecord) session = stored(f);
+    g_autoptr(GPtrArray) sessions = g_ptr_array_new(), history = g_ptr_array_new();
+    g_ptr_array_add(sessions, session);
+    json_decref(*values);
+    *values = page_sessions(&f->context, sessions, history, 1);
+    g_free(render("sessions.html", *values));
+    return json_array_get(json_object_get(*values, "sessions"), 0);
+}
+
+/* Who is connected, how long nobody has used it, what is left, and that a card is not news with each second. */
+static void test_sessions_row(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(JsonValue) values = NULL;
+    gint64 now = session_now();
+    f->session->state = SESSION_RUNNING;
+    f->session->ready_at = now - 30;
+    f->session->ends_at = now + 3601;
+    const json_t *row = only_row(f, &values);
+    g_assert_true(json_is_null(json_object_get(row, "idle")) && json_is_null(json_object_get(row, "viewers")));
+    g_assert_cmpstr(json_get_text(row, "left", ""), ==, "1 h 1 min");
+    g_assert_true(is_true(row, "may_share") && !is_true(row, "is_new"));
+    g_assert_true(g_str_has_suffix(json_get_text(json_object_get(row, "picture"), "url", ""), "&picture=10"));
+    f->session->ready_at = now - 330;
+    session_add_viewer(f->session, &(SessionViewer){.link_id = (char *)"x", .address = (char *)HOSTILE});
+    SessionLink *link = session_add_link(f->session, ROLE_VIEW, HOSTILE, 0);
+    session_add_viewer(f->session, &(SessionViewer){.link_id = link->id, .address = (char *)""});
+    row = only_row(f, &values);
+    g_assert_cmpstr(json_get_text(row, "idle", ""), ==, "5 min");
+    const json_t *viewers = json_object_get(row, "viewers");
+    g_assert_cmpstr(json_get_text(viewers, "count_text", ""), ==, "2 viewers");
+    g_assert_cmpstr(json_string_value(json_array_get(json_object_get(viewers, "names"), 0)), ==, "a link");
+    g_assert_cmpstr(json_string_value(json_array_get(json_object_get(viewers, "names"), 1)), ==, HOSTILE);
+    f->session->plan->oneshot = true;
+    g_assert_false(is_true(only_row(f, &values), "may_share"));
+    f->session->state = SESSION_STARTING;
+    row = only_row(f, &values);
+    g_assert_true(is_true(row, "is_new") && json_is_null(json_object_get(row, "picture")));
+}
+
+/* What one can do is said when a step takes long, and of that step. */
+static void test_advice(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const struct {
+        SessionState state;
+        const char *step;
+        gint64 ago_s;
+        const char *part; /* NULL: nothing is said */
+    } rows[] = {{SESSION_QUEUED, "", 10, NULL},
+                {SESSION_QUEUED, "", 400, "all places are taken"},
+                {SESSION_STARTING, "disk", 10, NULL},
+                {SESSION_STARTING, "disk", 30, "the disk is large"},
+                {SESSION_STARTING, "display", 30, NULL}, /* the steps before took most of that */
+                {SESSION_STARTING, "display", 60, "less memory"},
+                {SESSION_RUNNING, "", 4000, NULL},
+                {SESSION_ENDED, "", 4000, NULL}};
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        json_t *session;
+        f->session->state = rows[i].state;
+        f->session->created_at = session_now() - rows[i].ago_s;
+        f->session->started_at = rows[i].state == SESSION_QUEUED ? 0 : f->session->created_at;
+        session_set_text(&f->session->step, rows[i].step);
+        if (i == 4)
+            session_add_step(f->session, "disk", 25000);
+        g_autoptr(JsonValue) values = session_values(f, &session);
+        const char *advice = json_get_text(session, "advice", NULL);
+        g_assert_true(rows[i].part ? advice && strstr(advice, rows[i].part) : advice == NULL);
+    }
+}
+
+/* News each second as long as the machine boots; later, and when somebody looks at the desktop itself, less often. */
+static void test_picture(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const struct {
+        SessionState state;
+        const char *step;
+        gint64 ready_ago_s, input_ago_s;
+        int period_s; /* 0: there is no screen */
+    } rows[] = {{SESSION_QUEUED, "", 0, 0, 0},
+                {SESSION_STARTING, "disk", 0, 0, 0},
+                {SESSION_STARTING, "starting", 0, 0, 0},
+                {SESSION_STARTING, "display", 0, 0, 1},
+                {SESSION_RUNNING, "", 5, 0, 1},
+                {SESSION_RUNNING, "", 5, 3, 10},
+                {SESSION_RUNNING, "", 3600, 0, 10},
+                {SESSION_STOPPING, "", 5, 0, 0},
+                {SESSION_ENDED, "", 5, 0, 0}};
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        json_t *session;
+        gint64 now = session_now();
+        f->session->state = rows[i].state;
+        f->session->ready_at = rows[i].ready_ago_s ? now - rows[i].ready_ago_s : 0;
+        f->session->last_input_at = rows[i].input_ago_s ? now - rows[i].input_ago_s : 0;
+        session_set_text(&f->session->step, rows[i].step);
+        g_autoptr(JsonValue) values = session_values(f, &session);
+        const json_t *picture = json_object_get(session, "picture");
+        g_assert_cmpint(json_get_integer(picture, "period", 0), ==, rows[i].period_s);
+        g_assert_true(json_is_null(picture) == (rows[i].period_s == 0));
+    }
 }
 
 /* --- the times of a session --- */
@@ -605,6 +753,10 @@ int main(int argc, char **argv)
         {"/page-values/steps", test_steps},
         {"/page-values/odd-record", test_odd_record},
         {"/page-values/sessions", test_sessions},
+        {"/page-values/sessions-pages", test_sessions_pages},
+        {"/page-values/sessions-row", test_sessions_row},
+        {"/page-values/advice", test_advice},
+        {"/page-values/picture", test_picture},
         {"/page-values/scripts", test_scripts},
         {"/page-values/landing", test_landing},
         {"/page-values/landing-of-some", test_landing_of_some},

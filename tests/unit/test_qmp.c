@@ -239,6 +239,36 @@ static void test_cancelled(void)
     fake_stop(&fake);
 }
 
+static void on_done(const json_t *result, void *user)
+{
+    g_string_append_printf(user, "%s ", result ? json_get_text(result, "of", "-") : "refused");
+}
+
+/* Nobody waits for a call: its answer comes while others are waited for, or never. */
+static void test_call(void)
+{
+    static const Script script = {.steps = {GREETING, OK(1), "",
+                                            "{\"return\": {\"of\": \"2\"}, \"id\": 2}\n{\"return\": {\"of\": \"3\"}, "
+                                            "\"id\": 3}\n",
+                                            "{\"error\": {}, \"id\": 4}\n", OK(5)}};
+    g_autoptr(GString) said = g_string_new(NULL);
+    Fake fake;
+    fake_start(&fake, &script);
+    g_assert_true(qmp_negotiate(fake.qmp, DEADLINE_MS, NULL));
+    g_assert_true(qmp_call(fake.qmp, "screendump", json_pack("{s:s}", "a", "b"), on_done, said));
+    g_assert_false(qmp_call(fake.qmp, "screendump", json_object(), on_done, said)); /* one at a time */
+    g_autoptr(JsonValue) answer = qmp_execute(fake.qmp, "query-status", NULL, DEADLINE_MS, NULL);
+    g_assert_cmpstr(json_get_text(answer, "of", ""), ==, "3");
+    g_assert_cmpstr(said->str, ==, "2 ");
+    g_assert_true(qmp_call(fake.qmp, "screendump", NULL, on_done, said));
+    g_autoptr(JsonValue) other = qmp_execute(fake.qmp, "query-status", NULL, DEADLINE_MS, NULL);
+    g_assert_nonnull(other);
+    g_assert_cmpstr(said->str, ==, "2 refused ");
+    g_assert_true(qmp_call(fake.qmp, "screendump", NULL, on_done, said)); /* never answered */
+    fake_stop(&fake);
+    g_assert_cmpstr(said->str, ==, "2 refused ");
+}
+
 /* One that takes nothing: the socket's buffer fills, and that is an error instead of a hang. */
 static void test_deaf(void)
 {
@@ -261,6 +291,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qmp/late", test_late);
     g_test_add_func("/qmp/flood", test_flood);
     g_test_add_func("/qmp/cancelled", test_cancelled);
+    g_test_add_func("/qmp/call", test_call);
     g_test_add_func("/qmp/deaf", test_deaf);
     return g_test_run();
 }

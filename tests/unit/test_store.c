@@ -267,6 +267,30 @@ static void test_history(Fixture *f, gconstpointer unused)
 }
 
 /* By the hash of its token, while it runs and when it is remembered; one that is not open has none. */
+/* The last ones of somebody, newest first, and of nobody else; a record whose owner is unknown is nobody's. */
+static void test_history_last(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const char *const owners[] = {"alice", "bob", "alice", "", "alic", "alice"};
+    static const struct {
+        const char *owner;
+        guint count, found;
+    } rows[] = {{"alice", 10, 3}, {"alice", 2, 2}, {"bob", 10, 1}, {"", 10, 1},
+                {"carol", 10, 0}, {NULL, 10, 6},   {NULL, 4, 4}};
+    for (size_t i = 0; i < G_N_ELEMENTS(owners); i++) {
+        g_autoptr(SessionRecord) session = test_session_new(f->settings, owners[i]);
+        session->ended_at = (gint64)i + 1;
+        g_assert_true(store_remember(f->settings, session, NULL));
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GPtrArray) last = store_recall_last(f->settings, rows[i].owner, rows[i].count);
+        g_assert_cmpint(last->len, ==, rows[i].found);
+        for (guint k = 1; k < last->len; k++)
+            g_assert_cmpint(((SessionRecord *)last->pdata[k - 1])->ended_at, >,
+                            ((SessionRecord *)last->pdata[k])->ended_at);
+    }
+}
+
 static void test_linked(Fixture *f, gconstpointer unused)
 {
     (void)unused;
@@ -378,6 +402,7 @@ int main(int argc, char **argv)
         {"/store/token", test_token},
         {"/history/recall", test_history},
         {"/history/linked", test_linked},
+        {"/history/last", test_history_last},
         {"/history/cut", test_history_cut},
         {"/history/broken", test_history_broken},
         {"/history/full", test_history_full},

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// What the pages of one session and of many share. HTML is made by the server alone: a script asks for the page's JSON
+// state (ETag), and when that has changed, fetches the page itself and puts its content in place of the old.
+
+import { t } from "./words.js";
+
+const PATIENCE_MS = 15000;
+
+export const say = (text) => {
+    const announce = document.getElementById("announce");
+    if (announce.textContent !== text)
+        announce.textContent = text;
+};
+
+// What this browser remembers; not where that is forbidden.
+export const kept = {
+    get(key) {
+        try {
+            return localStorage.getItem(key) === "yes";
+        } catch {
+            return false;
+        }
+    },
+    set(key, is) {
+        try {
+            localStorage.setItem(key, is ? "yes" : "no");
+        } catch {
+            // it holds for this page
+        }
+    },
+};
+
+// --- times, in the visitor's zone ---
+
+function elapsed(seconds) {
+    const minutes = Math.floor(seconds / 60), hours = Math.floor(minutes / 60);
+    if (hours > 0)
+        return `${hours} h ${minutes % 60} min`;
+    return minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
+}
+
+// `ahead`: milliseconds that the server's clock is ahead of ours.
+export function showTimes(content, ahead) {
+    const now = Date.now() + ahead;
+    for (const time of content.querySelectorAll("time")) {
+        const moment = new Date(time.dateTime);
+        if (Number.isNaN(moment.getTime()))
+            continue;
+        if ("until" in time.dataset) {
+            time.title ||= time.textContent;
+            time.textContent = t("in [time]", { time: elapsed(Math.max(0, Math.round((moment - now) / 1000))) });
+        } else if ("since" in time.dataset) {
+            time.textContent = elapsed(Math.max(0, Math.round((now - moment) / 1000)));
+        } else {
+            time.title ||= time.textContent;
+            time.textContent = moment.toLocaleString(document.documentElement.lang || [], { dateStyle: "medium", timeStyle: "short" });
+        }
+    }
+}
+
+// --- pictures of screens ---
+
+const tags = new Map(); // ETag by picture's address
+const shownAt = new Map();
+const asked = new Set();
+
+const read = (blob) => new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.onerror = reject;
+    reader.readAsDataURL(blob);
+});
+
+// Only what somebody can see.
+function isSeen(image) {
+    const box = image.getBoundingClientRect();
+    return box.width > 0 && box.bottom > 0 && box.top < innerHeight;
+}
+
+async function refreshPicture(image) {
+    const { url } = image.dataset;
+    asked.add(url);
+    try {
+        const headers = tags.has(url) ? { "If-None-Match": tags.get(url) } : {};
+        const answer = await fetch(url, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+        if (answer.status === 200 && answer.headers.get("Content-Type") === "image/png") {
+            image.src = await read(await answer.blob());
+            tags.set(url, answer.headers.get("ETag"));
+        }
+        image.classList.toggle("absent", answer.status === 404);
+    } catch {
+        // the next one
+    }
+    shownAt.set(url, Date.now());
+    asked.delete(url);
+}
+
+// Looks at those whose time has come. A picture that is not there (yet) leaves its place dark.
+export function refreshPictures(content) {
+    for (const image of document.hidden ? [] : content.querySelectorAll("img[data-period]")) {
+        const url = image.dataset.url ??= image.getAttribute("src");
+        if (image.complete && !image.naturalWidth)
+            image.classList.add("absent");
+        shownAt.has(url) || shownAt.set(url, Date.now());
+        const isDue = Date.now() - shownAt.get(url) >= 1000 * Number(image.dataset.period);
+        if (!asked.has(url) && isSeen(image) && (isDue || image.matches(".absent")))
+            refreshPicture(image);
+    }
+}
+
+// A new page's pictures begin with what is on the screen, not with an empty place.
+function keepPictures(content, fresh) {
+    for (const image of fresh.querySelectorAll("img[data-period]")) {
+        const old = image.id && content.querySelector(`#${CSS.escape(image.id)}`);
+        image.dataset.url = image.getAttribute("src");
+        if (old?.naturalWidth)
+            image.setAttribute("src", old.src);
+    }
+}
+
+// --- news ---
+
+// What somebody is about to send, or has opened, is not lost.
+function keepTyped(content, fresh) {
+    for (const field of content.querySelectorAll("input[type=text]:not([readonly]), select")) {
+        const twin = field.id && fresh.querySelector(`#${CSS.escape(field.id)}`);
+        if (twin)
+            twin.value = field.value;
+    }
+    for (const details of content.querySelectorAll("details[open]")) {
+        const twin = details.id && fresh.querySelector(`#${CSS.escape(details.id)}`);
+        if (twin)
+            twin.open = true;
+    }
+}
+
+// A page that keeps its content (the element with this id) up to date. `options`: equip(content) after each change;
+// focus(fresh) where the keyboard goes when what had it is gone; state(json) with each new state.
+export class News {
+    ahead = 0;
+    tag = "";
+
+    constructor(id, options) {
+        Object.assign(this, { id, options, shown: document.getElementById(id).outerHTML });
+        this.trouble = document.getElementById("trouble");
+        this.equip();
+        setInterval(() => document.hidden || this.tick(), 1000);
+        document.addEventListener("visibilitychange", () => {
+            if (this.timer)
+                this.poll(document.hidden);
+        });
+        this.plan();
+    }
+
+    get content() {
+        return document.getElementById(this.id);
+    }
+
+    equip() {
+        this.options.equip?.(this.content);
+        this.tick();
+    }
+
+    tick() {
+        showTimes(this.content, this.ahead);
+        refreshPictures(this.content);
+        this.options.tick?.();
+    }
+
+    replace(page) {
+        const fresh = page.getElementById(this.id), old = this.content;
+        this.shown = fresh.outerHTML;
+        keepTyped(old, fresh);
+        keepPictures(old, fresh);
+        const focused = document.activeElement, id = focused?.id;
+        const hadFocus = old.contains(focused), wasFree = focused === document.body;
+        document.title = page.title;
+        old.replaceWith(fresh);
+        this.equip();
+        const goal = this.options.focus?.(old, fresh, hadFocus || wasFree);
+        if (goal)
+            goal.focus();
+        else if (hadFocus) // keyboard users do not fall back to the top of the page
+            ((id && document.getElementById(id)) || fresh.querySelector("a[href], button") || document.body).focus();
+    }
+
+    request(headers) {
+        return fetch(this.content.dataset.page, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+    }
+
+    async fetchPage() {
+        const answer = await this.request({ Accept: "text/html" });
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        if (!answer.ok || !page.getElementById(this.id)) {
+            location.reload();
+            return;
+        }
+        if (page.getElementById(this.id).outerHTML === this.shown)
+            return;
+        const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+        if (document.startViewTransition && !calm && !document.hidden)
+            await document.startViewTransition(() => this.replace(page)).updateCallbackDone;
+        else
+            this.replace(page);
+    }
+
+    async ask() {
+        const headers = { Accept: "application/json" };
+        if (this.tag)
+            headers["If-None-Match"] = this.tag;
+        const answer = await this.request(headers);
+        this.ahead = Date.parse(answer.headers.get("Date")) - Date.now() || 0;
+        if (answer.status === 304)
+            return;
+        if (answer.status === 429 || answer.status >= 500)
+            throw new Error(`status ${answer.status}`);
+        if (!answer.ok) { // gone, or no longer ours: the page says why
+            location.reload();
+            return;
+        }
+        const state = await answer.json();
+        await this.fetchPage();
+        this.tag = answer.headers.get("ETag") ?? "";
+        this.options.state?.(state);
+    }
+
+    // --- asking again and again ---
+
+    plan(good = true) {
+        clearTimeout(this.timer);
+        const wait = this.options.wait(good);
+        this.timer = wait ? setTimeout(() => this.poll(), wait) : 0;
+    }
+
+    async poll(onlyPlan = false) {
+        let good = true;
+        clearTimeout(this.timer);
+        this.timer = 0;
+        if (!onlyPlan) {
+            try {
+                await this.ask();
+            } catch {
+                good = false;
+            }
+            this.trouble.hidden = good;
+        }
+        this.plan(good);
+    }
+}
