@@ -59,7 +59,7 @@ static void test_messages(void)
         {"", ""},
         {"%s %n", "%s %n"},
         {"Stopped by alice. Stop", "Arrêtée par alice. Arrêter"},
-        {"The disk is full. Stopped by alice.", "The disk is full. Arrêtée par alice."},
+        {"The disk is full. Stopped by alice.", "The disk is full. Stopped by alice."},
         {"It failed. Cannot open /x: y. Stopped by bob.", "Échec. Impossible d'ouvrir /x : y. Arrêtée par bob."},
         {"Stopped by a. b.", "Arrêtée par a. b."},
     };
