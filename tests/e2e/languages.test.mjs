@@ -116,6 +116,14 @@ async function errors(service) {
     assert.match((await ask(`session=${'0'.repeat(32)}`, 'en', { Cookie: 'qwd_lang=fr' })).message, /^Cette session/);
 }
 
+// Mails come later, from programs that no browser talks to.
+async function remembered(service) {
+    const { session: { id } } = JSON.parse((await service.create({}, { 'Accept-Language': 'fr' })).text);
+    assert.equal(service.record(id).language, 'fr');
+    await service.stop(id);
+    await service.assertNothingLeft(id);
+}
+
 test('languages', { timeout: 300000 }, async (t) => {
     const service = await Service.start(t, 'qwd-server');
     const crowd = prepare(service);
@@ -126,6 +134,7 @@ test('languages', { timeout: 300000 }, async (t) => {
         await t.test('the viewer', (part) => viewer(part, browser, service, crowd.find(({ state }) => state === 'starting').id));
         await t.test('the switch at the foot, without a script', (part) => theSwitch(part, browser, service));
         await t.test('errors', () => errors(service));
+        await t.test('the record of a session knows the language', () => remembered(service));
     } finally {
         removeCrowd(service.in('state/snapshots'), crowd);
     }

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "mail/header.h"
 #include "mail/reply.h"
+#include "web/catalogue.h"
 #include "web/template.h"
 #include "paths.h"
 
@@ -110,11 +111,8 @@ static void test_date_and_id(void)
 
 static void test_lines(void)
 {
-    static const char *const cases[][2] = {{"", ""},
-                                           {"a", "a"},
-                                           {"a\n", "a\r\n"},
-                                           {"a\r\nb\rc\n\nd", "a\r\nb\r\nc\r\n\r\nd"},
-                                           {"\r\n\r", "\r\n\r\n"}};
+    static const char *const cases[][2] = {
+        {"", ""}, {"a", "a"}, {"a\n", "a\r\n"}, {"a\r\nb\rc\n\nd", "a\r\nb\r\nc\r\n\r\nd"}, {"\r\n\r", "\r\n\r\n"}};
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *body = mail_body_lines(cases[i][0]);
         g_assert_cmpstr(body, ==, cases[i][1]);
@@ -178,9 +176,13 @@ static void test_verdicts(void)
 
 static void test_refusals(void)
 {
-    static const char *const refused[] = {"550 5.1.1 unknown", "552 full", "553 5.1.3 bad address", "554 5.7.1 no", "521 no"};
-    static const char *const not_refused[] = {"250 ok", "450 4.2.0 greylisted", "451 later", "421 bye", "503 5.5.1 order",
-                                              "530 5.7.0 log in", "535 5.7.8", "502 what", "nonsense", ""};
+    static const char *const refused[] = {"550 5.1.1 unknown", "552 full", "553 5.1.3 bad address", "554 5.7.1 no",
+                                          "521 no"};
+    static const char *const not_refused[] = {"250 ok",          "450 4.2.0 greylisted",
+                                              "451 later",       "421 bye",
+                                              "503 5.5.1 order", "530 5.7.0 log in",
+                                              "535 5.7.8",       "502 what",
+                                              "nonsense",        ""};
     for (size_t i = 0; i < G_N_ELEMENTS(refused); i++) {
         MailReply reply = mail_reply_parse(MAIL_SMTP, refused[i]);
         g_assert_true(mail_reply_refuses_message(&reply));
@@ -236,8 +238,8 @@ static char *render(const char *name, const char *suffix, const json_t *values)
     g_autofree char *folder = source_path("html/mail");
     g_autofree char *file = g_strconcat(name, suffix, NULL);
     bool is_html = g_str_equal(suffix, ".html");
-    char *text = is_html ? template_render(folder, file, values, &error)
-                         : template_render_plain(folder, file, values, &error);
+    char *text =
+        is_html ? template_render(folder, file, values, &error) : template_render_plain(folder, file, values, &error);
     g_assert_no_error(error);
     return text;
 }
@@ -260,6 +262,25 @@ static void test_templates(void)
         for (char **line = lines; *line; line++)
             g_assert_cmpuint(g_utf8_strlen(*line, -1), <=, 72);
     }
+}
+
+static void test_french(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *folder = source_path("html");
+    g_assert_true(catalogue_use(folder, "fr", &error));
+    g_assert_no_error(error);
+    for (size_t i = 0; i < G_N_ELEMENTS(templates); i++) {
+        g_autoptr(JsonValue) values = values_of("Debian", "https://desk.example.org/", i % 2);
+        g_autofree char *text = render(templates[i], ".txt", values), *html = render(templates[i], ".html", values),
+                        *subject = render(templates[i], ".subject", values);
+        g_assert_true(g_str_has_prefix(text, "Bonjour"));
+        g_assert_nonnull(strstr(html, "<html lang=\"fr\">"));
+        const char *const all[] = {text, html, subject};
+        for (size_t j = 0; j < G_N_ELEMENTS(all); j++)
+            g_assert_false(g_regex_match_simple("\\b(the|your|you|this|is|Log in|Open)\\b", all[j], 0, 0));
+    }
+    catalogue_use(folder, "en", NULL);
 }
 
 /* Well-formed, for GMarkup has no other way to look at HTML. */
@@ -308,6 +329,7 @@ int main(int argc, char **argv)
     g_test_add_func("/mail/verdicts", test_verdicts);
     g_test_add_func("/mail/refusals", test_refusals);
     g_test_add_func("/mail/login-lines", test_login_lines);
+    g_test_add_func("/mail/french", test_french);
     g_test_add_func("/mail/templates", test_templates);
     g_test_add_func("/mail/html-is-well-formed", test_html_is_well_formed);
     g_test_add_func("/mail/subjects", test_subjects);
