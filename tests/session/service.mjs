@@ -65,7 +65,7 @@ export async function watching(folders, condition, ms, what) {
 }
 
 // A process of anybody's: gone, or a zombie that its parent has not looked at yet.
-export async function processGone(pid, ms = 20000) {
+export async function processGone(pid, ms = minute) {
     const script = 'import os,select,sys\n'
         + 'try: fd = os.pidfd_open(int(sys.argv[1]))\n'
         + 'except ProcessLookupError: sys.exit()\n'
@@ -243,7 +243,7 @@ export class Service {
             },
             input: isPost ? text : '',
         });
-        assert.equal(result.code, 0, result.err);
+        assert.equal(result.code, 0, `${method} ${text}: exit code ${result.code}, signal ${result.signal}: ${result.err}`);
         const response = parseResponse(Buffer.concat([Buffer.from('CGI '), result.raw]));
         response.status = Number(response.headers.status?.split(' ')[0] ?? 200);
         // The first header stands where the status line of HTTP would.
