@@ -335,10 +335,11 @@ async function looks(t, browser, service) {
 
 async function access(t, browser, service) {
     service.set({ layout_header: 'Down on Friday', layout_terms: 'Only for work.', form_script: 'text' });
+    const storageState = await (await visitor(t, browser, service, 'alice')).context.storageState();
     for (const [name, size] of [['desk', desk], ['phone', phone]]) {
         for (const colorScheme of ['light', 'dark']) {
             for (const lang of ['en', 'fr']) {
-                const { page, context } = await visitor(t, browser, service, 'alice', { ...size, colorScheme });
+                const { page, context } = await visitor(t, browser, service, '', { ...size, colorScheme, storageState });
                 await context.addCookies([{ name: 'qwd_lang', value: lang, url: service.origin }]);
                 await page.goto(service.origin + start);
                 await page.locator('.who', { hasText: 'alice' }).waitFor();
