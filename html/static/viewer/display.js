@@ -5,7 +5,7 @@
 //   copied   the machine has copied a text: {text}
 
 import RFB from "../../novnc/core/rfb.js";
-import { layouts, keyFor } from "./layouts.js";
+import { layouts, keysFor } from "./layouts.js";
 import { place } from "./ask.js";
 
 const NORMAL_CLOSURE = 1000; // RFC 6455, 7.4.1
@@ -167,16 +167,15 @@ export class Display extends EventTarget {
         [...codes].reverse().forEach((code) => this.key(code, false));
     }
 
-    // Types a character with the keys of the machine's keyboard. False when that has none for it; then the server gets
-    // the character's name, and may know better.
+    // Types a character with the keys of the machine's keyboard, and says how many keys went down. None when that has no
+    // key for it; then the server gets the character's name, and may know better.
     type(sign, layout) {
-        const key = keyFor(sign, layout);
-        if (!key) {
+        const chords = (keysFor(sign, layout) ?? []).map(({ code, shift, altGr }) =>
+            [...(shift ? ["ShiftLeft"] : []), ...(altGr ? ["AltRight"] : []), code]);
+        if (!chords.length)
             this.rfb.sendKey(keysymOf(sign), null);
-            return false;
-        }
-        this.chord([...(key.shift ? ["ShiftLeft"] : []), ...(key.altGr ? ["AltRight"] : []), key.code]);
-        return true;
+        chords.forEach((codes) => this.chord(codes));
+        return chords.flat().length;
     }
 
     // --- clipboard ---
