@@ -5,6 +5,7 @@
 //   copied   the machine has copied a text: {text}
 
 import RFB from "../../novnc/core/rfb.js";
+import Deflator from "../../novnc/core/deflator.js";
 import { layouts, keysFor } from "./layouts.js";
 import { place } from "./ask.js";
 
@@ -37,6 +38,21 @@ let asksQuality = false;
 const sendEncodings = RFB.messages.clientEncodings;
 RFB.messages.clientEncodings = (socket, encodings) => sendEncodings(socket, asksQuality ? encodings
     : encodings.filter((code) => code < QUALITY_FIRST || code > QUALITY_LAST));
+
+// QEMU hands a text on as it comes. With line ends and a zero at its end as rfbproto wants them ("Extended Clipboard
+// Pseudo-Encoding"), which noVNC sends, each line would end twice in a machine.
+const TEXT = 1, PROVIDE = 1 << 28;
+RFB.messages.extendedClipboardProvide = (socket, formats, [text]) => {
+    const bytes = new TextEncoder().encode(text.replaceAll("\r\n", "\n"));
+    const plain = new Uint8Array(4 + bytes.length);
+    new DataView(plain.buffer).setUint32(0, bytes.length);
+    plain.set(bytes, 4);
+    const deflated = new Deflator().deflate(plain);
+    const message = new Uint8Array(4 + deflated.length);
+    new DataView(message.buffer).setUint32(0, PROVIDE | TEXT);
+    message.set(deflated, 4);
+    RFB.messages.clientCutText(socket, message, true);
+};
 
 function socketAddress(token) {
     const address = new URL(place.socket, location.href);
@@ -108,6 +124,11 @@ export class Display extends EventTarget {
 
     focus() {
         this.rfb.focus();
+    }
+
+    // Whether a touch of the picture brings the keyboard there: not while a phone's own is shown, which would go.
+    takeFocus(isWanted) {
+        this.rfb.focusOnClick = isWanted;
     }
 
     setName(name) {
