@@ -9,15 +9,17 @@ import { Agent } from './agent.mjs';
 import { Desktop, openBrowser, openContext, screenshot } from './browser.mjs';
 import { eventually, patience, Service, tokenOf } from './service.mjs';
 
-const GREEN = '#00ff00', BLUE = '#0000ff', TINY = '#31586b';
-const KEY_MESSAGES = 255, POINTER_MESSAGES = 5, CLIPBOARD_MESSAGES = 6; // RFC 6143, 7.5; QEMU's extended key events
+export const TINY = '#31586b';
+const GREEN = '#00ff00', BLUE = '#0000ff';
+const KEY_MESSAGES = 255, POINTER_MESSAGES = 5;
+export const CLIPBOARD_MESSAGES = 6; // RFC 6143, 7.5; QEMU's extended key events
 const FIRST_VISIT_MAX_BYTES = 400 * 1000;
 const LOAD_MAX_MS = 1000;
 const CONTROLS = 'Control+Alt+Shift+KeyM';
 
 // --- a page with the viewer ---
 
-class Viewer extends Desktop {
+export class Viewer extends Desktop {
     static async open(context, url) {
         const viewer = new Viewer();
         viewer.page = await context.newPage();
@@ -70,9 +72,9 @@ class Viewer extends Desktop {
     }
 }
 
-const viewerPage = (service, id) => `${service.origin}/cgi-bin/qemu-web-desktop.cgi?view=${id}`;
+export const viewerPage = (service, id) => `${service.origin}/cgi-bin/qemu-web-desktop.cgi?view=${id}`;
 
-async function newSession(service, memory = '512M', more = {}) {
+export async function newSession(service, memory = '512M', more = {}) {
     const id = JSON.parse((await service.create({ memory, ...more })).text).session.id;
     const { ready } = await service.ready(id);
     return { id, ...ready };

@@ -1,197 +1,228 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// The machine debian-desktop in a session: painted, answering its agent, following the viewer's size, sharing the
-// clipboard both ways.
+// The machine debian-desktop in the viewer of a real browser: painted, answering its agent, following the window's size,
+// with the keyboard that a boot script sets, and sharing the clipboard both ways. It boots once, for all of this.
 import assert from 'node:assert/strict';
-import { execFile, execFileSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
-import { promisify } from 'node:util';
 import zlib from 'node:zlib';
-import { build, top, within } from '../integration/lib.mjs';
-import { Service, eventually, tokenOf } from '../e2e/service.mjs';
+import { top } from '../integration/lib.mjs';
+import { openBrowser, openContext, screenshot } from '../e2e/browser.mjs';
+import { Service, eventually } from '../e2e/service.mjs';
+import { Viewer, viewerPage } from '../e2e/viewer.mjs';
 
 const bootDeadline = 600000; // emulated, on two busy cores
-const run = promisify(execFile);
+const deadline = 120000;
+const LAYOUT_SCRIPT = 'exec:echo XKBLAYOUT=de > /etc/default/keyboard; udevadm trigger -c change -s input'; // as in CONFIGURE.md
 
-// QEMU guest agent protocol: a line of JSON each way over the session's socket. The agent answers when it runs.
+// QEMU guest agent protocol: lines of JSON each way over the session's socket, which the session's supervisor uses as
+// well. What comes before the answer to guest-sync is somebody else's.
 class Agent {
     constructor(socket) {
         this.path = socket;
+        this.count = 0;
     }
 
-    ask(command, parameters = {}, ms = 30000) {
+    askOnce(command, parameters = {}, ms = 20000) {
         return new Promise((resolve, reject) => {
-            const connection = net.connect(this.path);
+            const connection = net.connect(this.path), id = 1000000 + ++this.count;
             let text = '';
             connection.setTimeout(ms, () => connection.destroy(new Error(`${command}: no answer within ${ms} ms`)));
             connection.on('error', reject);
             connection.on('data', (data) => {
                 text += data;
-                if (!text.includes('\n'))
+                const lines = text.split('\n').slice(0, -1).map((line) => JSON.parse(line));
+                const at = lines.findIndex((line) => line.return === id);
+                const answer = at < 0 ? null : lines[at + 1];
+                if (!answer)
                     return;
                 connection.destroy();
-                const answer = JSON.parse(text.split('\n')[0]);
                 answer.error ? reject(new Error(answer.error.desc)) : resolve(answer.return);
             });
-            connection.write(`${JSON.stringify({ execute: command, arguments: parameters })}\n`);
+            for (const [execute, words] of [['guest-sync', { id }], [command, parameters]])
+                connection.write(`${JSON.stringify({ execute, arguments: words })}\n`);
         });
     }
 
-    // What a shell command of the desktop's user prints.
-    async shell(command) {
-        const session = `DISPLAY=:0 XAUTHORITY=/home/user/.Xauthority ${command}`;
-        const { pid } = await this.ask('guest-exec', { path: '/usr/sbin/runuser', arg: ['-u', 'user', '--', 'sh', '-c', session], 'capture-output': true });
+    // An answer to a connection that came right behind another one is lost at times; then it is asked again.
+    async ask(command, parameters, tries = 6) {
+        try {
+            return await this.askOnce(command, parameters);
+        } catch (error) {
+            if (tries === 1 || !/no answer/.test(error.message))
+                throw error;
+            return this.ask(command, parameters, tries - 1);
+        }
+    }
+
+    // What a shell command of the desktop's user prints; `input` is for it to read.
+    async shell(command, input = '') {
+        const session = `export DISPLAY=:0 XAUTHORITY=/home/user/.Xauthority; ${command}`;
+        const { pid } = await this.ask('guest-exec', { path: '/usr/sbin/runuser', arg: ['-u', 'user', '--', 'sh', '-c', session],
+            'input-data': Buffer.from(input).toString('base64'), 'capture-output': true });
         const status = await eventually(command, async () => {
             const now = await this.ask('guest-exec-status', { pid });
             return now.exited && now;
-        }, 120000);
+        }, deadline);
         return Buffer.from(status['out-data'] ?? '', 'base64').toString();
+    }
+
+    // As somebody does who copies something in a program.
+    copy(text) {
+        const command = 'zcat > /tmp/copied; setsid xclip -selection clipboard -i /tmp/copied >/dev/null 2>&1';
+        return this.shell(command, zlib.gzipSync(text)); // the agent is slow
+    }
+
+    pasted() {
+        return this.shell('timeout 20 xclip -selection clipboard -o');
     }
 }
 
-// A viewer without a picture: it asks for sizes (rfbproto, SetDesktopSize) and for what was copied (the extended
-// clipboard), as noVNC does.
-class QuietViewer {
-    static async connect(t, socket) {
-        const viewer = new QuietViewer();
-        viewer.connection = net.connect(socket);
-        t.after(() => viewer.connection.destroy());
-        viewer.text = new Promise((resolve) => { viewer.resolve = resolve; });
-        viewer.waiting = Buffer.alloc(0);
-        viewer.handshake = [[12, 'RFB 003.008\n'], [2, '\x01'], [4, '\x01']]; // bytes to get, what to say then
-        await new Promise((resolve, reject) => {
-            viewer.ready = resolve;
-            viewer.connection.on('error', reject);
-            viewer.connection.on('data', (data) => viewer.take(data));
-        });
-        return viewer;
+// A client of somebody's own that has a link and asks for what was copied (rfbproto, "Extended Clipboard Pseudo-Encoding").
+// It asks for no picture, so what it hears is of the clipboard.
+class Listener {
+    static async open(t, service, link) {
+        const listener = new Listener();
+        listener.socket = await service.openDisplay(t, link);
+        await service.displayName(listener.socket);
+        listener.before = listener.socket.length;
+        listener.socket.send(Buffer.from([2, 0, 0, 1, 0xc0, 0xa1, 0xe5, 0xce])); // SetEncodings
+        return listener;
     }
 
-    take(data) {
-        this.waiting = Buffer.concat([this.waiting, data]);
-        while (this.step());
-    }
-
-    // Takes one message off the front; false when it is not all there yet.
-    step() {
-        const next = this.handshake[0];
-        if (next) {
-            if (this.waiting.length < next[0])
-                return false;
-            this.waiting = this.waiting.subarray(next[0]);
-            this.connection.write(next[1], 'latin1');
-            this.handshake.shift();
-            return true;
-        }
-        return this.greeted ? this.message() : this.greet();
-    }
-
-    greet() { // ServerInit, then SetEncodings: raw and the extended clipboard
-        if (this.waiting.length < 24 || this.waiting.length < 24 + this.waiting.readUInt32BE(20))
-            return false;
-        this.waiting = this.waiting.subarray(24 + this.waiting.readUInt32BE(20));
-        this.connection.write(Buffer.from([2, 0, 0, 2, 0, 0, 0, 0, 0xc0, 0xa1, 0xe5, 0xce]));
-        this.greeted = true;
-        this.ready();
-        return true;
-    }
-
-    message() { // nothing but ServerCutText is expected: no picture was asked for
-        if (this.waiting.length < 8)
-            return false;
-        if (this.waiting[0] !== 3) { // the answer to a resize; the rest of it comes along
-            this.waiting = Buffer.alloc(0);
-            return false;
-        }
-        const length = Math.abs(this.waiting.readInt32BE(4));
-        if (this.waiting.length < 8 + length)
-            return false;
-        const body = this.waiting.subarray(8, 8 + length);
-        this.waiting = this.waiting.subarray(8 + length);
-        const flags = body.readUInt32BE(0);
-        if (flags & 0x01000000) // capabilities: ours are text, request, peek, notify and provide, up to 1 MiB
-            this.say([0x1f000001, 1 << 20]);
-        else if (flags & 0x08000000) // notify: there is text
-            this.say([0x02000001]);
-        else if (flags & 0x10000000) // provide
-            this.provided(zlib.inflateSync(body.subarray(4), { finishFlush: zlib.constants.Z_SYNC_FLUSH }));
-        return true;
-    }
-
-    say(words) {
+    cutText(...words) {
         const message = Buffer.alloc(8 + 4 * words.length);
         message[0] = 6; // ClientCutText
         message.writeInt32BE(-4 * words.length, 4);
         words.forEach((word, i) => message.writeUInt32BE(word, 8 + 4 * i));
-        this.connection.write(message);
+        this.socket.send(message);
     }
 
-    resize(width, height) { // one screen of that size
-        const message = Buffer.alloc(24);
-        message[0] = 251;
-        message[6] = 1;
-        message.writeUInt16BE(width, 2);
-        message.writeUInt16BE(height, 4);
-        message.writeUInt16BE(width, 16);
-        message.writeUInt16BE(height, 18);
-        this.connection.write(message);
+    ask() {
+        this.cutText(0x1f000001, 1 << 20); // text, with all actions, up to 1 MiB
+        this.cutText(0x02000001);          // request
     }
 
-    provided(data) {
-        const text = data.subarray(4, 4 + data.readUInt32BE(0)).toString();
-        this.resolve(text.split('\0')[0]);
+    get heard() {
+        return this.socket.length - this.before;
     }
 }
 
-function probe(service, token, ...words) {
-    return run(path.join(build, 'tests/vnc-probe'), [`unix:${service.in('run/display', token)}`, ...words], { timeout: bootDeadline });
-}
+// What is in the clipboards of the browser and of its page.
+const browsers = (viewer) => viewer.page.evaluate(() => navigator.clipboard.readText());
+const panel = (viewer) => viewer.page.locator('#clipboard').inputValue();
 
-test('debian-desktop', { timeout: bootDeadline + 300000 }, async (t) => {
+// As somebody does who copies something in another program and comes back.
+const copyInBrowser = (viewer, text) => viewer.page.evaluate((copied) =>
+    navigator.clipboard.writeText(copied).then(() => window.dispatchEvent(new Event('focus'))), text);
+
+const texts = {
+    'a line': 'Größe: 5 €, déjà vu',
+    'emoji and other alphabets': '\u{1f600} \u{1f469}\u200d\u{1f4bb} \u65e5\u672c\u8a9e \u041f\u0440\u0438\u0432\u0435\u0442',
+    'several lines': 'first\n\n\tthird, indented\n  \u00e4\u00f6\u00fc\u00df\nno end of line',
+    '100 kB': Array.from({ length: 2500 }, (_, i) => `${String(i).padStart(5, '0')} ${'\u00fc'.repeat(16)}\n`).join(''),
+};
+
+test('debian-desktop', { timeout: bootDeadline + 600000 }, async (t) => {
     const image = execFileSync(path.join(top, 'machines/build'), ['debian-desktop'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
-    const service = await Service.start(t, 'qwd-server', { accel: 'tcg', form_memory: '1536M' });
+    const service = await Service.start(t, 'qwd-server', { accel: 'tcg', form_memory: '1536M', form_script: 'text', script_deadline: '20m' });
     fs.symlinkSync(image, service.in('state/machines/debian-desktop.qcow2'));
     fs.appendFileSync(service.in('machines.conf'), '[debian-desktop.qcow2]\ndescription=Debian 12 with XFCE\n');
-    const answer = await service.create({ machine: 'debian-desktop.qcow2', memory: '1536M', cpu: '2' });
+    const answer = await service.create({ machine: 'debian-desktop.qcow2', memory: '1536M', cpu: '2', script: LAYOUT_SCRIPT });
     const { id } = JSON.parse(answer.text).session;
-    const state = await service.ready(id);
-    const token = tokenOf(state.ready.url);
+    const { ready } = await service.ready(id);
     const agent = new Agent(service.in('run', id, 'agent'));
+    const browser = await openBrowser(t);
+    const context = await openContext(t, browser);
+    await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: service.origin });
+    const viewer = await Viewer.open(context, viewerPage(service, id));
 
-    await t.test('the agent answers', () => eventually('the agent', () => agent.ask('guest-ping', {}, 5000).then(() => true, () => false), bootDeadline));
+    await t.test('the agent answers', () => eventually('the agent', () => agent.askOnce('guest-ping', {}, 5000).then(() => true, () => false), bootDeadline));
 
     await t.test('the desktop is painted', async () => {
         await eventually('panel and desktop', async () => (await agent.shell('pgrep -x xfdesktop && pgrep -x xfce4-panel')).trim().includes('\n'),
                          bootDeadline);
-        fs.mkdirSync(path.join(top, 'build/screenshots'), { recursive: true });
-        const picture = path.join(top, 'build/screenshots/debian-desktop.png');
-        await eventually('a painted picture', async () => {
-            await probe(service, token, '--wait-frame', '--wait-still', '3000', '--deadline', '120000', '--png', picture);
-            return fs.statSync(picture).size > 8000; // an empty one has some hundred bytes
-        }, 180000);
+        await viewer.shown();
+        const isGrey = (colour) => /^#(..)\1\1$/.test(colour);
+        await eventually('a background, and the panel below', async () =>
+            !isGrey(await viewer.colour(0.5, 0.5)) && isGrey(await viewer.colour(0.6, 0.98)), 180000);
+        await screenshot(viewer.page, 'debian-desktop');
     });
 
-    await t.test('it follows the size of the viewer', async () => {
-        const viewer = await QuietViewer.connect(t, service.in('run/display', token));
-        viewer.resize(1120, 720);
-        await eventually('the new size', async () => /current 1120 x 720/.test(await agent.shell('xrandr')), 60000);
-        const picture = path.join(top, 'build/screenshots/debian-desktop-resized.png');
-        await probe(service, token, '--wait-frame', '--wait-size', '1120x720', '--png', picture);
+    await t.test('its screen has the size of the window', async () => {
+        for (const [width, height] of [[1120, 720], [800, 900], [1280, 800]]) {
+            await viewer.page.setViewportSize({ width, height });
+            await eventually(`${width} x ${height}`, async () => (await agent.shell('xrandr')).includes(`current ${width} x ${height},`), deadline);
+        }
+        await screenshot(viewer.page, 'debian-desktop-resized');
     });
 
-    await t.test('what is copied in the machine reaches the viewer', async () => {
-        const viewer = await QuietViewer.connect(t, service.in('run/display', token));
-        await agent.shell('setsid sh -c "printf %s \'from the machine\' | xclip -selection clipboard" >/dev/null 2>&1; true');
-        assert.equal(await within(120000, 'the clipboard', viewer.text), 'from the machine');
+    await t.test('a boot script gives it another keyboard', async () => {
+        await eventually('the script has ended', () => service.record(id).scripts[0].state === 'done', deadline);
+        // The terminal tells its program when it gets the keyboard (xterm's focus events).
+        await agent.shell('cat > /tmp/paper; setsid xfce4-terminal -e "sh /tmp/paper" >/dev/null 2>&1 &',
+                          'stty -icanon -echo; printf "\\033[?1004h"; cat > /tmp/typed\n');
+        await eventually('a window that has the keyboard', async () => (await agent.shell('cat /tmp/typed')).endsWith('\x1b[I'), deadline);
+        await viewer.page.locator('#screen canvas').focus();
+        for (const code of ['KeyZ', 'KeyY', 'Semicolon', 'Quote', 'BracketLeft', 'Minus'])
+            await viewer.page.keyboard.press(code); // Playwright tells their signs of a US keyboard; the places count
+        await eventually('the signs', async () => (await agent.shell('cat /tmp/typed')).endsWith('yzöäüß'), deadline);
     });
 
-    await t.test('what is copied by the viewer reaches the machine', async () => {
-        const viewer = execFile(path.join(build, 'tests/vnc-probe'), [`unix:${service.in('run/display', token)}`, '--wait-frame', '--cut-text', 'from the browser', '--hold', '120']);
-        t.after(() => viewer.kill());
-        await eventually('the clipboard', async () => (await agent.shell('timeout 20 xclip -selection clipboard -o')).includes('from the browser'), 120000);
-        viewer.stdin.end();
+    let watcher;
+    await t.test('somebody watches', async () => {
+        const others = await openContext(t, browser);
+        await others.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: service.origin });
+        watcher = await Viewer.open(others, ready.watch_url);
+        await watcher.shown();
+    });
+
+    for (const [name, text] of Object.entries(texts)) {
+        await t.test(`what is copied in the machine is in the browser's clipboard: ${name}`, async () => {
+            await viewer.page.bringToFront();
+            await agent.copy(text);
+            await eventually('the clipboard', async () => await browsers(viewer) === text, deadline);
+            assert.equal(await panel(viewer), text);
+        });
+        await t.test(`what is copied in the browser is in the machine's clipboard: ${name}`, async () => {
+            const text2 = `${text}!`;
+            await copyInBrowser(viewer, text2);
+            await eventually('the clipboard', async () => await agent.pasted() === text2, deadline);
+        });
+    }
+
+    await t.test('each direction has its switch', async () => {
+        await viewer.press('Clipboard');
+        await viewer.page.locator('#clipboard-out').uncheck();
+        await viewer.page.locator('#clipboard-in').uncheck();
+        const before = await browsers(viewer);
+        await agent.copy('for the panel alone');
+        await eventually('the panel', async () => await panel(viewer) === 'for the panel alone', deadline);
+        assert.equal(await browsers(viewer), before);
+        await copyInBrowser(viewer, 'stays here');
+        await viewer.page.locator('#clipboard').fill('written into the panel');
+        await eventually('the clipboard', async () => await agent.pasted() === 'written into the panel', deadline);
+        await screenshot(viewer.page, 'debian-desktop-clipboard');
+    });
+
+    await t.test('who watches gets none of it', async () => {
+        const text = texts['100 kB'];
+        const [owner, other] = [await Listener.open(t, service, ready.url), await Listener.open(t, service, ready.view_url)];
+        await agent.copy(text);
+        await eventually('the panel', async () => await panel(viewer) === text, deadline);
+        other.ask();
+        owner.ask();
+        await eventually('the owner hears the text', () => owner.heard > 1000, deadline);
+        await agent.copy('once more');
+        await eventually('the panel', async () => await panel(viewer) === 'once more', deadline);
+        assert.ok(other.heard > 0 && other.heard < 200, `${other.heard} bytes: notices alone`);
+        assert.equal(await panel(watcher), '');
+        assert.ok(!await watcher.page.locator('#bar').getByRole('button', { name: 'Clipboard', exact: true }).isVisible());
+        await watcher.page.bringToFront();
+        await copyInBrowser(watcher, 'from who watches');
+        assert.equal(await agent.pasted(), 'once more');
     });
 
     await t.test('it powers itself off when the session is stopped', async () => {

@@ -95,6 +95,27 @@ export async function readUntil(stream, pattern, ms, what = String(pattern)) {
     }
 }
 
+// A root shell on the serial console of the tiny machine: run() gives a command's status, text() what it prints.
+export async function serialShell(socket, ms = 2 * minute) {
+    socket.write('\n');
+    await readUntil(socket, /# (\x1b\[6n)?$/, ms, 'a shell on the serial console');
+    let count = 0;
+    // Marks are typed in two halves, so that the echo of what is typed does not have them.
+    return {
+        socket,
+        run: async (command, patience = minute) => {
+            socket.write(`${command}; echo DO''NE${++count}=$?\n`);
+            const [, status] = await readUntil(socket, new RegExp(`DONE${count}=(\\d+)`), patience, command);
+            return { status: Number(status) };
+        },
+        text: async (command, patience = minute) => {
+            socket.write(`echo BE''GIN${++count}:"$( ${command} )":E''ND${count}\n`);
+            const pattern = new RegExp(`BEGIN${count}:([^]*?):END${count}`);
+            return (await readUntil(socket, pattern, patience, command))[1].replaceAll('\r', '');
+        },
+    };
+}
+
 // --- the service ---
 
 // A service for all tests of a file; `prepare` is what comes before the first one.
@@ -360,26 +381,8 @@ export class Service {
         return this.connect(path.join(this.path('run'), id, 'serial'));
     }
 
-    // A root shell on the serial console of the tiny machine: run() gives a command's status, text() what it prints.
-    async shell(id, ms = 2 * minute) {
-        const socket = this.serial(id);
-        socket.write('\n');
-        await readUntil(socket, /# (\x1b\[6n)?$/, ms, 'a shell on the serial console');
-        let count = 0;
-        // Marks are typed in two halves, so that the echo of what is typed does not have them.
-        return {
-            socket,
-            run: async (command, patience = minute) => {
-                socket.write(`${command}; echo DO''NE${++count}=$?\n`);
-                const [, status] = await readUntil(socket, new RegExp(`DONE${count}=(\\d+)`), patience, command);
-                return { status: Number(status) };
-            },
-            text: async (command, patience = minute) => {
-                socket.write(`echo BE''GIN${++count}:"$( ${command} )":E''ND${count}\n`);
-                const pattern = new RegExp(`BEGIN${count}:([^]*?):END${count}`);
-                return (await readUntil(socket, pattern, patience, command))[1].replaceAll('\r', '');
-            },
-        };
+    shell(id, ms) {
+        return serialShell(this.serial(id), ms);
     }
 
     async rfb(token) {

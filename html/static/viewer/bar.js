@@ -67,8 +67,14 @@ export class Bar {
             this.open();
     }
 
+    // The key that says M, wherever the visitor's keyboard has it; its place, where it makes no letter.
+    isShortcut(event) {
+        const isM = /^[a-z]$/i.test(event.key) ? event.key.toLowerCase() === "m" : event.code === "KeyM";
+        return event.ctrlKey && event.altKey && event.shiftKey && isM;
+    }
+
     shortcut(event) {
-        if (!(event.ctrlKey && event.altKey && event.shiftKey && event.code === "KeyM") || document.querySelector("dialog[open]"))
+        if (!this.isShortcut(event) || document.querySelector("dialog[open]"))
             return;
         event.preventDefault();
         event.stopImmediatePropagation();

@@ -6,6 +6,8 @@ import { preference, remember } from "./preferences.js";
 import { t, tCount } from "../words.js";
 import { byId, say } from "./words.js";
 
+const BYTES_MAX = 1 << 20; // QEMU ends connections that send more
+
 const system = navigator.clipboard; // absent without a secure connection
 
 async function mayRead() {
@@ -94,7 +96,10 @@ export class Clipboard {
         if (!this.display || !this.isAllowed || !this.isControl)
             return;
         this.known = text;
-        this.display.offer(text);
+        if (new Blob([text]).size > BYTES_MAX)
+            say(t("This text is too long for the machine's clipboard."));
+        else
+            this.display.offer(text);
     }
 
     // `isAsked`: the visitor has just clicked, so the browser may ask for permission.

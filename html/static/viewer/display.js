@@ -5,8 +5,9 @@
 //   copied   the machine has copied a text: {text}
 
 import RFB from "../../novnc/core/rfb.js";
+import Deflator from "../../novnc/core/deflator.js";
 import { t } from "../words.js";
-import { layouts, keyFor } from "./layouts.js";
+import { layouts, keysFor } from "./layouts.js";
 import { place } from "./ask.js";
 
 const NORMAL_CLOSURE = 1000; // RFC 6455, 7.4.1
@@ -38,6 +39,21 @@ let asksQuality = false;
 const sendEncodings = RFB.messages.clientEncodings;
 RFB.messages.clientEncodings = (socket, encodings) => sendEncodings(socket, asksQuality ? encodings
     : encodings.filter((code) => code < QUALITY_FIRST || code > QUALITY_LAST));
+
+// QEMU hands a text on as it comes. With line ends and a zero at its end as rfbproto wants them ("Extended Clipboard
+// Pseudo-Encoding"), which noVNC sends, each line would end twice in a machine.
+const TEXT = 1, PROVIDE = 1 << 28;
+RFB.messages.extendedClipboardProvide = (socket, formats, [text]) => {
+    const bytes = new TextEncoder().encode(text.replaceAll("\r\n", "\n"));
+    const plain = new Uint8Array(4 + bytes.length);
+    new DataView(plain.buffer).setUint32(0, bytes.length);
+    plain.set(bytes, 4);
+    const deflated = new Deflator().deflate(plain);
+    const message = new Uint8Array(4 + deflated.length);
+    new DataView(message.buffer).setUint32(0, PROVIDE | TEXT);
+    message.set(deflated, 4);
+    RFB.messages.clientCutText(socket, message, true);
+};
 
 function socketAddress(token) {
     const address = new URL(place.socket, location.href);
@@ -111,6 +127,11 @@ export class Display extends EventTarget {
         this.rfb.focus();
     }
 
+    // Whether a touch of the picture brings the keyboard there: not while a phone's own is shown, which would go.
+    takeFocus(isWanted) {
+        this.rfb.focusOnClick = isWanted;
+    }
+
     setName(name) {
         if (!this.canvas)
             return;
@@ -168,16 +189,15 @@ export class Display extends EventTarget {
         [...codes].reverse().forEach((code) => this.key(code, false));
     }
 
-    // Types a character with the keys of the machine's keyboard. False when that has none for it; then the server gets
-    // the character's name, and may know better.
+    // Types a character with the keys of the machine's keyboard, and says how many keys went down. None when that has no
+    // key for it; then the server gets the character's name, and may know better.
     type(sign, layout) {
-        const key = keyFor(sign, layout);
-        if (!key) {
+        const chords = (keysFor(sign, layout) ?? []).map(({ code, shift, altGr }) =>
+            [...(shift ? ["ShiftLeft"] : []), ...(altGr ? ["AltRight"] : []), code]);
+        if (!chords.length)
             this.rfb.sendKey(keysymOf(sign), null);
-            return false;
-        }
-        this.chord([...(key.shift ? ["ShiftLeft"] : []), ...(key.altGr ? ["AltRight"] : []), key.code]);
-        return true;
+        chords.forEach((codes) => this.chord(codes));
+        return chords.flat().length;
     }
 
     // --- clipboard ---

@@ -11,6 +11,7 @@ import { Keys } from "./keys.js";
 import { Picture } from "./picture.js";
 import { Share } from "./share.js";
 import { askState, isOwners, ownersState } from "./state.js";
+import { t } from "../words.js";
 import { byId, duration, say } from "./words.js";
 
 const WAITS_S = [1, 2, 4, 8, 15, 30];
@@ -44,8 +45,9 @@ function setTitle(word) {
     byId("state").className = `badge badge-${BADGES[word] ?? "starting"}`;
 }
 
-// `buttons`: ids of those that are of use now. `wait` changes every second, so screen readers are not told of it.
-function tell(title, text = "", { buttons = [], busy = false, word = "apart", wait = "" } = {}) {
+// `buttons`: ids of those that are of use now; `again`: what the first of them says. `wait` changes every second, so
+// screen readers are not told of it.
+function tell(title, text = "", { buttons = [], busy = false, word = "apart", wait = "", again = t("Try now") } = {}) {
     byId("status").hidden = false;
     byId("screen").classList.remove("shown");
     byId("spinner").hidden = !busy;
@@ -56,6 +58,7 @@ function tell(title, text = "", { buttons = [], busy = false, word = "apart", wa
     byId("status-wait").textContent = wait;
     for (const id of ["retry", "login", "again"])
         byId(id).hidden = !buttons.includes(id);
+    byId("retry").textContent = again;
     setTitle(word);
 }
 
@@ -242,7 +245,7 @@ async function afterDisplay(shownToken, { wasPainted, byServer }) {
     if (isElsewhere || state.kind !== "running")
         return;
     if (wasPainted && byServer && state.token === shownToken) {
-        tell(t("You have been disconnected"), t("This connection was closed on the server. The machine goes on."), { buttons: ["retry"] });
+        tell(t("You have been disconnected"), t("This connection was closed on the server. The machine goes on."), { buttons: ["retry"], again: t("Connect again") });
         await untilWanted();
         return;
     }
@@ -253,7 +256,7 @@ async function afterDisplay(shownToken, { wasPainted, byServer }) {
 
 async function step() {
     if (isElsewhere) {
-        tell(t("Shown in its own window"), "", { buttons: ["retry"], word: "elsewhere" });
+        tell(t("Shown in its own window"), "", { buttons: ["retry"], word: "elsewhere", again: t("Show it here") });
         await untilWanted();
         isElsewhere = false;
         await ask();
@@ -323,6 +326,7 @@ window.addEventListener("online", () => state?.kind === "away" && wake());
 byId("fullscreen").addEventListener("click", () => toggleFullscreen().catch(() => say(t("This browser does not allow full screen here."))));
 byId("fullscreen").hidden = !document.fullscreenEnabled;
 document.addEventListener("fullscreenchange", () => byId("fullscreen").setAttribute("aria-pressed", String(Boolean(document.fullscreenElement))));
+byId("keyboard").addEventListener("click", () => keys.isPhoneTyping && bar.close(false)); // it covers half the screen as well
 byId("window").addEventListener("click", openWindow);
 byId("extend").addEventListener("click", extend);
 byId("share").addEventListener("click", () => openDialog("share-dialog"));
