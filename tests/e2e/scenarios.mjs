@@ -25,7 +25,7 @@ async function step(t, name, run) {
 }
 
 // Holds sessions at the last step of their start until it is let go: progress can then be looked at without haste.
-async function holdStarts(t, service) {
+export async function holdStarts(t, service) {
     const holder = service.spawn('flock', ['--no-fork', service.in('run/websockify.lock'), 'sh', '-c', 'echo held; read line']);
     const release = async () => {
         holder.stdin.end();
