@@ -12,6 +12,7 @@ const require = createRequire(import.meta.url);
 const axeSource = fs.readFileSync(path.join(top, 'tests/node_modules/axe-core/axe.min.js'), 'utf8');
 const sizes = [{ width: 1280, height: 800 }, { width: 390, height: 844 }];
 const schemes = ['light', 'dark'];
+const PICTURE_MAX_HEIGHT = 3000; // a long list goes on as it began
 
 // --- HTML ---
 
@@ -60,15 +61,13 @@ export async function watchedPage(context) {
 
 // --- everybody ---
 
-async function axeFindings(page, { isDark }) {
+async function axeFindings(page) {
     if (!await page.evaluate(() => 'axe' in globalThis))
         await page.evaluate(axeSource);
-    // Only colours differ in the dark.
-    const options = isDark ? { runOnly: ['color-contrast', 'link-in-text-block'] } : { rules: { 'target-size': { enabled: true } } };
-    const found = await page.evaluate(async (options) => {
-        const { violations } = await globalThis.axe.run(document, { resultTypes: ['violations'], ...options });
+    const found = await page.evaluate(async () => {
+        const { violations } = await globalThis.axe.run(document, { resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } });
         return violations.map(({ id, impact, nodes }) => ({ id, impact, nodes: nodes.map(({ html }) => html.slice(0, 140)) }));
-    }, options);
+    });
     return found.filter(({ impact }) => ['serious', 'critical'].includes(impact))
         .map(({ id, nodes }) => `axe: ${id}: ${nodes.slice(0, 3).join(' | ')}`);
 }
@@ -189,23 +188,26 @@ function namesakes() {
 
 // --- all of it ---
 
+async function picture(page, name, { width }) {
+    const height = await page.evaluate(() => document.documentElement.scrollHeight);
+    await screenshot(page, name, { fullPage: true, caret: 'initial', clip: { x: 0, y: 0, width, height: Math.min(height, PICTURE_MAX_HEIGHT) } });
+}
+
 // Everything about a page as it stands, in each size and colour scheme; the pictures are kept. Nothing is loaded anew.
-// `keyed: false` is for a page that gives its keys away.
-export async function look(page, name, { keyed = true } = {}) {
+// What axe-core sees of sizes does not depend on colours, nor the other way round: it looks at each of them once.
+export async function look(page, name) {
     const findings = await htmlFindings(await page.document);
     for (const [i, size] of sizes.entries()) {
         await page.setViewportSize(size);
-        for (const colorScheme of schemes) {
-            const where = `${size.width}-${colorScheme}`, isDark = colorScheme === 'dark';
+        for (const [k, colorScheme] of schemes.entries()) {
             await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-            await screenshot(page, `${name}-${where}`, { fullPage: true, caret: 'initial' });
-            const found = await axeFindings(page, { isDark });
-            if (keyed)
-                await page.keyboard.press('Tab'); // who has pressed a key is shown the focus
+            await picture(page, `${name}-${size.width}-${colorScheme}`, size);
+            const found = i === k ? await axeFindings(page) : [];
+            await page.keyboard.press('Tab'); // who has pressed a key is shown the focus
             found.push(...await page.evaluate(inPage, size));
-            if (i === 0 && !isDark)
+            if (i + k === 0)
                 found.push(...await treeFindings(page), ...await page.evaluate(namesakes));
-            findings.push(...found.map((one) => `${where}: ${one}`));
+            findings.push(...found.map((one) => `${size.width}-${colorScheme}: ${one}`));
         }
     }
     await page.setViewportSize(sizes[0]);
