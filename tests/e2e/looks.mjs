@@ -155,7 +155,10 @@ function inPage({ width }) {
         if (box.bottom < 0 || box.top > innerHeight || box.right < 0 || box.left > innerWidth)
             findings.push(`has the focus out of sight: ${call(control)}`);
     }
-    before?.focus?.({ preventScroll: true });
+    if (modal)
+        before?.focus?.({ preventScroll: true });
+    else
+        document.activeElement.blur();
     window.scrollTo(0, 0);
     return findings;
 }
