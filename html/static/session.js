@@ -79,6 +79,13 @@
         }
     }
 
+    /* Has the keyboard while there is nothing to press. */
+    function heading(fresh) {
+        const title = fresh.querySelector("h1");
+        title.tabIndex = -1;
+        return title;
+    }
+
     function replaceContent(page) {
         const fresh = page.getElementById("session");
         shown = fresh.outerHTML;
@@ -93,7 +100,7 @@
         if (becameReady && (wasInside || focused === document.body))
             document.getElementById("connect").focus();
         else if (wasInside) /* keyboard users do not fall back to the top of the page */
-            (document.getElementById(id) || fresh.querySelector("#connect, #again") || document.body).focus();
+            (document.getElementById(id) || fresh.querySelector("#connect, #again") || heading(fresh)).focus();
     }
 
     function request(headers) {
