@@ -12,6 +12,7 @@ const require = createRequire(import.meta.url);
 const axeSource = fs.readFileSync(path.join(top, 'tests/node_modules/axe-core/axe.min.js'), 'utf8');
 const sizes = [{ width: 1280, height: 800 }, { width: 390, height: 844 }];
 const schemes = ['light', 'dark'];
+const alike = ['tbody tr:nth-child(n+9)', 'main li:nth-child(n+13)']; // what need not be looked at of a long list
 const PICTURE_MAX_HEIGHT = 3000; // a long list goes on as it began
 
 // --- HTML ---
@@ -64,10 +65,10 @@ export async function watchedPage(context) {
 async function axeFindings(page) {
     if (!await page.evaluate(() => 'axe' in globalThis))
         await page.evaluate(axeSource);
-    const found = await page.evaluate(async () => {
-        const { violations } = await globalThis.axe.run(document, { resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } });
+    const found = await page.evaluate(async (exclude) => {
+        const { violations } = await globalThis.axe.run({ exclude }, { resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } });
         return violations.map(({ id, impact, nodes }) => ({ id, impact, nodes: nodes.map(({ html }) => html.slice(0, 140)) }));
-    });
+    }, alike);
     return found.filter(({ impact }) => ['serious', 'critical'].includes(impact))
         .map(({ id, nodes }) => `axe: ${id}: ${nodes.slice(0, 3).join(' | ')}`);
 }
@@ -104,7 +105,7 @@ async function treeFindings(page) {
 
 /* globals document, getComputedStyle, innerWidth, FormData, window */
 
-function inPage({ width }) {
+function inPage({ width, alike }) {
     const findings = [];
     const modal = document.querySelector('dialog:modal');
     const isShown = (element) => element.checkVisibility({ visibilityProperty: true }) && !element.closest('[inert]') && (!modal || modal.contains(element));
@@ -143,7 +144,7 @@ function inPage({ width }) {
         return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 && contrast(style.outlineColor, ground(element.parentElement)) >= 3;
     };
     const controls = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex]:not(canvas)')]
-        .filter((one) => isShown(one) && !one.disabled && one.tabIndex >= 0).slice(0, 80);
+        .filter((one) => isShown(one) && !one.disabled && one.tabIndex >= 0 && !one.closest(alike));
     const before = document.activeElement;
     for (const control of controls) {
         control.focus();
@@ -198,16 +199,17 @@ async function picture(page, name, { width }) {
 
 // Everything about a page as it stands, in each size and colour scheme; the pictures are kept. Nothing is loaded anew.
 // What axe-core sees of sizes does not depend on colours, nor the other way round: it looks at each of them once.
-export async function look(page, name) {
+// most: how many of the sizes.
+export async function look(page, name, most = sizes.length) {
     const findings = await htmlFindings(await page.document);
-    for (const [i, size] of sizes.entries()) {
+    for (const [i, size] of sizes.slice(0, most).entries()) {
         await page.setViewportSize(size);
         for (const [k, colorScheme] of schemes.entries()) {
             await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
             await picture(page, `${name}-${size.width}-${colorScheme}`, size);
             const found = i === k ? await axeFindings(page) : [];
             await page.keyboard.press('Tab'); // who has pressed a key is shown the focus
-            found.push(...await page.evaluate(inPage, size));
+            found.push(...await page.evaluate(inPage, { ...size, alike: alike.join() }));
             if (i + k === 0)
                 found.push(...await treeFindings(page), ...await page.evaluate(namesakes));
             findings.push(...found.map((one) => `${size.width}-${colorScheme}: ${one}`));

@@ -56,8 +56,8 @@ class Visit {
     }
 
     // expected: what the console may say.
-    sees(name, page = this.page, { expected = null } = {}) {
-        return this.t.test(name, async () => assert.deepEqual((await look(page, name)).filter((one) => !expected?.test(one)), []));
+    sees(name, page = this.page, { expected = null, most } = {}) {
+        return this.t.test(name, async () => assert.deepEqual((await look(page, name, most)).filter((one) => !expected?.test(one)), []));
     }
 
     // Presses a button that leads to another page.
@@ -199,7 +199,7 @@ async function monitorPages(visit) {
         await visit.go('?monitor=1');
         await visit.sees('monitor-many');
         await page.locator('.monitor-table tbody').getByRole('checkbox').nth(1).check();
-        await visit.sees('monitor-selected');
+        await visit.sees('monitor-selected', page, { most: 1 });
         await visit.go('?manage=1&all=1');
         await visit.sees('sessions-all');
     } finally {
