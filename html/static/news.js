@@ -134,6 +134,13 @@ function keepTyped(content, fresh) {
     }
 }
 
+// Has the keyboard while there is nothing to press.
+function heading(fresh) {
+    const title = fresh.querySelector("h1");
+    title.tabIndex = -1;
+    return title;
+}
+
 // A page that keeps its content (the element with this id) up to date. `options`: equip(content) after each change;
 // focus(fresh) where the keyboard goes when what had it is gone; state(json) with each new state.
 export class News {
@@ -181,7 +188,7 @@ export class News {
         if (goal)
             goal.focus();
         else if (hadFocus) // keyboard users do not fall back to the top of the page
-            ((id && document.getElementById(id)) || fresh.querySelector("a[href], button") || document.body).focus();
+            ((id && document.getElementById(id)) || fresh.querySelector("a[href], button:not([hidden])") || heading(fresh)).focus();
     }
 
     request(headers) {

@@ -124,7 +124,8 @@ function take(news) {
     state = { ...state, ...news };
     if (!state.machine)
         return;
-    byId("machine").textContent = state.machine;
+    for (const place of document.querySelectorAll("[data-machine]"))
+        place.textContent = state.machine;
     byId("watching").hidden = state.role === "control";
     byId("people").hidden = state.viewers < 2;
     byId("people").disabled = !state.session?.sharing; // who they are is for the owner
