@@ -23,6 +23,7 @@ const walk = [
     { action: 'FORM_NOTHING', name: 'a session', method: 'GET', fields: { session: 'ID' }, expect: [401, 404, 200, 200] },
     { action: 'FORM_NOTHING', name: 'a session, POST', method: 'POST', fields: { session: 'ID' }, expect: [401, 404, 200, 200] },
     { action: 'FORM_NOTHING', name: 'its state', method: 'GET', accept: json, fields: { session: 'ID' }, expect: [401, 404, 200, 200] },
+    { action: 'FORM_NOTHING', name: 'its screen', method: 'GET', fields: { session: 'ID', picture: '5' }, expect: [401, 404, 200, 200] },
     { action: 'FORM_MANAGE', name: 'sessions', method: 'GET', fields: { manage: '1' }, expect: [401, 200, 200, 200] },
     { action: 'FORM_MANAGE', name: 'sessions as JSON', method: 'GET', accept: json, fields: { manage: '1' }, expect: [401, 200, 200, 200] },
     { action: 'FORM_MONITOR', name: 'monitor', method: 'GET', fields: { monitor: '1' }, expect: [401, 403, 403, 200] },
@@ -127,7 +128,8 @@ test('every route, as nobody, another user, the owner and an administrator', asy
     await t.test('nobody learns whether somebody else\'s session exists', async () => {
         const record = service.record(context.id);
         const tries = [
-            ['GET', { session: 'ID' }], ['GET', { view: 'ID' }], ['GET', { session: 'ID', qr: absent }], ['POST', { session: 'ID' }], ['POST', { session_stop: 'ID' }],
+            ['GET', { session: 'ID' }], ['GET', { view: 'ID' }], ['GET', { session: 'ID', qr: '1'.repeat(32) }], ['GET', { session: 'ID', picture: '5' }],
+            ['POST', { session: 'ID' }], ['POST', { session_stop: 'ID' }],
             ['POST', { session_extend: 'ID' }], ['POST', { session_stay: 'ID' }], ['POST', { session_resume: 'ID' }],
             ['POST', { session_discard: 'ID' }], ['POST', { session_save: 'ID', save_name: 'x' }], ['POST', { share: 'ID', role: 'view' }],
             ['POST', { session: 'ID', link_revoke: record.links[0].id }], ['POST', { session: 'ID', viewer_disconnect: '1' }],
