@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { keyFor, layouts } from '../../html/static/viewer/layouts.js';
+import { keysFor, layouts } from '../../html/static/viewer/layouts.js';
 import { runViewer } from './viewer.mjs';
 
 test('the keys that make a character', () => {
@@ -14,10 +14,14 @@ test('the keys that make a character', () => {
         ['fr', 'a', 'KeyQ'], ['fr', 'M', 'Semicolon', 'shift'], ['fr', '1', 'Digit1', 'shift'], ['fr', '@', 'Digit0', 'altGr'], ['fr', '!', 'Slash'],
         ['fr', '¤', 'BracketRight', 'altGr'], ['us', '\n', 'Enter'], ['fr', ' ', 'Space'],
     ])
-        assert.deepEqual(keyFor(sign, layout), { code, shift: level === 'shift', altGr: level === 'altGr' }, `${layout} ${sign}`);
-    assert.equal(keyFor('€', 'us'), null);
-    assert.equal(keyFor('字', 'de'), null);
-    assert.equal(keyFor('a', 'none').code, 'KeyA', 'a layout that is not known is the first');
+        assert.deepEqual(keysFor(sign, layout), [{ code, shift: level === 'shift', altGr: level === 'altGr' }], `${layout} ${sign}`);
+    for (const [layout, sign, ...codes] of [
+        ['fr', 'ê', 'BracketLeft', 'KeyE'], ['fr', 'Ï', 'BracketLeft', 'KeyI'], ['de', 'é', 'Equal', 'KeyE'], ['de', '^', 'Backquote', 'Space'],
+    ])
+        assert.deepEqual(keysFor(sign, layout).map(({ code }) => code), codes, `${layout} ${sign}`);
+    for (const [layout, sign] of [['us', '€'], ['us', 'é'], ['de', '字'], ['fr', 'ñ'], ['de', '\u1ed9']])
+        assert.equal(keysFor(sign, layout), null, `${layout} ${sign}`);
+    assert.equal(keysFor('a', 'none')[0].code, 'KeyA', 'a layout that is not known is the first');
 });
 
 test('the viewer behind qwd-server', { timeout: 900000 }, (t) => runViewer(t, 'qwd-server'));
