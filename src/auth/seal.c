@@ -164,6 +164,16 @@ bool seal_is_used_up(const Settings *settings, const char *id)
     return g_file_test(path, G_FILE_TEST_EXISTS);
 }
 
+/* A file that says until when an entry has to be known. False with errno set. */
+static bool write_entry(const char *path, gint64 expires_at)
+{
+    struct timespec times[2] = {{.tv_sec = expires_at}, {.tv_sec = expires_at}};
+    autofd int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    return fd >= 0 && futimens(fd, times) == 0;
+}
+
+/* An entry gets its name when its time is in it: one that seems old to others would be removed, and count for nothing.
+ */
 bool seal_use_up(const Settings *settings, const char *id, gint64 expires_at, GError **error)
 {
     g_autofree char *path = used_up_path(settings, id);
@@ -171,11 +181,12 @@ bool seal_use_up(const Settings *settings, const char *id, gint64 expires_at, GE
     if (!folder_make_private(settings->dir_login, error) || !folder_make_private(folder, error))
         return false;
     remove_old_entries(folder);
-    autofd int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 && errno == EEXIST)
+    g_autofree char *hex = token_new();
+    g_autofree char *temporary = g_strdup_printf("%s/new.%s", settings->dir_login, hex);
+    bool good = write_entry(temporary, expires_at) && link(temporary, path) == 0;
+    int why = errno;
+    unlink(temporary);
+    if (!good && why == EEXIST)
         return qwd_error_fail(error, QWD_ERROR_LOGIN, "This link has been used already. Please log in again.");
-    struct timespec times[2] = {{.tv_sec = expires_at}, {.tv_sec = expires_at}};
-    if (fd < 0 || futimens(fd, times) < 0)
-        return qwd_error_errno(error, errno, "Cannot write %s", path);
-    return true;
+    return good || qwd_error_errno(error, why, "Cannot write %s", path);
 }
