@@ -36,6 +36,7 @@ const walk = [
     { action: 'FORM_AGAIN', name: 'resume, while it runs', fields: { session_resume: 'ID' }, expect: [401, 404, 303, 303] },
     { action: 'FORM_DISCARD', name: 'discard, while it runs', fields: { session_discard: 'ID' }, expect: [401, 404, 409, 409] },
     { action: 'FORM_SAVE', name: 'save, where the service does not have it', fields: { session_save: 'ID', save_name: 'x' }, expect: [401, 404, 403, 403] },
+    { action: 'FORM_REMOVE_SAVED', name: 'remove a machine that nobody has saved', fields: { saved_remove: 'nobody-x.qcow2' }, expect: [401, 404, 404, 404] },
     { action: 'FORM_SHARE', name: 'share', fields: { share: 'ID', role: 'view', label: 'x' }, expect: [401, 404, 303, 303] },
     { action: 'FORM_REVOKE', name: 'revoke', fields: { session: 'ID' }, prepare: aLink, expect: [401, 404, 303, 303] },
     { action: 'FORM_DISCONNECT', name: 'disconnect', fields: { session: 'ID' }, prepare: aViewer, expect: [401, 404, 303, 303] },
