@@ -30,7 +30,7 @@ const ALONE = { "^": [" ", CIRCUMFLEX], "`": [" ", GRAVE] };
 
 function keyFor(sign, signs) {
     if (ENTER[sign])
-        return { code: ENTER[sign] };
+        return { code: ENTER[sign], shift: false, altGr: false };
     const level = signs.findIndex((row) => row.includes(sign));
     return level < 0 ? null : { code: CODES[signs[level].indexOf(sign)], shift: level === 1, altGr: level === 2 };
 }
