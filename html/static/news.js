@@ -87,7 +87,7 @@ async function refreshPicture(image) {
             image.src = await read(await answer.blob());
             tags.set(url, answer.headers.get("ETag"));
         }
-        image.classList.toggle("absent", answer.status === 404);
+        image.classList.toggle("absent", answer.status === 204 || answer.status === 404);
     } catch {
         // the next one
     }

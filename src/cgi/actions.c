@@ -52,12 +52,13 @@ static SessionRecord *see(const Call *call, GError **error)
     return app_see(settings, &call->who, call->form.session, error);
 }
 
-static Response *show_picture(const Call *call, const SessionRecord *session, GError **error)
+/* A machine without a picture (yet) is nobody's mistake, which browsers would write to their console. */
+static Response *show_picture(const Call *call, const SessionRecord *session)
 {
     size_t length;
-    g_autofree char *data = app_picture(call->page.settings, session, call->form.picture_age_s, &length, error);
+    g_autofree char *data = app_picture(call->page.settings, session, call->form.picture_age_s, &length, NULL);
     if (!data)
-        return NULL;
+        return response_nothing();
     Response *response = response_data("image/png", data, length);
     response_make_conditional(response, call->page.request);
     return response;
@@ -71,7 +72,7 @@ static Response *show_session(Call *call, GError **error)
     if (*call->form.qr)
         return viewer_qr(call, session, error);
     if (call->form.picture_age_s)
-        return show_picture(call, session, error);
+        return show_picture(call, session);
     g_autoptr(JsonValue) values = page_session(&call->page, session);
     if (request_wants_json(call->page.request))
         return state_answer(call, values);

@@ -32,6 +32,7 @@ static const struct {
     {200, "OK"},
     {201, "Created"},
     {202, "Accepted"},
+    {204, "No Content"},
     {303, "See Other"},
     {304, "Not Modified"},
     {400, "Bad Request"},
@@ -112,6 +113,11 @@ Response *response_data(const char *content_type, const char *data, size_t lengt
     g_ptr_array_add(response->headers, g_strdup_printf("Content-Type: %s", content_type));
     g_string_append_len(response->body, data, (gssize)length);
     return response;
+}
+
+Response *response_nothing(void)
+{
+    return response_new(204, NULL);
 }
 
 /* A path of this host, which no browser takes for a host's name or splits into lines. */
@@ -235,7 +241,7 @@ bool response_write_cgi(const Response *response, int fd, bool head_only, GError
     g_string_append_printf(out, "Status: %d %s\r\n", response->status, reason_of(response->status));
     for (unsigned i = 0; i < response->headers->len; i++)
         g_string_append_printf(out, "%s\r\n", (const char *)g_ptr_array_index(response->headers, i));
-    if (response->status != 304)
+    if (response->status != 304 && response->status != 204) /* RFC 9110, section 8.6 */
         g_string_append_printf(out, "Content-Length: %zu\r\n", response->body->len);
     g_string_append(out, "\r\n");
     if (!head_only)

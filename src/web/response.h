@@ -33,6 +33,9 @@ Response *response_text(const char *content_type, const char *text);
 /* 200 with a body that is no text, such as "image/png". */
 Response *response_data(const char *content_type, const char *data, size_t length);
 
+/* 204: it is all right, and there is nothing to see. */
+Response *response_nothing(void);
+
 /* 303 to a path of this host: begins with one "/", printable ASCII without space or backslash, at most 2048 bytes.
  * NULL with QWD_ERROR_INTERNAL otherwise. */
 Response *response_redirect(const char *path, GError **error);

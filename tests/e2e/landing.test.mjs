@@ -151,7 +151,7 @@ async function withoutScript(t, browser, service) {
     assert.equal((await context.cookies()).find(({ name }) => name === 'qwd_lang')?.value, 'fr');
     await page.goto(service.origin + start);
     await page.getByRole('link', { name: 'Log in to see your sessions' }).click();
-    await page.getByRole('heading', { name: 'Your sessions' }).waitFor();
+    await page.getByRole('heading', { name: 'Vos sessions' }).waitFor();
     await page.locator('.brand').click();
     await page.locator('#mine').waitFor();
     assert.ok((await machines(page)).includes('secret.iso'));

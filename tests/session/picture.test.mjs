@@ -49,7 +49,7 @@ async function firstPicture(id) {
         const answer = await ask(id);
         if (answer.status === 200)
             return answer;
-        assert.equal(answer.status, 404);
+        assert.equal(answer.status, 204);
     }
     return assert.fail('no picture');
 }
@@ -120,7 +120,7 @@ test('a QEMU that does not answer holds up nobody', async () => {
     try {
         fs.rmSync(path.join(runFolder(session.id), 'picture.png'), { force: true });
         for (let i = 0; i < 3; i++)
-            assert.equal((await within(30000, 'an answer', ask(session.id))).status, 404);
+            assert.equal((await within(30000, 'an answer', ask(session.id))).status, 204);
         const { session: state } = await service.json('GET', { session: session.id });
         assert.equal(state.state, 'running');
         // The supervisor goes on with everything else.
@@ -137,7 +137,7 @@ test('nothing is left after the end', async () => {
     await ask(session.id);
     await service.stop(session.id);
     await service.ended(session.id);
-    assert.equal((await ask(session.id)).status, 404);
+    assert.equal((await ask(session.id)).status, 204);
     await service.assertNothingLeft(session, [session.control, session.view]);
     await service.assertAllGone();
 });
