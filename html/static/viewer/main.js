@@ -11,7 +11,6 @@ import { Keys } from "./keys.js";
 import { Picture } from "./picture.js";
 import { Share } from "./share.js";
 import { askState, isOwners, ownersState } from "./state.js";
-import { t } from "../words.js";
 import { byId, duration, say } from "./words.js";
 
 const WAITS_S = [1, 2, 4, 8, 15, 30];
