@@ -11,7 +11,7 @@ import { top } from '../integration/lib.mjs';
 const folder = path.join(top, 'tests/fixtures/pages');
 const policy = "default-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 const types = { '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg+xml', '.json': 'application/json' };
-const trees = { '/qemu-web-desktop/static/': path.join(top, 'html/static'), '/qemu-web-desktop/novnc/': '/usr/share/novnc' };
+const trees = { '/qemu-web-desktop/static/i18n/': path.join(top, 'html/i18n'), '/qemu-web-desktop/static/': path.join(top, 'html/static'), '/qemu-web-desktop/novnc/': '/usr/share/novnc' };
 
 export const exhibitNames = () => fs.readdirSync(folder).filter((name) => name.endsWith('.html')).map((name) => name.slice(0, -'.html'.length));
 export const exhibitText = (name) => fs.readFileSync(path.join(folder, `${name}.html`), 'utf8');
@@ -26,7 +26,7 @@ function fileOf(target) {
 export async function exhibit(t, more = {}) {
     const server = http.createServer((request, response) => {
         const target = new URL(request.url, 'http://localhost').pathname;
-        const name = target.match(/^\/page\/([a-z-]+)$/)?.[1], file = fileOf(target);
+        const name = target.match(/^\/page\/([a-z.-]+)$/)?.[1], file = fileOf(target);
         if (name) {
             const text = more[name] ?? exhibitText(name);
             response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8', ...(text.includes('<style>') ? {} : { 'Content-Security-Policy': policy }) });

@@ -10,8 +10,8 @@ import { screenshot } from './browser.mjs';
 
 const require = createRequire(import.meta.url);
 const axeSource = fs.readFileSync(path.join(top, 'tests/node_modules/axe-core/axe.min.js'), 'utf8');
-const sizes = [{ width: 1280, height: 800 }, { width: 390, height: 844 }];
-const schemes = ['light', 'dark'];
+// What there is to find of sizes does not depend on colours, nor the other way round: each is looked at once.
+const views = [{ width: 1280, height: 800, colorScheme: 'light' }, { width: 390, height: 844, colorScheme: 'dark' }];
 const alike = ['tbody tr:nth-child(n+9)', 'main li:nth-child(n+13)']; // what need not be looked at of a long list
 const PICTURE_MAX_HEIGHT = 3000; // a long list goes on as it began
 
@@ -197,24 +197,20 @@ async function picture(page, name, { width }) {
     await screenshot(page, name, { fullPage: true, caret: 'initial', clip: { x: 0, y: 0, width, height: Math.min(height, PICTURE_MAX_HEIGHT) } });
 }
 
-// Everything about a page as it stands, in each size and colour scheme; the pictures are kept. Nothing is loaded anew.
-// What axe-core sees of sizes does not depend on colours, nor the other way round: it looks at each of them once.
-// most: how many of the sizes.
-export async function look(page, name, most = sizes.length) {
+// Everything about a page as it stands; the pictures are kept. Nothing is loaded anew. most: how many of the views.
+export async function look(page, name, most = views.length) {
     const findings = await htmlFindings(await page.document);
-    for (const [i, size] of sizes.slice(0, most).entries()) {
+    for (const [i, { colorScheme, ...size }] of views.slice(0, most).entries()) {
         await page.setViewportSize(size);
-        for (const [k, colorScheme] of schemes.entries()) {
-            await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-            await picture(page, `${name}-${size.width}-${colorScheme}`, size);
-            const found = i === k ? await axeFindings(page) : [];
-            await page.keyboard.press('Tab'); // who has pressed a key is shown the focus
-            found.push(...await page.evaluate(inPage, { ...size, alike: alike.join() }));
-            if (i + k === 0)
-                found.push(...await treeFindings(page), ...await page.evaluate(namesakes));
-            findings.push(...found.map((one) => `${size.width}-${colorScheme}: ${one}`));
-        }
+        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+        await picture(page, `${name}-${size.width}-${colorScheme}`, size);
+        const found = await axeFindings(page);
+        await page.keyboard.press('Tab'); // who has pressed a key is shown the focus
+        found.push(...await page.evaluate(inPage, { ...size, alike: alike.join() }));
+        if (i === 0)
+            found.push(...await treeFindings(page), ...await page.evaluate(namesakes));
+        findings.push(...found.map((one) => `${size.width}-${colorScheme}: ${one}`));
     }
-    await page.setViewportSize(sizes[0]);
+    await page.setViewportSize({ width: views[0].width, height: views[0].height });
     return [...findings, ...page.troubles];
 }
