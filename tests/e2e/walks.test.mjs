@@ -113,10 +113,10 @@ async function share(walker, label) {
 
 // A session that runs may be asked for first.
 async function stop(walker, id) {
-    const form = `form:has(input[name=session_stop][value="${id}"])`;
-    if (await walker.page.locator(`details:has(${form}) > summary`).count() > 0)
-        await walker.toAndPress(`details:has(${form}) > summary`);
-    await walker.follow(`${form} button`);
+    const field = `input[name=session_stop][value="${id}"]`, question = `details:has(${field}) > summary`;
+    if (await walker.page.locator(question).count() > 0)
+        await walker.toAndPress(question);
+    await walker.follow(`form:has(${field}) button`);
 }
 
 // --- with script ---
