@@ -3,6 +3,7 @@
 // a thousand of them.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -105,6 +106,16 @@ test('the last errors of the log', async () => {
     assert.match(text, /Sat Nov 21 20:13:34 2026, mallory, grub\.iso<\/span><br \/>&lt;b&gt;Words&lt;\/b&gt;/);
 });
 
+// What this machine, as fast as it is now, needs to read the same records in another language: machines that are three
+// times as slow as the one that the limit is for are common.
+function cpuOfReading() {
+    const script = 'import glob, json, sys\nfor name in glob.glob(sys.argv[1] + "/*/session.json"): json.load(open(name))';
+    const { stderr, status } = spawnSync('/usr/bin/time', ['-f', '%U %S', 'sh', '-c', 'for i in 1 2 3 4 5; do python3 -c "$0" "$1" || exit 1; done', script, service.snapshots], { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+    const [user, system] = stderr.trim().split('\n').at(-1).split(' ').map(Number);
+    return (user + system) * 1000 / 5;
+}
+
 // Processor time of one request; this kernel may count in ticks, so that many in a row say more than one.
 async function cpuOf(query, accept) {
     const count = 10;
@@ -118,13 +129,16 @@ async function cpuOf(query, accept) {
     return (user + system) * 1000 / count;
 }
 
+const RATIO_MAX = 0.5; // of a page to the reading alone; it is a third
+
 async function measure(t, requests) {
+    const reading = cpuOfReading();
     for (const [query, accept] of requests) {
         let best = Infinity; // a busy machine makes it more, nothing makes it less
         for (let i = 0; i < 3; i++)
             best = Math.min(best, await cpuOf(query, accept));
-        t.diagnostic(`${query} as ${accept}: ${best.toFixed(1)} ms`);
-        assert.ok(best < CPU_MS_MAX, `${query} as ${accept}: ${best} ms`);
+        t.diagnostic(`${query} as ${accept}: ${best.toFixed(1)} ms; reading alone, in Python: ${reading.toFixed(1)} ms`);
+        assert.ok(best < Math.max(CPU_MS_MAX, reading * RATIO_MAX), `${query} as ${accept}: ${best} ms, ${reading} ms`);
     }
 }
 
