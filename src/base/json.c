@@ -43,6 +43,11 @@ bool json_object_write(const char *path, const json_t *object, FileDurability du
     return good;
 }
 
+json_t *json_text_or_null(const char *text)
+{
+    return text && *text ? json_string(text) : json_null();
+}
+
 json_t *json_take_text(char *text)
 {
     json_t *value = json_string(text);

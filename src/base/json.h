@@ -20,6 +20,9 @@ json_t *json_object_read(const char *path, size_t max_bytes, GError **error);
 /* Writes an object atomically, one key per line, mode 0600. */
 bool json_object_write(const char *path, const json_t *object, FileDurability durability, GError **error);
 
+/* A string; null for "" and NULL. New reference. */
+json_t *json_text_or_null(const char *text);
+
 /* A string of a text that it frees. NULL when the text is not UTF-8. New reference. */
 json_t *json_take_text(char *text);
 

@@ -49,11 +49,6 @@ static guint proposed_of(const Settings *settings, const GArray *offers)
 
 /* --- cards --- */
 
-static json_t *text_or_null(const char *text)
-{
-    return *text ? json_string(text) : json_null();
-}
-
 static json_t *picture_value(const Settings *settings, const Machine *machine)
 {
     char *path = layout_picture(settings, machine->picture);
@@ -83,7 +78,7 @@ static json_t *card_value(const Settings *settings, const Offer *offer, bool is_
         json_pack("{s:s, s:s, s:s, s:b, s:b}", "file", machine->name, "title", title, "description", machine->name,
                   "checked", (int)is_proposed, "has_gpu", (int)!g_str_equal(machine->gpu, "no"));
     json_object_set_new(card, "picture", picture_value(settings, machine));
-    json_object_set_new(card, "cost", text_or_null(machine->cost));
+    json_object_set_new(card, "cost", json_text_or_null(machine->cost));
     json_object_set_new(card, "disk", disk_value(machine));
     json_object_set_new(card, "cpus_most", choice_most_text(CHOICE_CPUS, machine->cpu, choices));
     json_object_set_new(card, "memory_most", choice_most_text(CHOICE_MEMORY, machine->memory, choices));
@@ -135,7 +130,7 @@ static void add_options(json_t *values, const PageContext *context)
     json_object_set_new(values, "gpu", json_boolean(all && gpu_is_offered(settings)));
     json_object_set_new(values, "oneshot", json_boolean(all && !context->who->is_guest_by_mail));
     json_object_set_new(values, "takes_script", json_boolean(all && !g_str_equal(settings->form_script, "no")));
-    json_object_set_new(values, "terms", text_or_null(settings->layout_terms));
+    json_object_set_new(values, "terms", json_text_or_null(settings->layout_terms));
 }
 
 /* --- who one is --- */

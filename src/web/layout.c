@@ -23,17 +23,12 @@ char *layout_picture(const Settings *settings, const char *name)
     return g_strconcat(settings->service_page, has_slash ? "" : "/", "pictures/", escaped, NULL);
 }
 
-static json_t *text_or_null(const char *text)
-{
-    return *text ? json_string(text) : json_null();
-}
-
 void layout_use(const Settings *settings)
 {
     g_autofree char *logo = layout_picture(settings, settings->layout_logo);
-    json_t *values = json_pack("{s:o, s:o, s:o, s:o}", "brand", text_or_null(settings->layout_title), "logo",
-                               text_or_null(logo ? logo : ""), "header", text_or_null(settings->layout_header),
-                               "footer", text_or_null(settings->layout_footer));
+    json_t *values = json_pack("{s:o, s:o, s:o, s:o}", "brand", json_text_or_null(settings->layout_title), "logo",
+                               json_text_or_null(logo), "header", json_text_or_null(settings->layout_header), "footer",
+                               json_text_or_null(settings->layout_footer));
     template_use_layout(settings->dir_layout, values);
 }
 

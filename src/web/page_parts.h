@@ -4,10 +4,7 @@
 
 #include "web/pages.h"
 
-/* null for "". (pages.c) */
-json_t *page_text_or_null(const char *text);
-
-/* The same for a message that a floor below has made, in English; translated. */
+/* null for "", else a message that a floor below has made, in English; translated. */
 json_t *page_message_or_null(const char *message);
 
 /* What session.html and sessions.html both take. */

@@ -102,9 +102,9 @@ static json_t *script_value(const BootScript *script)
     json_t *took = done ? json_take_text(g_strdup_printf("%.1f s", (double)script->duration_ms / 1000)) : json_null();
     return json_pack("{s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o}", "name", script->name, "state", script->state_name,
                      "state_text", tr(text), "is_over", (int)(done || failed), "is_failed",
-                     (int)(failed || script->exit_code != 0), "method", page_text_or_null(script->method), "exit_code",
+                     (int)(failed || script->exit_code != 0), "method", json_text_or_null(script->method), "exit_code",
                      done ? json_integer(script->exit_code) : json_null(), "took", took, "output",
-                     failed ? page_message_or_null(script->output) : page_text_or_null(script->output));
+                     failed ? page_message_or_null(script->output) : json_text_or_null(script->output));
 }
 
 /* null when the machine runs none. */
@@ -173,7 +173,7 @@ static json_t *over_value(const PageContext *context, const SessionRecord *sessi
                                 : NULL;
     g_autofree char *reason = tr_message(session->reason);
     return json_pack("{s:b, s:s, s:o, s:o, s:o}", "is_failed", (int)failed, "reason", reason, "advice",
-                     page_text_or_null(advice), "time", time_value(session->ended_at), "kept",
+                     json_text_or_null(advice), "time", time_value(session->ended_at), "kept",
                      kept_value(context->settings, context->who, session));
 }
 
@@ -191,7 +191,7 @@ json_t *page_session_value(const PageContext *context, const SessionRecord *sess
     json_object_set_new(value, "machine", json_string(session_title(session)));
     json_object_set_new(value, "cpus", json_integer(session->plan->cpus));
     json_object_set_new(value, "memory", json_take_text(units_format_size(session->plan->memory_mib)));
-    json_object_set_new(value, "gpu", page_text_or_null(session->plan->gpu_name));
+    json_object_set_new(value, "gpu", json_text_or_null(session->plan->gpu_name));
     json_object_set_new(value, "state", json_string(session_state_name(session->state)));
     json_object_set_new(value, "state_text", json_string(page_state_text(session->state)));
     json_object_set_new(value, "end", alive && !queued ? time_value(session->ends_at) : json_null());

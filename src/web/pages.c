@@ -9,11 +9,6 @@
 
 /* --- pieces --- */
 
-json_t *page_text_or_null(const char *text)
-{
-    return text && *text ? json_string(text) : json_null();
-}
-
 json_t *page_message_or_null(const char *message)
 {
     return message && *message ? json_take_text(tr_message(message)) : json_null();
