@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { http, webSocket } from '../integration/lib.mjs';
-import { freePort, grub, isAlive, isRoot, processGone, readUntil, useService, watching, within } from './service.mjs';
+import { freePort, grub, isAlive, isRoot, readUntil, useService, watching, within } from './service.mjs';
 
 const service = useService({}, () => {
     fs.mkdirSync(service.path('user'), { mode: 0o700 });
@@ -182,8 +182,7 @@ test('the administrator sees and ends the sessions of a service', async () => {
 
 test('stop ends a session whose supervisor was killed as well, without waiting for it', async () => {
     const session = await service.createRunning({ user: 'alice' });
-    process.kill(service.process(session, 'supervisor'), 'SIGKILL');
-    await processGone(service.process(session, 'supervisor'));
+    await service.kill(session, 'supervisor');
     const begin = Date.now();
     const stopped = await service.run([qwdctl(), 'stop', session.id], { asRoot: true });
     assert.equal(stopped.code, 0, stopped.err);

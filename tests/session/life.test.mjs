@@ -293,7 +293,7 @@ describe('kept disks', () => {
     test('a supervisor that is killed: what is swept up is kept as well', async () => {
         const browser = under(bob, { snapshot_keep: '1h' });
         const session = await browser.createRunning();
-        process.kill(service.process(session, 'supervisor'), 'SIGKILL');
+        await service.kill(session, 'supervisor');
         await processGone(service.process(session, 'qemu'), 5000);
         const swept = await service.run([path.join(service.bin, 'qwdctl'), 'clean'],
                                         { asRoot: true, env: { QWD_OVERRIDES: 'snapshot_keep=1h\n' } });

@@ -137,7 +137,7 @@ test('QEMU is killed: the session has failed, and its user is told', async () =>
 test('the supervisor is killed: its machine dies with it; qwdctl clean sweeps up the rest', async () => {
     const session = await service.createRunning();
     const other = await service.createRunning();
-    process.kill(service.process(session, 'supervisor'), 'SIGKILL');
+    await service.kill(session, 'supervisor');
     await processGone(service.process(session, 'qemu'), 5000);
     const clean = await service.run([path.join(service.bin, 'qwdctl'), 'clean'], { asRoot: true });
     assert.equal(clean.code, 0, clean.err);

@@ -136,7 +136,7 @@ test('logs are kept of a machine that fails, and of a supervisor that is killed'
     const killed = await service.createRunning({ machine: 'boot.img' });
     const file = path.join(service.snapshots, killed.id, 'serial.log');
     await watching([path.dirname(file)], () => fs.existsSync(file) && fs.statSync(file).size > 100, 60000, 'lines in serial.log');
-    process.kill(service.process(killed, 'supervisor'), 'SIGKILL');
+    await service.kill(killed, 'supervisor');
     await processGone(service.process(killed, 'qemu'), 5000);
     assert.match((await qwdctl('clean')).out, new RegExp(`Ended ${killed.id}`));
     assert.match(fs.readFileSync(kept(killed.id, 'serial.log'), 'latin1'), /BOOTED/);

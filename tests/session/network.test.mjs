@@ -152,7 +152,7 @@ describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
 
     test('the supervisor is killed: QEMU dies with it, and passt too', async () => {
         const [qemu, ...others] = ['qemu', 'net-filter', 'passt'].map((name) => service.process(session, name));
-        process.kill(service.process(session, 'supervisor'), 'SIGKILL');
+        await service.kill(session, 'supervisor');
         for (const pid of [qemu, ...others])
             await processGone(pid, 5000);
     });

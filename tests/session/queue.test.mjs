@@ -88,10 +88,10 @@ test('with a queue, they wait in fair order, see their place, and start by thems
 test('a cleaner moves the queue on when the supervisor of the one before was killed', async () => {
     const running = await fill();
     const waiting = await service.create(boot('late'), queue);
-    process.kill(service.process(service.record(running[0]), 'supervisor'), 'SIGKILL');
-    await service.supervisorsGone(running[0]);
+    await service.kill(service.record(running[0]), 'supervisor');
     const cleaned = await service.run([`${service.bin}/qwdctl`, 'clean']);
     assert.equal(cleaned.code, 0, cleaned.err);
+    assert.match(cleaned.out, new RegExp(`^Ended ${running[0]} of early`));
     await service.state(waiting, 'running');
     await stopAll(running[1], waiting);
     await service.assertAllGone();

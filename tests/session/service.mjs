@@ -368,6 +368,14 @@ export class Service {
         return record.processes.find((process) => process.name === name)?.pid;
     }
 
+    // Ends one process of a session and waits until nothing is left of it: a process that is being torn down has no
+    // command line any more, and yet it lives.
+    async kill(record, name) {
+        const pid = this.process(record, name);
+        process.kill(pid, 'SIGKILL');
+        await processGone(pid);
+    }
+
     // --- sockets ---
 
     connect(file) {
