@@ -3,9 +3,10 @@
 // what is free and what runs stays up to date; the last choice is proposed again. All HTML is made by the server: the
 // program's page is fetched, and its parts are put in place of ours. Everything works without this script, too.
 
+import { Poll, accepting, request } from "./poll.js";
+
 const STEADY_MS = 15000; // between two looks at what is free
 const HIDDEN_MS = 120000; // when nobody looks at the page, or the service does not answer
-const PATIENCE_MS = 15000;
 const MEMORY = "qwd-choice";
 const SIZES = { cpu: "cpu", memory: "memory", snapshot_lifetime: "lifetime" }; // fields, and the machines' attributes
 const SWITCHES = ["gpu", "oneshot"];
@@ -14,8 +15,8 @@ const landing = () => document.getElementById("landing");
 const form = () => document.getElementById("create-form");
 
 let tag = ""; // ETag of the page we show
-let timer = 0;
 let touched = false; // the visitor has begun to choose
+let isKnown = true; // otherwise there is nothing to ask for again: the service does not know who looks
 
 // --- language ---
 
@@ -172,51 +173,34 @@ function renew(page) {
         fresh.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
 }
 
-// False when there is nothing to ask for again: the service does not know who looks.
 async function ask() {
-    const headers = { Accept: "text/html" };
-    if (tag)
-        headers["If-None-Match"] = tag;
-    const answer = await fetch(landing().dataset.page, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+    const answer = await request(landing().dataset.page, accepting("text/html", tag));
     if (answer.status === 304)
-        return true;
-    if (!answer.ok)
-        return answer.status >= 429;
+        return;
+    if (answer.status >= 429)
+        throw new Error(`status ${answer.status}`);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (!page.getElementById("landing") || page.documentElement.lang !== document.documentElement.lang)
-        return false;
+    isKnown = answer.ok && page.getElementById("landing") && page.documentElement.lang === document.documentElement.lang;
+    if (!isKnown)
+        return;
     const isFile = "file" in landing().dataset;
     if (isFile && !isTyping())
         becomeOwn(page);
     else
         renew(page);
     tag = answer.headers.get("ETag") ?? "";
-    return true;
 }
 
-async function poll() {
-    let again = true, patient = document.hidden;
-    timer = 0;
-    try {
-        again = await ask();
-    } catch {
-        patient = true; // no answer
-    }
-    clearTimeout(timer);
-    if (again)
-        timer = setTimeout(poll, patient ? HIDDEN_MS : STEADY_MS);
+function wait(good) {
+    const ms = good && !document.hidden ? STEADY_MS : HIDDEN_MS;
+    return isKnown ? ms : 0;
 }
 
 if (!goToLanguage()) {
+    const poll = new Poll(ask, wait);
     equip();
     if (landing().dataset.file === "asks") // not where the browser would ask for the web server's password
-        poll();
+        poll.now();
     else if (!("file" in landing().dataset))
-        timer = setTimeout(poll, STEADY_MS);
-    document.addEventListener("visibilitychange", () => {
-        if (!document.hidden && timer) {
-            clearTimeout(timer);
-            poll();
-        }
-    });
+        poll.plan();
 }

@@ -2,21 +2,19 @@
  * Keeps the monitor up to date. Asks for the figures that change from moment to moment and writes them into their
  * places; when more has changed (another version), or somebody looks for something else, fetches the page itself and
  * puts its content in place of the old, so that HTML is made in one place only, by the server. */
+import { Poll, accepting, request } from "./poll.js";
 import { language, t, tCount } from "./words.js";
 
 const STEADY_MS = 5000;  /* after the last answer */
 const HIDDEN_MS = 60000; /* when nobody looks */
 const TYPING_MS = 300;   /* after the last key, before something is looked for */
-const PATIENCE_MS = 15000;
 
 const announce = document.getElementById("announce");
-const trouble = document.getElementById("trouble");
 const content = () => document.getElementById("monitor");
 const find = (selector) => content().querySelector(selector);
 const all = (selector) => [...content().querySelectorAll(selector)];
 
 let tag = "";    /* ETag of the figures we show */
-let timer = 0;   /* of the next question */
 let typing = 0;  /* of what is being typed */
 let latest = 0;  /* number of the last page that was asked for: an earlier one that comes later is not shown */
 
@@ -90,7 +88,7 @@ function equip() {
 
 async function show(path) {
     const number = ++latest;
-    const answer = await ask(path, { Accept: "text/html" });
+    const answer = await request(path, accepting("text/html"));
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page.getElementById("monitor");
     if (!answer.ok || !fresh) { /* logged out, or no administrator any more: the page says why */
@@ -116,7 +114,7 @@ async function look(path) {
     } catch {
         location.assign(path); /* as without a script: the browser says what is wrong */
     }
-    plan();
+    poll.plan();
 }
 
 function lookByForm() {
@@ -160,10 +158,6 @@ document.addEventListener("click", (event) => {
 
 /* --- news --- */
 
-function ask(path, headers) {
-    return fetch(path, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
-}
-
 /* In the visitor's zone. */
 function showTaken(moment) {
     if (!Number.isNaN(moment.getTime()))
@@ -191,10 +185,7 @@ function showFigures({ figures, sessions, count }) {
 
 async function refresh() {
     const path = content().dataset.path;
-    const headers = { Accept: "application/json" };
-    if (tag)
-        headers["If-None-Match"] = tag;
-    const answer = await ask(path, headers);
+    const answer = await request(path, accepting("application/json", tag));
     if (path !== content().dataset.path) /* something else is looked for by now */
         return;
     if (answer.status === 429 || answer.status >= 500)
@@ -215,30 +206,6 @@ async function refresh() {
     }
 }
 
-/* --- asking again and again --- */
-
-function plan() {
-    clearTimeout(timer);
-    timer = setTimeout(poll, document.hidden ? HIDDEN_MS : STEADY_MS);
-}
-
-async function poll() {
-    let good = true;
-    try {
-        await refresh();
-    } catch {
-        good = false;
-    }
-    trouble.hidden = good;
-    plan();
-}
-
-document.addEventListener("visibilitychange", () => {
-    clearTimeout(timer);
-    if (document.hidden)
-        plan();
-    else
-        poll();
-});
+const poll = new Poll(refresh, () => (document.hidden ? HIDDEN_MS : STEADY_MS));
 equip();
-plan();
+poll.plan();

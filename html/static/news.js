@@ -2,9 +2,8 @@
 // What the pages of one session and of many share. HTML is made by the server alone: a script asks for the page's JSON
 // state (ETag), and when that has changed, fetches the page itself and puts its content in place of the old.
 
+import { Poll, accepting, request } from "./poll.js";
 import { t } from "./words.js";
-
-const PATIENCE_MS = 15000;
 
 export const say = (text) => {
     const announce = document.getElementById("announce");
@@ -81,8 +80,7 @@ async function refreshPicture(image) {
     const { url } = image.dataset;
     asked.add(url);
     try {
-        const headers = tags.has(url) ? { "If-None-Match": tags.get(url) } : {};
-        const answer = await fetch(url, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+        const answer = await request(url, accepting("image/png", tags.get(url)));
         if (answer.status === 200 && answer.headers.get("Content-Type") === "image/png") {
             image.src = await read(await answer.blob());
             tags.set(url, answer.headers.get("ETag"));
@@ -149,14 +147,10 @@ export class News {
 
     constructor(id, options) {
         Object.assign(this, { id, options, shown: document.getElementById(id).outerHTML });
-        this.trouble = document.getElementById("trouble");
+        this.poll = new Poll(() => this.ask(), options.wait);
         this.equip();
         setInterval(() => document.hidden || this.tick(), 1000);
-        document.addEventListener("visibilitychange", () => {
-            if (this.timer)
-                this.poll(document.hidden);
-        });
-        this.plan();
+        this.poll.plan();
     }
 
     get content() {
@@ -191,12 +185,8 @@ export class News {
             ((id && document.getElementById(id)) || fresh.querySelector("a[href], button:not([hidden])") || heading(fresh)).focus();
     }
 
-    request(headers) {
-        return fetch(this.content.dataset.page, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
-    }
-
     async fetchPage() {
-        const answer = await this.request({ Accept: "text/html" });
+        const answer = await request(this.content.dataset.page, accepting("text/html"));
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         if (!answer.ok || !page.getElementById(this.id)) {
             location.reload();
@@ -212,10 +202,7 @@ export class News {
     }
 
     async ask() {
-        const headers = { Accept: "application/json" };
-        if (this.tag)
-            headers["If-None-Match"] = this.tag;
-        const answer = await this.request(headers);
+        const answer = await request(this.content.dataset.page, accepting("application/json", this.tag));
         this.ahead = Date.parse(answer.headers.get("Date")) - Date.now() || 0;
         if (answer.status === 304)
             return;
@@ -229,28 +216,5 @@ export class News {
         await this.fetchPage();
         this.tag = answer.headers.get("ETag") ?? "";
         this.options.state?.(state);
-    }
-
-    // --- asking again and again ---
-
-    plan(good = true) {
-        clearTimeout(this.timer);
-        const wait = this.options.wait(good);
-        this.timer = wait ? setTimeout(() => this.poll(), wait) : 0;
-    }
-
-    async poll(onlyPlan = false) {
-        let good = true;
-        clearTimeout(this.timer);
-        this.timer = 0;
-        if (!onlyPlan) {
-            try {
-                await this.ask();
-            } catch {
-                good = false;
-            }
-            this.trouble.hidden = good;
-        }
-        this.plan(good);
     }
 }

@@ -171,9 +171,9 @@ function focus(old, fresh, isFree) {
 }
 
 news = new News("session", { equip, focus, wait, state: take, tick: () => news && showTitle() });
-news.poll(); // its first state: what came between may be news already
+news.poll.now(); // its first state: what came between may be news already
 window.addEventListener("pageshow", (event) => {
     isGoing = false;
     if (event.persisted)
-        news.poll();
+        news.poll.now();
 });
