@@ -11,6 +11,7 @@ static void *place_of(const Field *field, const void *record)
     return (char *)record + field->offset;
 }
 
+/* NULL for what a reader takes an absent one for: a record has many fields, and most are empty most of the time. */
 static json_t *value_of(const Field *field, const void *record)
 {
     const void *place = place_of(field, record);
@@ -18,19 +19,22 @@ static json_t *value_of(const Field *field, const void *record)
     switch (field->kind) {
     case FIELD_TEXT:
         text = *(char *const *)place;
-        return json_string(text ? text : "");
+        return text && *text ? json_string(text) : NULL;
     case FIELD_INTEGER:
-        return json_integer(*(const gint64 *)place);
+        return *(const gint64 *)place ? json_integer(*(const gint64 *)place) : NULL;
     default:
-        return json_boolean(*(const bool *)place);
+        return *(const bool *)place ? json_true() : NULL;
     }
 }
 
 json_t *fields_to_json(const Field *fields, const void *record)
 {
     json_t *object = json_object();
-    for (const Field *field = fields; field->key; field++)
-        json_object_set_new(object, field->key, value_of(field, record));
+    for (const Field *field = fields; field->key; field++) {
+        json_t *value = value_of(field, record);
+        if (value)
+            json_object_set_new(object, field->key, value);
+    }
     return object;
 }
 

@@ -17,7 +17,7 @@ typedef struct {
     size_t offset;
 } Field;
 
-/* New reference. */
+/* New reference. What is "", 0 or false is left out. */
 json_t *fields_to_json(const Field *fields, const void *record);
 
 /* Fills the fields of a zeroed record; what is absent or of another type is "", 0 or false. */

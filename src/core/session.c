@@ -303,15 +303,15 @@ static json_t *processes_to_json(const GPtrArray *processes)
     return array;
 }
 
+/* Milliseconds by name, in the order in which they were taken. */
 static json_t *steps_to_json(const GPtrArray *steps)
 {
-    json_t *array = json_array();
+    json_t *object = json_object();
     for (guint i = 0; i < steps->len; i++) {
         const SessionStep *step = steps->pdata[i];
-        json_array_append_new(
-            array, json_pack("{s:s, s:I}", "name", step->name, "duration_ms", (json_int_t)step->duration_ms));
+        json_object_set_new(object, step->name, json_integer(step->duration_ms));
     }
-    return array;
+    return object;
 }
 
 static json_t *scripts_to_json(const GPtrArray *scripts)
@@ -379,6 +379,7 @@ static void read_roles(const json_t *array, const Field *fields, size_t size, si
 static void read_lists(SessionRecord *session, const json_t *object)
 {
     size_t i;
+    const char *name;
     json_t *item;
     read_roles(json_object_get(object, "links"), link_fields, sizeof(SessionLink), offsetof(SessionLink, role),
                session->links);
@@ -390,8 +391,8 @@ static void read_lists(SessionRecord *session, const json_t *object)
                         .start_ticks = (guint64)json_get_integer(item, "start_ticks", 0)};
         session_set_process(session, json_get_text(item, "name", ""), id);
     }
-    json_array_foreach(json_object_get(object, "steps"), i, item)
-        session_add_step(session, json_get_text(item, "name", ""), json_get_integer(item, "duration_ms", 0));
+    json_object_foreach(json_object_get(object, "steps"), name, item)
+        session_add_step(session, name, json_integer_value(item));
     json_array_foreach(json_object_get(object, "scripts"), i, item)
         g_ptr_array_add(session->scripts, script_from_json(item));
     json_array_foreach(json_object_get(object, "folders"), i, item)

@@ -9,6 +9,7 @@ import http from 'node:http';
 import path from 'node:path';
 import { apacheProgram, writeApacheConfiguration } from './apache.mjs';
 import { build, freePort, isAlive, outputHas, start, top, webSocket, within } from '../integration/lib.mjs';
+import { readRecord } from '../session/record.mjs';
 
 export const patience = 120000; // two busy cores without hardware acceleration
 const account = process.getuid() === 0 ? 'www-data' : null;
@@ -26,9 +27,9 @@ export async function eventually(what, condition, ms = 30000) {
     }
 }
 
-const readJson = (file) => {
+const recordIn = (file) => {
     try {
-        return JSON.parse(fs.readFileSync(file, 'utf8'));
+        return readRecord(fs.readFileSync(file, 'utf8'));
     } catch (error) {
         if (error.code === 'ENOENT' || error.code === 'ENOTDIR')
             return null;
@@ -243,11 +244,11 @@ export class Service {
     // --- looking inside ---
 
     sessions() {
-        return list(this.in('state/snapshots')).filter((name) => readJson(this.in('state/snapshots', name, 'session.json')));
+        return list(this.in('state/snapshots')).filter((name) => recordIn(this.in('state/snapshots', name, 'session.json')));
     }
 
     record(id) {
-        return readJson(this.in('state/snapshots', id, 'session.json'));
+        return recordIn(this.in('state/snapshots', id, 'session.json'));
     }
 
     // What is left of sessions that should be gone: processes, sockets, folders, tokens. `id` narrows it to one.

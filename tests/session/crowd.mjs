@@ -9,26 +9,28 @@ import path from 'node:path';
 const states = ['running', 'running', 'running', 'running', 'running', 'running', 'starting', 'stopping', 'queued'];
 const hour = 3600;
 
-// The record number `i` of a crowd; `more` replaces what it would be.
+// The record number `i` of a crowd, as the service writes it; `more` replaces what it would be.
 export function recordOf(i, more = {}) {
     const now = Math.floor(Date.now() / 1000);
     const state = states[i % states.length];
     const image = `/machines/${['debian-desktop.qcow2', 'windows-11.qcow2', 'tiny.iso'][i % 3]}`;
     return {
         schema: 1, id: crypto.randomBytes(16).toString('hex'), state, owner: `user${String(i % 40).padStart(2, '0')}`,
-        remote_host: '192.0.2.7', step: '', reason: '', note: '', accelerator: 'kvm', stop_by: '', overrides: '',
-        created_at: now - (i % 90) * 600, started_at: now - (i % 90) * 600, ready_at: now - (i % 90) * 600,
-        ends_at: now + (1 + i % 48) * hour, ended_at: 0, stop_requested_at: state === 'stopping' ? now : 0,
-        last_input_at: now - (i % 70) * 60, disconnect_serial: 0,
+        remote_host: '192.0.2.7', base: 'http://192.0.2.1/', language: 'en', accelerator: 'kvm',
+        created_at: now - (i % 90) * 600, admitted_ms: (now - (i % 90) * 600) * 1000, started_at: now - (i % 90) * 600,
+        ready_at: now - (i % 90) * 600, ends_at: now + (1 + i % 48) * hour, last_input_at: now - (i % 70) * 60,
+        ...(state === 'stopping' ? { stop_requested_at: now } : {}),
         plan: {
             machine: path.basename(image), title: path.basename(image), image, arch: 'x86_64', firmware: 'bios', disk: 'virtio',
             display: 'virtio-vga', accel: 'auto', os: 'linux', network: 'restricted', cpus: 1 + i % 4, memory_mib: 1024 * (1 + i % 8),
-            disk_mib: 10240, lifetime_s: 4 * 24 * hour, oneshot: false, use_master: false, clipboard: true,
+            disk_mib: 10240, lifetime_s: 4 * 24 * hour, lifetime_max_s: 4 * 24 * hour, clipboard: true,
         },
-        links: [{ id: '1'.repeat(32), hash: 'a'.repeat(64), label: '', created_at: now, expires_at: 0, is_own: true, role: 'control' }],
+        links: [{ id: '1'.repeat(32), hash: 'a'.repeat(64), created_at: now, is_own: true, role: 'control' }],
         viewers: i % 5 ? [] : [{ serial: i + 1, link_id: '1'.repeat(32), address: '192.0.2.8', since: now, role: 'control' }],
         processes: [{ name: 'supervisor', pid: 4194300, start_ticks: 1 }, { name: 'qemu', pid: 4194301, start_ticks: 1 }],
-        steps: ['prepare', 'accelerator', 'disk', 'network', 'starting', 'display'].map((name) => ({ name, duration_ms: 12 })),
+        steps: { prepare: 12, accelerator: 3, disk: 12, network: 5, folders: 1, script: 1, starting: 80, display: 12 },
+        scripts: [],
+        folders: [],
         ...more,
     };
 }

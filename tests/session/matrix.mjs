@@ -27,6 +27,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
+import { readRecord } from './record.mjs';
 import { isAlive, processGone } from './service.mjs';
 
 // A QEMU that takes no time: it answers everything on its monitor and quits when it is asked to.
@@ -75,7 +76,7 @@ export async function assertOnlyLocksLeft(service, kept = []) {
 export function past(service, id) {
     const file = path.join(service.snapshots, '.qemu-web-desktop.history');
     const lines = fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n') : [];
-    return lines.filter(Boolean).map((line) => JSON.parse(line)).filter((record) => record.id === id);
+    return lines.filter(Boolean).map(readRecord).filter((record) => record.id === id);
 }
 
 export async function kill(pid) {

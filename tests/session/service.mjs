@@ -11,6 +11,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { after, before } from 'node:test';
 import { build, freePort, isAlive, parseResponse, top, until, within } from '../integration/lib.mjs';
+import { readRecord } from './record.mjs';
 import { rfbHandshake } from './rfb.mjs';
 
 export { freePort, isAlive, until, within };
@@ -319,7 +320,7 @@ export class Service {
 
     record(id) {
         try {
-            return JSON.parse(fs.readFileSync(path.join(this.snapshots, id, 'session.json'), 'utf8'));
+            return readRecord(fs.readFileSync(path.join(this.snapshots, id, 'session.json'), 'utf8'));
         } catch {
             return null;
         }
@@ -328,7 +329,7 @@ export class Service {
     history(id) {
         const file = path.join(this.snapshots, '.qemu-web-desktop.history');
         const lines = fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n') : [];
-        return lines.filter((line) => line.includes(id)).map((line) => JSON.parse(line)).pop() ?? null;
+        return lines.filter((line) => line.includes(id)).map(readRecord).pop() ?? null;
     }
 
     // Waits until the record is in a state; an ended or failed session counts as well if that is what is waited for.
