@@ -24,13 +24,18 @@ static gint64 size_of_disk(const Settings *settings, const SessionRecord *sessio
     return file_bytes_on_disk(disk);
 }
 
-static void remove_all(const Settings *settings, const GPtrArray *surplus, const char *why, GPtrArray *report)
+/* Removes what is too much, which is some of `sessions`, and takes it out of there. */
+static void remove_all(const Settings *settings, GPtrArray *sessions, const GPtrArray *surplus, const char *why,
+                       GPtrArray *report)
 {
     for (guint i = 0; i < surplus->len; i++) {
-        const SessionRecord *session = surplus->pdata[i];
-        if (store_remove(settings, session->id, NULL) && report)
+        SessionRecord *session = surplus->pdata[i];
+        if (!store_remove(settings, session->id, NULL))
+            continue;
+        if (report)
             g_ptr_array_add(report,
                             g_strdup_printf("Removed the disk of %s of %s: %s.", session->id, session->owner, why));
+        g_ptr_array_remove(sessions, session);
     }
 }
 
@@ -41,10 +46,9 @@ static void remove_surplus(const Settings *settings, const char *owner, gint64 w
     if (!sessions)
         return;
     g_autoptr(GPtrArray) surplus = kept_surplus(settings, sessions, owner, session_now());
-    remove_all(settings, surplus, "the time to resume it is over", report);
-    g_autoptr(GPtrArray) left = store_list(settings, NULL);
-    g_autoptr(GPtrArray) large = left ? kept_over_size(settings, left, size_of_disk, owner, wanted) : g_ptr_array_new();
-    remove_all(settings, large, "kept disks take more room than they may (snapshot_keep_size)", report);
+    remove_all(settings, sessions, surplus, "the time to resume it is over", report);
+    g_autoptr(GPtrArray) large = kept_over_size(settings, sessions, size_of_disk, owner, wanted);
+    remove_all(settings, sessions, large, "kept disks take more room than they may (snapshot_keep_size)", report);
 }
 
 static bool keep(const Settings *settings, const SessionRecord *ended)
