@@ -24,5 +24,5 @@ test('the keys that make a character', () => {
     assert.equal(keysFor('a', 'none')[0].code, 'KeyA', 'a layout that is not known is the first');
 });
 
-test('the viewer behind qwd-server', { timeout: 900000 }, (t) => runViewer(t, 'qwd-server'));
+test('the viewer behind qwd-server', { timeout: 900000 }, (t) => runViewer(t, 'qwd-server', true));
 test('the viewer behind Apache', { timeout: 900000 }, (t) => runViewer(t, 'apache'));
