@@ -51,6 +51,36 @@ void fields_from_json(const Field *fields, void *record, const json_t *object)
     }
 }
 
+void fields_pack(const Field *fields, const void *record, GByteArray *out)
+{
+    for (const Field *field = fields; field->key; field++) {
+        const void *place = place_of(field, record);
+        if (field->kind == FIELD_TEXT)
+            pack_text(out, *(char *const *)place);
+        else
+            pack_integer(out, field->kind == FIELD_INTEGER ? *(const gint64 *)place : *(const bool *)place);
+    }
+}
+
+void fields_unpack(const Field *fields, void *record, Unpacker *in)
+{
+    for (const Field *field = fields; field->key; field++) {
+        void *place = place_of(field, record);
+        if (field->kind == FIELD_TEXT)
+            *(char **)place = unpack_text(in);
+        else if (field->kind == FIELD_INTEGER)
+            *(gint64 *)place = unpack_integer(in);
+        else
+            *(bool *)place = unpack_integer(in) != 0;
+    }
+}
+
+void fields_describe(const Field *fields, GString *layout)
+{
+    for (const Field *field = fields; field->key; field++)
+        g_string_append_printf(layout, "%s:%d ", field->key, (int)field->kind);
+}
+
 void fields_clear(const Field *fields, void *record)
 {
     for (const Field *field = fields; field->key; field++) {

@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "core/fields.h"
+#include "core/session_fields.h"
 
 #define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 #define NAME_MAX_BYTES 26       /* a mount tag has 31 (QEMU, hw/9pfs), of which host_ takes 5 */
 #define USER_NAME_MAX_BYTES 255 /* NAME_MAX */
 
-static const Field folder_fields[] = {
+const Field host_folder_fields[] = {
     {"name", FIELD_TEXT, offsetof(HostFolder, name)},
     {"path", FIELD_TEXT, offsetof(HostFolder, path)},
     {"writable", FIELD_BOOL, offsetof(HostFolder, writable)},
@@ -21,19 +21,19 @@ static const Field folder_fields[] = {
 void host_folder_free(void *folder)
 {
     if (folder)
-        fields_clear(folder_fields, folder);
+        fields_clear(host_folder_fields, folder);
     g_free(folder);
 }
 
 json_t *host_folder_to_json(const HostFolder *folder)
 {
-    return fields_to_json(folder_fields, folder);
+    return fields_to_json(host_folder_fields, folder);
 }
 
 HostFolder *host_folder_from_json(const json_t *object)
 {
     HostFolder *folder = g_new0(HostFolder, 1);
-    fields_from_json(folder_fields, folder, object);
+    fields_from_json(host_folder_fields, folder, object);
     return folder;
 }
 

@@ -3,11 +3,11 @@
 
 #include "base/error.h"
 #include "base/units.h"
-#include "core/fields.h"
+#include "core/session_fields.h"
 
 #define MEMORY_MIN_MIB 32
 
-static const Field plan_fields[] = {
+const Field plan_fields[] = {
     {"machine", FIELD_TEXT, offsetof(Plan, machine)},
     {"title", FIELD_TEXT, offsetof(Plan, title)},
     {"image", FIELD_TEXT, offsetof(Plan, image)},

@@ -5,12 +5,12 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "core/fields.h"
+#include "core/session_fields.h"
 
 static const char *const state_names[SCRIPT_STATES] = {
     [SCRIPT_WAITING] = "waiting", [SCRIPT_RUNNING] = "running", [SCRIPT_DONE] = "done", [SCRIPT_FAILED] = "failed"};
 
-static const Field script_fields[] = {
+const Field script_fields[] = {
     {"name", FIELD_TEXT, offsetof(BootScript, name)},
     {"source", FIELD_TEXT, offsetof(BootScript, source)},
     {"state", FIELD_TEXT, offsetof(BootScript, state_name)},

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "base/packed.h"
 #include "base/process.h"
 #include "core/folder.h"
 #include "core/plan.h"
@@ -131,6 +132,13 @@ json_t *session_to_json(const SessionRecord *session);
 
 /* NULL with QWD_ERROR_CONFIG for another schema, a malformed id or an unknown state. */
 SessionRecord *session_from_json(const json_t *object, GError **error);
+
+/* The same packed (base/packed.h). NULL when that is not exactly one record. */
+void session_pack(const SessionRecord *session, GByteArray *out);
+SessionRecord *session_unpack(Unpacker *in);
+
+/* Adds to `layout` what tells packed records of this program from those of another version. */
+void session_pack_describe(GString *layout);
 
 /* The one error for a session that does not exist, that ended long ago, or that is somebody else's: nobody can tell
  * which. */

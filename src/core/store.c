@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/token.h"
+#include "core/record_cache.h"
 
 #define RECORD_MAX_BYTES (256 * 1024) /* boot scripts and their output take most of it: core/script.h */
 #define ASIDE "broken-"
@@ -120,6 +121,19 @@ static int compare_newest_first(gconstpointer a, gconstpointer b)
     return strcmp(first->id, second->id);
 }
 
+/* The stamp is taken before the file is read: a record that is written meanwhile has another one. */
+static SessionRecord *load_cached(const Settings *settings, RecordCache *cache, const char *id)
+{
+    struct stat st;
+    g_autofree char *path = record_path(settings, id);
+    if (stat(path, &st) < 0)
+        return NULL;
+    SessionRecord *session = record_cache_get(cache, id, &st);
+    if (!session && (session = store_load(settings, id, NULL)))
+        record_cache_put(cache, session, &st);
+    return session;
+}
+
 GPtrArray *store_list(const Settings *settings, GError **error)
 {
     GPtrArray *sessions = g_ptr_array_new_with_free_func((GDestroyNotify)session_free);
@@ -130,11 +144,13 @@ GPtrArray *store_list(const Settings *settings, GError **error)
         g_ptr_array_unref(sessions);
         return NULL;
     }
+    RecordCache *cache = record_cache_open(settings);
     for (const char *name; folder && (name = g_dir_read_name(folder));) {
-        SessionRecord *session = token_is_well_formed(name) ? store_load(settings, name, NULL) : NULL;
+        SessionRecord *session = token_is_well_formed(name) ? load_cached(settings, cache, name) : NULL;
         if (session)
             g_ptr_array_add(sessions, session);
     }
+    record_cache_close(cache);
     g_ptr_array_sort(sessions, compare_newest_first);
     return sessions;
 }

@@ -67,6 +67,38 @@ static void test_round_trip(void)
     g_assert_null(strstr(text, "0123456789abcdef0123456789abcdef")); /* its hash only */
 }
 
+static SessionRecord *unpacked(const guint8 *bytes, gsize length)
+{
+    g_autofree guint8 *copy = g_memdup2(bytes, length); /* a byte too many is one that is not ours */
+    Unpacker in = {.at = copy, .end = copy ? copy + length : NULL};
+    return session_unpack(&in);
+}
+
+static void test_packed(void)
+{
+    g_autoptr(SessionRecord) session = new_session();
+    session->state = SESSION_FAILED;
+    session_set_text(&session->reason, "because \"\n\xc3\xa9");
+    SessionLink *link = session_add_link(session, ROLE_CONTROL, "Jo", 17);
+    session_add_viewer(session,
+                       &(SessionViewer){.serial = 3, .link_id = link->id, .address = (char *)"::1", .role = ROLE_VIEW});
+    session_set_process(session, "qemu", (ProcessId){3, 4});
+    session_add_step(session, "disk", 12);
+    g_ptr_array_add(session->scripts, script_from_json(NULL));
+    g_ptr_array_add(session->folders, host_folder_from_json(NULL));
+    g_autoptr(GByteArray) packed = g_byte_array_new();
+    session_pack(session, packed);
+    g_autoptr(SessionRecord) again = unpacked(packed->data, packed->len);
+    g_autoptr(JsonValue) object = session_to_json(session), second = session_to_json(again);
+    g_assert_true(json_equal(object, second));
+    for (guint length = 0; length < packed->len; length++)
+        g_assert_null(unpacked(packed->data, length));
+    g_byte_array_append(packed, (const guint8 *)"", 1);
+    g_assert_null(unpacked(packed->data, packed->len)); /* more than one record */
+    packed->data[0] = SESSION_STATES;
+    g_assert_null(unpacked(packed->data, packed->len - 1));
+}
+
 /* "key": value in place of what a good record has; NULL takes it out. */
 static void test_hostile(void)
 {
@@ -115,6 +147,7 @@ int main(int argc, char **argv)
     g_test_add_func("/session/new", test_new);
     g_test_add_func("/session/names", test_names);
     g_test_add_func("/session/round-trip", test_round_trip);
+    g_test_add_func("/session/packed", test_packed);
     g_test_add_func("/session/hostile", test_hostile);
     return g_test_run();
 }
