@@ -52,7 +52,7 @@ describe('guests', { concurrency: true }, () => {
     }
 
     test('the guest\'s kernel crashes: its screen can still be seen, and it can be stopped', async () => {
-        const session = await service.createRunning({ machine: 'tiny.iso', memory: '384M' }, { session_stop_grace: '1s' });
+        const session = await service.createRunning({ machine: 'tiny.iso', memory: '256M' }, { session_stop_grace: '1s' });
         const shell = await service.shell(session.id);
         shell.socket.write('echo c >/proc/sysrq-trigger\n');
         await readUntil(shell.socket, /Kernel panic - not syncing/, 60000);

@@ -31,7 +31,7 @@ ${then}
 }
 
 const create = (machine, settings = {}, fields = {}) =>
-    service.create({ machine, memory: '512M', user: 'alice', password, ...fields }, { config_script: 'exec:echo for @USER@ @PW@', ...settings });
+    service.create({ machine, memory: '256M', user: 'alice', password, ...fields }, { config_script: 'exec:echo for @USER@ @PW@', ...settings });
 
 async function refused(machine, settings, words) {
     const id = await create(machine, settings);

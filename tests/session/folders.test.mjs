@@ -14,7 +14,7 @@ const minute = 60000;
 const checker = '#!/bin/sh\nuser=$(tr "\\0" "\\n" | head -n 1)\nprintf \'{"user": "%s", "groups": ["%s"]}\' "$user" "${user%%-*}"\n';
 
 const service = useService({
-    settings: { snapshot_alloc_mem: '384M' },
+    settings: { snapshot_alloc_mem: '256M' },
     images: { 'tiny.iso': path.join(tiny, 'tiny.iso'), 'other.iso': path.join(tiny, 'tiny.iso') },
 }, () => {
     service.checker = service.shim('checker', checker);

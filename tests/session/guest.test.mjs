@@ -28,7 +28,6 @@ const service = useService({
     machines: {
         ...Object.fromEntries(formats.map((format) => [`boot.${format}`, ''])),
         ...Object.fromEntries(buses.map((bus) => [`bus-${bus}`, `disk=${bus}`])),
-        'tiny.vdi': '',
         'efi.raw': 'firmware=uefi',
         'arm.raw': 'arch=aarch64',
         'other-display.raw': 'display=VGA',
@@ -44,7 +43,6 @@ const service = useService({
         qemuImg('convert', '-q', '-f', 'raw', '-O', format, disk, path.join(machines, `boot.${format}`));
     for (const name of [...buses.map((bus) => `bus-${bus}`), 'efi.raw', 'arm.raw', 'other-display.raw'])
         fs.symlinkSync(disk, path.join(machines, name));
-    qemuImg('convert', '-q', '-f', 'qcow2', '-O', 'vdi', path.join(tiny, 'tiny.qcow2'), path.join(machines, 'tiny.vdi'));
 });
 
 async function stop(session) {
@@ -106,9 +104,9 @@ describe('firmware', { concurrency: true }, () => {
     });
 });
 
-describe('a Linux desktop', { concurrency: true }, () => {
+describe('a Linux machine', { concurrency: true }, () => {
     test('from an ISO: an empty disk of the size that is set; switched off from inside', async () => {
-        const session = await service.createRunning({ machine: 'tiny.iso', memory: '384M' });
+        const session = await service.createRunning({ machine: 'tiny.iso', memory: '256M' });
         const shell = await service.shell(session.id);
         await shell.run('udevadm wait --timeout=60 /dev/vda');
         assert.equal(await shell.text('cat /sys/block/vda/size'), String(3 * 1024 * 1024 * 2));
@@ -122,20 +120,15 @@ describe('a Linux desktop', { concurrency: true }, () => {
         await service.assertNothingLeft(session, [session.control, session.view]);
     });
 
-    test('from a disk: the desktop comes up; a stop lets it shut itself down', async () => {
-        const session = await service.createRunning({ machine: 'tiny.qcow2', memory: '384M' }, { session_stop_grace: '60s' });
-        await readUntil(service.serial(session.id), /TINY-DESKTOP-UP/, 3 * minute);
+    test('from a disk: a stop lets it shut itself down', async () => {
+        const session = await service.createRunning({ machine: 'tiny.qcow2', memory: '256M' }, { session_stop_grace: '60s' });
+        const shell = await service.shell(session.id, 3 * minute);
+        await shell.run('udevadm settle'); // then somebody listens to the power button
         const begin = Date.now();
         const past = await stop(session);
         assert.ok(Date.now() - begin < 30000, 'long before its grace was over');
         assert.equal(past.state, 'ended');
         assert.match(past.reason, /^Stopped by /);
-    });
-
-    test('from a disk in another format: the desktop comes up', async () => {
-        const session = await service.createRunning({ machine: 'tiny.vdi', memory: '384M' });
-        await readUntil(service.serial(session.id), /TINY-DESKTOP-UP/, 3 * minute);
-        await stop(session);
     });
 });
 
@@ -147,7 +140,7 @@ test('snapshot_use_master: what is written stays, and nobody else uses the image
     if (isRoot)
         service.give('service/machines/own.qcow2');
     fs.appendFileSync(service.path('etc/machines.conf'), '[own.qcow2]\n');
-    const options = ['--snapshot_use_master=yes', '--snapshot_alloc_mem=384M', '--session_stop_grace=30s'];
+    const options = ['--snapshot_use_master=yes', '--snapshot_alloc_mem=256M', '--session_stop_grace=30s'];
     const qwdctl = path.join(service.bin, 'qwdctl');
 
     const started = await service.run([qwdctl, 'start', 'own.qcow2', ...options], { asRoot: true });

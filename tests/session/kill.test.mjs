@@ -245,9 +245,9 @@ test('kill -9 of the supervisor whose end the queue waits for: the clean lets th
     const configuration = service.path('etc/qemu-web-desktop.conf'), before = fs.readFileSync(configuration, 'utf8');
     fs.appendFileSync(configuration, 'service_max_session_nb = 1\nservice_queue = yes\n');
     await clean(service);
-    fs.writeFileSync(configuration, before);
     assert.match(past(service, first.id)[0].reason, /^It was cut off: /);
-    await service.state(second, 'running');
+    await service.state(second, 'running'); // its supervisor has read its settings
+    fs.writeFileSync(configuration, before);
     await stopAll(service);
     await assertOnlyLocksLeft(service);
 });

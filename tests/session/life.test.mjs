@@ -222,7 +222,7 @@ describe('kept disks', () => {
 
     test('what was written in the first life is there in the second; others may not have it', { timeout: 6 * minute }, async () => {
         const browser = under(alice, { snapshot_keep: '1h', session_idle_stop: '0' });
-        const first = await browser.createRunning({ machine: 'tiny.qcow2', memory: '384M' });
+        const first = await browser.createRunning({ machine: 'tiny.qcow2', memory: '256M' });
         const shell = await service.shell(first.id, 3 * minute);
         await shell.run('udevadm wait --timeout=60 /dev/vda');
         const sector = await shell.text('echo $(( $(cat /sys/block/vda/size) - 8 ))');
@@ -321,7 +321,7 @@ describe('kept disks', () => {
     });
 
     test('an image that has changed since: resuming says so, and the disk is kept still', async () => {
-        const { id } = await keptSession(bob, {}, { machine: 'tiny.qcow2', memory: '384M' });
+        const { id } = await keptSession(bob, {}, { machine: 'tiny.qcow2', memory: '256M' });
         const link = service.path('service/machines/tiny.qcow2'), target = fs.readlinkSync(link);
         fs.unlinkSync(link);
         fs.copyFileSync(target, link);

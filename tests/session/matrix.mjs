@@ -61,7 +61,7 @@ const entries = (folder) => (fs.existsSync(folder) ? fs.readdirSync(folder) : []
 // After a clean: no process, no socket, no session, and no file but locks, the history and `kept`.
 export async function assertOnlyLocksLeft(service, kept = []) {
     await service.assertAllGone();
-    assert.deepEqual(entries(service.path('run')).filter((name) => !['display', 'viewers', 'websockify.lock'].includes(name)), []);
+    assert.deepEqual(entries(service.path('run')).filter((name) => !['display', 'viewers', 'websockify.lock', 'records.cache'].includes(name)), []);
     assert.deepEqual(entries(service.path('run/viewers')), []);
     const known = ['lock', 'history', 'counters', 'counters.lock'].map((name) => `.qemu-web-desktop.${name}`).concat(kept);
     const left = () => entries(service.snapshots).filter((name) => !known.includes(name));

@@ -90,7 +90,7 @@ describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
     }
 
     test('the guest gets an address, and reaches the outside', async () => {
-        session = await service.createRunning({ machine: 'tiny.iso', memory: '384M' });
+        session = await service.createRunning({ machine: 'tiny.iso', memory: '256M' });
         assert.equal(session.note, '');
         assert.ok(isAlive(service.process(session, 'passt')));
         shell = await service.shell(session.id, 3 * minute);
@@ -134,7 +134,7 @@ describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
     });
 
     test('nor another session\'s guest', async () => {
-        const other = await service.createRunning({ machine: 'tiny.iso', memory: '384M' });
+        const other = await service.createRunning({ machine: 'tiny.iso', memory: '256M' });
         const theirs = await service.shell(other.id, 3 * minute);
         await theirs.run('udevadm wait --timeout=60 /sys/class/net/eth0');
         await theirs.run('until ip -4 addr show dev eth0 | grep -q "inet "; do usleep 200000; done');

@@ -13,7 +13,7 @@ const minute = 60000;
 const html = { Accept: 'text/html' };
 const service = new Portal();
 const image = (...names) => service.path('service/machines', ...names);
-const settings = { session_save: 'owner', session_save_max: 2, snapshot_keep: '1h', snapshot_alloc_mem: '384M' };
+const settings = { session_save: 'owner', session_save_max: 2, snapshot_keep: '1h', snapshot_alloc_mem: '256M' };
 
 before(async () => {
     await service.start({ settings });

@@ -11,7 +11,7 @@ import { isRoot, tinyFolder, useService } from './service.mjs';
 const tiny = tinyFolder();
 const minute = 60000;
 
-const service = useService({ settings: { snapshot_alloc_mem: '384M' } }, () => {
+const service = useService({ settings: { snapshot_alloc_mem: '256M' } }, () => {
     fs.copyFileSync(path.join(tiny, 'tiny.qcow2'), image('base.qcow2'));
     if (isRoot)
         service.give('service/machines/base.qcow2');

@@ -70,7 +70,7 @@ machine = none.iso
 });
 
 async function start(machine, settings = {}, fields = {}) {
-    const answer = await service.json('POST', { create: 'Create', machine, memory: '512M', user: 'alice', password: hostile, ...fields },
+    const answer = await service.json('POST', { create: 'Create', machine, memory: '256M', user: 'alice', password: hostile, ...fields },
                                       settings);
     assert.equal(answer.status, 200, JSON.stringify(answer));
     return service.state(answer.session.id, 'running');
@@ -180,7 +180,7 @@ describe('scripts of an administrator', { concurrency: true }, () => {
 
 describe('scripts of users', { concurrency: true }, () => {
     const ask = (script, form_script, machine = 'tiny.iso') =>
-        service.json('POST', { create: 'Create', machine, memory: '512M', user: 'alice', password: 'x', script }, { form_script });
+        service.json('POST', { create: 'Create', machine, memory: '256M', user: 'alice', password: 'x', script }, { form_script });
 
     test('only where they are asked for, and neither paths nor options of QEMU', async () => {
         assert.equal((await ask('exec:true', 'no')).status, 403);

@@ -114,7 +114,7 @@ describe('disks', { skip: !isRoot && 'file systems are mounted by root' }, () =>
 
     // The disk fills up while a guest writes to its own.
     async function writingGuest() {
-        const session = await service.createRunning({ machine: 'tiny.iso', memory: '384M' });
+        const session = await service.createRunning({ machine: 'tiny.iso', memory: '256M' });
         const shell = await service.shell(session.id);
         await shell.run('udevadm wait --timeout=60 /dev/vda');
         shell.socket.write('dd if=/dev/urandom of=/dev/vda bs=1M count=40 conv=fsync 2>/dev/null; echo WRO\'\'TE=$?\n');
