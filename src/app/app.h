@@ -14,7 +14,9 @@ typedef struct {
     const char *base;        /* where its browser found the service, as PageContext has it; NULL: no browser */
     const char *language;    /* the user's, for mails ("fr"); NULL: English */
     const char *script;      /* of the form, "" or NULL: none */
-    const char *password;    /* the user's, for the scripts' @PW@; NULL: unknown. It goes to the supervisor alone. */
+    const GPtrArray
+        *folders;         /* names of those of the server that are wanted (const char *); NULL: all that are theirs */
+    const char *password; /* the user's, for the scripts' @PW@; NULL: unknown. It goes to the supervisor alone. */
     PlanRequest plan;
 } CreateRequest;
 

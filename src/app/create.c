@@ -68,8 +68,11 @@ static bool choose_extras(const Settings *settings, const Identity *who, const C
 {
     Subject subject = {.user = who->user, .groups = who->groups, .machine = session->plan->machine};
     bool none = g_str_equal(session->plan->script_method, "none"), is_proven = who->is_authenticated || who->is_admin;
-    return folders_choose(settings, &subject, is_proven, session->folders, error) &&
-           (!session->folders->len || scripts_add_mount(settings, session->scripts, error)) &&
+    if (!folders_choose(settings, &subject, is_proven, session->folders, error))
+        return false;
+    if (request->folders)
+        folders_keep(session->folders, request->folders);
+    return (!session->folders->len || scripts_add_mount(settings, session->scripts, error)) &&
            scripts_choose(settings, &subject, session->scripts, error) &&
            scripts_add_form(settings, request->script ? request->script : "", session->scripts, error) &&
            (!none || scripts_keep_options(session->scripts, error));

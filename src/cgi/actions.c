@@ -149,10 +149,13 @@ static bool check_terms(const Call *call, const CreateForm *form, GError **error
 static Response *create(Call *call, GError **error)
 {
     CreateForm form;
-    if (!form_read_create(call->page.request, &form, error) || !check_terms(call, &form, error))
+    g_autoptr(GPtrArray) folders = NULL;
+    if (!form_read_create(call->page.request, &form, error) || !check_terms(call, &form, error) ||
+        !form_read_folders(call->page.request, &folders, error))
         return NULL;
     CreateRequest request = {.machine = form.machine,
                              .script = form.script,
+                             .folders = folders,
                              .password = call->login_form.password,
                              .remote_host = request_variable(call->page.request, REQUEST_REMOTE_ADDR),
                              .base = call->page.base,

@@ -48,11 +48,16 @@ static bool is_listed(const GPtrArray *folders, const char *name)
     return false;
 }
 
+bool folder_name_is_well_formed(const char *name)
+{
+    size_t length = strlen(name);
+    return length > 0 && length <= NAME_MAX_BYTES && strspn(name, NAME_LETTERS) == length;
+}
+
 /* Takes the folder. */
 static bool add(GPtrArray *folders, HostFolder *folder, GError **error)
 {
-    size_t length = strlen(folder->name);
-    bool good = length > 0 && length <= NAME_MAX_BYTES && strspn(folder->name, NAME_LETTERS) == length;
+    bool good = folder_name_is_well_formed(folder->name);
     if (!good)
         qwd_error_fail(error, QWD_ERROR_CONFIG,
                        "\"%s\" is not the name of a folder: write 1 to %d letters, digits and characters _ and -.",
@@ -172,4 +177,13 @@ bool folders_choose(const Settings *settings, const Subject *subject, bool is_pr
     bool personal = *settings->dir_users && is_proven && *subject->user;
     return (!personal || add_personal(settings, subject->user, folders, error)) && add_list(settings, folders, error) &&
            add_table(settings, subject, folders, error);
+}
+
+void folders_keep(GPtrArray *folders, const GPtrArray *names)
+{
+    for (guint i = folders->len; i-- > 0;) {
+        const HostFolder *folder = folders->pdata[i];
+        if (!g_ptr_array_find_with_equal_func((GPtrArray *)names, folder->name, g_str_equal, NULL))
+            g_ptr_array_remove_index(folders, i);
+    }
 }

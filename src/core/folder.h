@@ -31,6 +31,12 @@ HostFolder *host_folder_from_json(const json_t *object);
 bool folders_choose(const Settings *settings, const Subject *subject, bool is_proven, GPtrArray *folders,
                     GError **error);
 
+/* Keeps those that have one of these names (const char *) alone. Names of others mean nothing. */
+void folders_keep(GPtrArray *folders, const GPtrArray *names);
+
+/* Whether a text could be the name of a folder. */
+bool folder_name_is_well_formed(const char *name);
+
 /* A user's name as the name of a folder: one and the same for nobody else, without a slash, not hidden, neither "."
  * nor "..". NULL with QWD_ERROR_USAGE when it would be too long. Free with g_free. */
 char *folder_name_of_user(const char *user, GError **error);

@@ -233,9 +233,9 @@ static char *sentence_of(const LimitRule *rule, const Finding *finding)
 char *limits_when_text(gint64 unix_s)
 {
     g_autoptr(GDateTime) when = g_date_time_new_from_unix_local(unix_s);
-    g_autofree char *clock = g_date_time_format(when, "%e %b %H:%M");
+    g_autofree char *clock = g_date_time_format(when, "%Y-%m-%d %H:%M"); /* the same in all languages */
     g_autofree char *wait = units_format_duration(MAX(unix_s - session_now(), 60));
-    return g_strdup_printf(N_(" The next one is due to end at %s, in %s."), g_strstrip(clock), wait);
+    return g_strdup_printf(N_(" The next one is due to end at %s, in %s."), clock, wait);
 }
 
 static Case case_of(const Settings *settings, const HostUse *use, const GPtrArray *sessions,

@@ -35,8 +35,8 @@ const Field session_viewer_fields[] = {
 };
 
 static const char *const state_names[SESSION_STATES] = {
-    [SESSION_QUEUED] = "queued",     [SESSION_STARTING] = "starting", [SESSION_RUNNING] = "running",
-    [SESSION_STOPPING] = "stopping", [SESSION_ENDED] = "ended",       [SESSION_FAILED] = "failed",
+    [SESSION_QUEUED] = N_("queued"),     [SESSION_STARTING] = N_("starting"), [SESSION_RUNNING] = N_("running"),
+    [SESSION_STOPPING] = N_("stopping"), [SESSION_ENDED] = N_("ended"),       [SESSION_FAILED] = N_("failed"),
 };
 
 static const char *const role_names[ROLE_COUNT] = {[ROLE_CONTROL] = "control", [ROLE_VIEW] = "view"};

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/token.h"
 #include "base/units.h"
+#include "core/folder.h"
 
 #define ALNUM "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 #define NAME_LETTERS ALNUM "_.@:- "   /* what the original accepts in every field but the password */
@@ -158,6 +159,7 @@ typedef enum {
     FORM_FIELD_GPU,
     FORM_FIELD_ONESHOT,
     FORM_FIELD_TERMS,
+    FORM_FIELD_FOLDERS,
     FORM_FIELD_STOP,
     FORM_FIELD_EXTEND,
     FORM_FIELD_STAY,
@@ -224,6 +226,8 @@ static const FormRow rows[FORM_FIELD_COUNT] = {
     [FORM_FIELD_GPU] = {"gpu", NULL, NULL},
     [FORM_FIELD_ONESHOT] = {"oneshot", NULL, NULL},
     [FORM_FIELD_TERMS] = {"terms", NULL, NULL},
+    [FORM_FIELD_FOLDERS] = {"folders", NULL,
+                            NULL}, /* there are some to choose from; each that is chosen is a "folder" */
     [FORM_FIELD_STOP] = {"session_stop", check_token, session_id},
     [FORM_FIELD_EXTEND] = {"session_extend", check_token, session_id},
     [FORM_FIELD_STAY] = {"session_stay", check_token, session_id},
@@ -405,6 +409,17 @@ bool form_read_create(const Request *request, CreateForm *form, GError **error)
            read_text(request, FORM_FIELD_FALLBACK, &form->fallback_servers, error);
 }
 
+bool form_read_folders(const Request *request, GPtrArray **names, GError **error)
+{
+    g_autoptr(GPtrArray) given = is_present(request, FORM_FIELD_FOLDERS) ? request_fields(request, "folder") : NULL;
+    for (guint i = 0; given && i < given->len; i++) {
+        if (!folder_name_is_well_formed(given->pdata[i]))
+            return qwd_error_fail(error, QWD_ERROR_USAGE, "folder: write the name of a folder, as the page gives it.");
+    }
+    *names = g_steal_pointer(&given);
+    return true;
+}
+
 bool form_read_session(const Request *request, SessionForm *form, GError **error)
 {
     static const FormField askers[] = {FORM_FIELD_STOP, FORM_FIELD_EXTEND, FORM_FIELD_SHARE,
@@ -458,12 +473,20 @@ bool form_read_remove_saved(const Request *request, const char **name, GError **
     return read_text(request, FORM_FIELD_REMOVE_SAVED, name, error);
 }
 
+static void carry_folders(const Request *request, json_t *list)
+{
+    g_autoptr(GPtrArray) names = NULL;
+    form_read_folders(request, &names, NULL);
+    for (guint i = 0; names && i < names->len; i++)
+        json_array_append_new(list, json_pack("{s:s, s:s}", "name", "folder", "value", names->pdata[i]));
+}
+
 json_t *form_carry(const Request *request)
 {
     static const FormField carried[] = {
-        FORM_FIELD_CREATE,   FORM_FIELD_MANAGE,  FORM_FIELD_MACHINE, FORM_FIELD_CPU,    FORM_FIELD_MEMORY,
-        FORM_FIELD_LIFETIME, FORM_FIELD_ONESHOT, FORM_FIELD_GPU,     FORM_FIELD_SCRIPT, FORM_FIELD_SESSION,
-        FORM_FIELD_MONITOR,  FORM_FIELD_VIEW,    FORM_FIELD_TERMS,
+        FORM_FIELD_CREATE,   FORM_FIELD_MANAGE,  FORM_FIELD_MACHINE, FORM_FIELD_CPU,     FORM_FIELD_MEMORY,
+        FORM_FIELD_LIFETIME, FORM_FIELD_ONESHOT, FORM_FIELD_GPU,     FORM_FIELD_SCRIPT,  FORM_FIELD_SESSION,
+        FORM_FIELD_MONITOR,  FORM_FIELD_VIEW,    FORM_FIELD_TERMS,   FORM_FIELD_FOLDERS,
     };
     json_t *list = json_array();
     for (size_t i = 0; i < G_N_ELEMENTS(carried); i++) {
@@ -474,5 +497,6 @@ json_t *form_carry(const Request *request)
             json_array_append_new(list,
                                   json_pack("{s:s, s:s}", "name", row->name, "value", row->check ? value : row->name));
     }
+    carry_folders(request, list);
     return list;
 }

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/units.h"
 #include "core/choices.h"
+#include "core/folder.h"
 #include "core/limits.h"
 #include "core/queue.h"
 #include "web/catalogue.h"
@@ -131,6 +132,47 @@ static void add_options(json_t *values, const PageContext *context)
     json_object_set_new(values, "oneshot", json_boolean(all && !context->who->is_guest_by_mail));
     json_object_set_new(values, "takes_script", json_boolean(all && !g_str_equal(settings->form_script, "no")));
     json_object_set_new(values, "terms", json_text_or_null(settings->layout_terms));
+}
+
+/* --- folders --- */
+
+static bool has_folder(const json_t *list, const char *name)
+{
+    size_t i;
+    json_t *folder;
+    json_array_foreach(list, i, folder)
+    {
+        if (g_str_equal(json_get_text(folder, "name", ""), name))
+            return true;
+    }
+    return false;
+}
+
+/* Adds those that are not there yet: one machine may get others than another. */
+static void add_folders_of(json_t *list, const PageContext *context, const Offer *offer)
+{
+    const Identity *who = context->who;
+    Subject subject = {.user = who->user, .groups = who->groups, .machine = offer->machine->name};
+    g_autoptr(GPtrArray) folders = g_ptr_array_new_with_free_func(host_folder_free);
+    if (!folders_choose(context->settings, &subject, who->is_authenticated || who->is_admin, folders, NULL))
+        return; /* what is wrong is told when somebody creates a session */
+    for (guint i = 0; i < folders->len; i++) {
+        const HostFolder *folder = folders->pdata[i];
+        if (!has_folder(list, folder->name))
+            json_array_append_new(list, json_pack("{s:s, s:b, s:b}", "name", folder->name, "writable",
+                                                  (int)folder->writable, "is_personal", (int)folder->is_personal));
+    }
+}
+
+/* Only on the page of whoever looks: the page that is a file would take from them what is theirs alone. */
+static void add_folders(json_t *values, const PageContext *context, const GArray *offers, bool is_file)
+{
+    json_t *list = json_array();
+    bool may_choose = !is_file && context->settings->layout_level >= 2;
+    for (guint i = 0; may_choose && i < offers->len; i++)
+        add_folders_of(list, context, &g_array_index(offers, Offer, i));
+    json_object_set_new(values, "has_folders", json_boolean(json_array_size(list) > 0));
+    json_object_set_new(values, "folders", list);
 }
 
 /* --- who one is --- */
@@ -264,5 +306,6 @@ json_t *page_landing(const PageContext *context, const GPtrArray *machines, cons
     add_machines(values, settings, offers);
     add_options(values, context);
     add_choices(values, settings, offers);
+    add_folders(values, context, offers, is_file);
     return values;
 }

@@ -12,7 +12,7 @@
 static const char *const multi_line_names[] = {"script", NULL};
 
 /* Fields that may be given several times: the check boxes of a list. */
-static const char *const repeated_names[] = {"sessions", NULL};
+static const char *const repeated_names[] = {"folder", "sessions", NULL};
 
 /* A field's name as it may stand in a message: strange ones are not repeated. */
 static const char *shown_name(const char *name)

@@ -303,6 +303,24 @@ async function looks(t, browser, service) {
         await service.assertNothingLeft(id);
     });
 
+    await t.test('folders of the server are left out by whoever does not want them', async () => {
+        for (const name of ['course', 'data'])
+            fs.mkdirSync(service.in(name));
+        service.set({ form_memory: '128M', dir_mounts: `${service.in('course')},${service.in('data')}`, dir_users: service.in('state/users') });
+        await page.goto(service.origin + start);
+        await page.locator('.who', { hasText: 'alice' }).waitFor();
+        assert.deepEqual(await page.locator('input[name=folder]:checked').evaluateAll((all) => all.map(({ value }) => value)), ['personal', 'course', 'data']);
+        await page.getByLabel('course (read only)').uncheck();
+        await screenshot(page, 'landing-folders', { fullPage: true });
+        await page.getByRole('button', { name: 'Create' }).click();
+        await page.waitForURL(/\?session=[0-9a-f]{32}$/);
+        const id = page.url().slice(-32);
+        await page.locator('#connect').waitFor();
+        assert.deepEqual(service.record(id).folders.map(({ name }) => name), ['personal', 'data']);
+        service.qwdctl('stop', id);
+        await service.assertNothingLeft(id);
+    });
+
     await t.test('a template of theirs, and one that is broken', async () => {
         const own = (name, text) => fs.writeFileSync(service.in('layout', name), text);
         own('footer.html', '<p id="house">{{_ Create}} &amp; rest</p>\n');

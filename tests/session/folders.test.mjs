@@ -40,8 +40,10 @@ group = teacher
 
 const people = () => ({ check_user_custom: service.checker, dir_users: service.path('service/users'), dir_mounts: `course=${service.path('course')}` });
 
-async function start(user, machine = 'tiny.iso', settings = {}) {
-    const answer = await service.json('POST', { create: 'Create', machine, user, password: 'x' }, { ...people(), ...settings });
+async function start(user, machine = 'tiny.iso', settings = {}, chosen = null) {
+    const fields = new URLSearchParams({ create: 'Create', machine, user, password: 'x', ...(chosen ? { folders: 'yes' } : {}) });
+    chosen?.forEach((name) => fields.append('folder', name));
+    const answer = await service.json('POST', fields.toString(), { ...people(), ...settings });
     assert.equal(answer.status, 200, JSON.stringify(answer));
     return service.state(answer.session.id, 'running');
 }
@@ -121,6 +123,18 @@ test('another user, with another folder; a name that would lead out is a name', 
     assert.ok(fs.statSync(service.path('service/users/%2E.')).isDirectory());
     assert.equal(await shell.text('ls -d /sys/bus/virtio/drivers/9pnet_virtio/virtio* | wc -l'), '3');
     await stop(record, '..');
+});
+
+test('who does not want all of them leaves some out', async () => {
+    for (const [chosen, has] of [[['course', 'results', 'class', 'none'], ['course']], [['personal'], ['personal']], [[], []]]) {
+        const record = await start('student-1', 'other.iso', {}, chosen);
+        assert.deepEqual(record.folders.map(({ name }) => name), has, `${chosen}`);
+        assert.equal(record.scripts.length, has.length ? 1 : 0);
+        await stop(record, 'student-1');
+    }
+    const refused = await service.json('POST', 'create=Create&machine=other.iso&user=bob&password=x&folders=yes&folder=../x', people());
+    assert.equal(refused.status, 400);
+    assert.match(refused.error.message, /^folder: write the name of a folder/);
 });
 
 test('without a login there is no personal folder; without folders no script', async () => {

@@ -252,7 +252,7 @@ describe('kept disks', () => {
         assert.equal((await form(browser, { session_resume: first.id })).status, 200);
         const second = await service.state(first.id, 'running');
         assert.equal(second.created_at, first.created_at);
-        assert.equal(second.plan.memory_mib, 384);
+        assert.equal(second.plan.memory_mib, 256);
         assert.ok(Math.abs(second.ends_at - Date.now() / 1000 - 7200) < 60, 'with the life-time that it had');
         assert.equal((await form(browser, { session_resume: first.id })).status, 200, 'pressed twice');
         const again = await service.shell(first.id, 3 * minute);

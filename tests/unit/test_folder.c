@@ -130,6 +130,22 @@ static void test_names(void)
     assert_error(error, QWD_ERROR_USAGE, "cannot be the name of a folder");
 }
 
+static void test_keep(void)
+{
+    g_autoptr(Settings) settings = temp_settings("/nonexistent", "dir_mounts=/a,/b:rw,/c", NULL);
+    g_autoptr(GPtrArray) folders = g_ptr_array_new_with_free_func(host_folder_free), names = g_ptr_array_new();
+    g_assert_true(folders_choose(settings, &alice, false, folders, NULL));
+    g_ptr_array_add(names, (gpointer) "c");
+    g_ptr_array_add(names, (gpointer) "a");
+    g_ptr_array_add(names, (gpointer) "somebody-elses");
+    folders_keep(folders, names);
+    g_autofree char *kept = describe(folders);
+    g_assert_cmpstr(kept, ==, "a=/a c=/c");
+    g_ptr_array_set_size(names, 0);
+    folders_keep(folders, names);
+    g_assert_cmpuint(folders->len, ==, 0);
+}
+
 static void test_record(void)
 {
     g_autoptr(JsonValue) object =
@@ -145,6 +161,7 @@ static void test_record(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/folder/keep", test_keep);
     g_test_add_func("/folder/choose", test_choose);
     g_test_add_func("/folder/unproven", test_unproven);
     g_test_add_func("/folder/wrong", test_wrong);
