@@ -38,11 +38,6 @@ static bool consists_of(const char *text, const char *letters, size_t max_bytes)
            text[length - 1] != ' ';
 }
 
-static bool is_name(const char *text, size_t max_bytes)
-{
-    return consists_of(text, NAME_LETTERS, max_bytes);
-}
-
 static bool check_user(const char *text, G_GNUC_UNUSED gint64 *value)
 {
     return consists_of(text, USER_LETTERS, USER_MAX_BYTES);
@@ -99,7 +94,7 @@ static bool check_serial(const char *text, gint64 *value)
 
 static bool check_name(const char *text, G_GNUC_UNUSED gint64 *value)
 {
-    return is_name(text, USER_MAX_BYTES);
+    return consists_of(text, NAME_LETTERS, USER_MAX_BYTES);
 }
 
 static bool check_file_name(const char *text, G_GNUC_UNUSED gint64 *value)
@@ -211,6 +206,7 @@ static const char some_name[] = N_("1 to 256 letters, digits and characters _ . 
 static const char some_user[] =
     N_("1 to 256 letters, digits and characters _ . @ : + - and space, not beginning with -");
 static const char session_id[] = N_("the 32 digits of a session, as its page gives them");
+static const char some_time[] = N_("a duration from 60 seconds to 365 days, such as 3600, 8h or 4d");
 
 static const FormRow rows[FORM_FIELD_COUNT] = {
     [FORM_FIELD_USER] = {"user", check_user, some_user},
@@ -221,8 +217,7 @@ static const FormRow rows[FORM_FIELD_COUNT] = {
     [FORM_FIELD_MACHINE] = {"machine", check_file_name, N_("the file name of one of the machines on offer")},
     [FORM_FIELD_CPU] = {"cpu", check_cpus, N_("a whole number from 1 to 256")},
     [FORM_FIELD_MEMORY] = {"memory", check_memory, N_("a size from 32M to 4T, such as 4 or 4G (GB) or 512M (MB)")},
-    [FORM_FIELD_LIFETIME] = {"snapshot_lifetime", check_lifetime,
-                             N_("a duration from 60 seconds to 365 days, such as 3600, 8h or 4d")},
+    [FORM_FIELD_LIFETIME] = {"snapshot_lifetime", check_lifetime, some_time},
     [FORM_FIELD_GPU] = {"gpu", NULL, NULL},
     [FORM_FIELD_ONESHOT] = {"oneshot", NULL, NULL},
     [FORM_FIELD_TERMS] = {"terms", NULL, NULL},
@@ -243,8 +238,7 @@ static const FormRow rows[FORM_FIELD_COUNT] = {
     [FORM_FIELD_SHARE] = {"share", check_token, session_id},
     [FORM_FIELD_ROLE] = {"role", check_role, N_("control or view")},
     [FORM_FIELD_LABEL] = {"label", check_label, N_("at most 60 characters")},
-    [FORM_FIELD_LINK_LIFETIME] = {"link_lifetime", check_lifetime,
-                                  N_("a duration from 60 seconds to 365 days, such as 3600, 8h or 4d")},
+    [FORM_FIELD_LINK_LIFETIME] = {"link_lifetime", check_lifetime, some_time},
     [FORM_FIELD_REVOKE] = {"link_revoke", check_token, N_("the 32 digits of a link, as the page gives them")},
     [FORM_FIELD_DISCONNECT] = {"viewer_disconnect", check_serial, N_("the number of a viewer, as the page gives it")},
     [FORM_FIELD_LOGOUT] = {"logout", NULL, NULL},

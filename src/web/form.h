@@ -110,8 +110,8 @@ GPtrArray *form_read_selection(const Request *request, GError **error);
 
 bool form_read_create(const Request *request, CreateForm *form, GError **error);
 
-/* The folders of the server that a session is to have (const char *, borrowed): those that are chosen where the form lets
- * one choose, *names NULL otherwise. Free with g_ptr_array_unref. */
+/* The folders of the server that a session is to have (const char *, borrowed): those that are chosen where the form
+ * lets one choose, *names NULL otherwise. Free with g_ptr_array_unref. */
 bool form_read_folders(const Request *request, GPtrArray **names, GError **error);
 
 typedef struct {
