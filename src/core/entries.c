@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "core/inventory.h"
 #include "core/machine.h"
 #include "core/machines_edit.h"
 
@@ -47,9 +46,14 @@ static char *own_file(const Settings *settings, const char *name)
     return g_build_filename(folder, "config.d", file, NULL);
 }
 
+bool entry_is_partial(const char *name)
+{
+    return g_str_has_suffix(name, ".part") || g_str_has_suffix(name, ".part.json");
+}
+
 static bool check_name(const char *name, GError **error)
 {
-    return (machine_name_is_valid(name) && !inventory_is_partial(name)) ||
+    return (machine_name_is_valid(name) && !entry_is_partial(name)) ||
            qwd_error_fail(error, QWD_ERROR_USAGE,
                           "\"%s\" cannot be the name of a machine: write a plain file name of letters, digits and "
                           "_.-@:+ or spaces, not ending in .part.",

@@ -29,3 +29,6 @@ bool machines_disable(const Settings *settings, const char *name, char **file, G
 
 /* The text of one; an absent file is "". Free with g_free. NULL on error. */
 char *entries_read(const char *path, GError **error);
+
+/* A file in dir_machines that belongs to a download under way, or one that broke off. */
+bool entry_is_partial(const char *name);

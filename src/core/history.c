@@ -143,3 +143,15 @@ GPtrArray *store_recall_last(const Settings *settings, const char *owner, guint 
     Search search = {.word = owner ? owner : "", .wanted = owner ? has_owner : is_any, .count = count};
     return search_all(settings, &search);
 }
+
+SessionRecord *store_find(const Settings *settings, const char *id, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    SessionRecord *session = store_load(settings, id, &cause);
+    if (session || !g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND)) {
+        if (cause)
+            g_propagate_error(error, g_steal_pointer(&cause));
+        return session;
+    }
+    return store_recall(settings, id, error);
+}

@@ -71,11 +71,6 @@ static void add_disabled(GPtrArray *inventory, const Settings *settings)
     }
 }
 
-bool inventory_is_partial(const char *name)
-{
-    return g_str_has_suffix(name, ".part") || g_str_has_suffix(name, ".part.json");
-}
-
 static int compare_names(gconstpointer a, gconstpointer b)
 {
     return strcmp((*(const InventoryItem *const *)a)->name, (*(const InventoryItem *const *)b)->name);
@@ -88,7 +83,7 @@ static void add_files(GPtrArray *inventory, const Settings *settings)
     for (const char *name; dir && (name = g_dir_read_name(dir));) {
         g_autofree char *path = g_build_filename(settings->dir_machines, name, NULL);
         bool is_folder = g_file_test(path, G_FILE_TEST_IS_DIR);
-        if (*name == '.' || is_folder || inventory_is_partial(name) || inventory_find(inventory, name))
+        if (*name == '.' || is_folder || entry_is_partial(name) || inventory_find(inventory, name))
             continue;
         InventoryItem *item = add_item(inventory, settings, name, ENTRY_NONE);
         item->description = g_strdup("");

@@ -36,6 +36,3 @@ const InventoryItem *inventory_find(const GPtrArray *inventory, const char *name
 const char *inventory_state_name(const InventoryItem *item);
 
 json_t *inventory_to_json(const GPtrArray *inventory);
-
-/* A file in dir_machines that belongs to a download under way, or one that broke off. */
-bool inventory_is_partial(const char *name);

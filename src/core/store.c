@@ -178,18 +178,6 @@ bool store_is_aside(const char *name)
     return g_str_has_prefix(name, ASIDE);
 }
 
-SessionRecord *store_find(const Settings *settings, const char *id, GError **error)
-{
-    g_autoptr(GError) cause = NULL;
-    SessionRecord *session = store_load(settings, id, &cause);
-    if (session || !g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND)) {
-        if (cause)
-            g_propagate_error(error, g_steal_pointer(&cause));
-        return session;
-    }
-    return store_recall(settings, id, error);
-}
-
 /* --- tokens --- */
 
 char *store_find_token(const Settings *settings, const SessionLink *link)

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "core/entries.h"
 #include "core/inventory.h"
 #include "core/store.h"
 #include "ctl/commands.h"
@@ -69,7 +70,7 @@ static void add_partial(GPtrArray *list, const Settings *settings)
 {
     g_autoptr(GDir) dir = g_dir_open(settings->dir_machines, 0, NULL);
     for (const char *name; dir && (name = g_dir_read_name(dir));) {
-        if (inventory_is_partial(name) && !is_under_way(settings->dir_machines, name))
+        if (entry_is_partial(name) && !is_under_way(settings->dir_machines, name))
             add(list, settings->dir_machines, name, "a download that broke off");
     }
 }
