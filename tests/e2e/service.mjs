@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { apacheProgram, writeApacheConfiguration } from './apache.mjs';
-import { build, freePort, isAlive, outputHas, start, top, webSocket, within } from '../integration/lib.mjs';
+import { build, descriptorsOf, freePort, isAlive, outputHas, start, top, webSocket, within } from '../integration/lib.mjs';
 import { readRecord } from '../session/record.mjs';
 
 export const patience = 120000; // two busy cores without hardware acceleration
@@ -73,8 +73,8 @@ function listeningSockets() {
 
 export function listeningPorts(pid) {
     const sockets = listeningSockets();
-    return list(`/proc/${pid}/fd`).flatMap((fd) => {
-        const inode = fs.readlinkSync(`/proc/${pid}/fd/${fd}`, 'latin1').match(/^socket:\[(\d+)\]$/)?.[1];
+    return descriptorsOf(pid).flatMap(([, target]) => {
+        const inode = target.match(/^socket:\[(\d+)\]$/)?.[1];
         return sockets.has(inode) ? [sockets.get(inode)] : [];
     });
 }

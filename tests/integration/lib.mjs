@@ -129,6 +129,18 @@ export const isAlive = (pid) => {
     }
 };
 
+// What a process has open, by descriptor; one that is closed meanwhile leads nowhere.
+export function descriptorsOf(pid) {
+    const target = (fd) => {
+        try {
+            return fs.readlinkSync(`/proc/${pid}/fd/${fd}`);
+        } catch {
+            return '';
+        }
+    };
+    return fs.existsSync(`/proc/${pid}/fd`) ? fs.readdirSync(`/proc/${pid}/fd`).map((fd) => [fd, target(fd)]) : [];
+}
+
 // --- HTTP, byte by byte ---
 
 // Sends the text as it is and reads until the server closes. Half-closing after the request says that no more comes.

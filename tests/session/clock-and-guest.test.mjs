@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { descriptorsOf } from '../integration/lib.mjs';
 import { assertOnlyLocksLeft, assertShows, clean, past, polite, stopAll } from './matrix.mjs';
 import { readUntil, tinyFolder, useService } from './service.mjs';
 
@@ -141,9 +142,9 @@ test('the clock is set while a session runs: it goes on, and what it says stays 
 // The clock of this host is everybody's: that the kernel keeps the promise of such a timer is not tested here.
 test('the end of a life-time is a time of day for the kernel, which follows a clock that is set', async () => {
     const session = await service.createRunning({}, polite(service));
-    const folder = `/proc/${service.process(session, 'supervisor')}`;
-    const timers = fs.readdirSync(`${folder}/fd`).filter((fd) => fs.readlinkSync(`${folder}/fd/${fd}`).includes('timerfd'))
-        .map((fd) => fs.readFileSync(`${folder}/fdinfo/${fd}`, 'latin1'));
+    const pid = service.process(session, 'supervisor');
+    const timers = descriptorsOf(pid).filter(([, target]) => target.includes('timerfd'))
+        .map(([fd]) => fs.readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1'));
     assert.equal(timers.length, 1);
     assert.match(timers[0], /^clockid: 0$/m, 'CLOCK_REALTIME');
     assert.match(timers[0], /^settime flags: 01$/m, 'TFD_TIMER_ABSTIME');

@@ -10,7 +10,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { after, before } from 'node:test';
-import { build, freePort, isAlive, parseResponse, top, until, within } from '../integration/lib.mjs';
+import { build, descriptorsOf, freePort, isAlive, parseResponse, top, until, within } from '../integration/lib.mjs';
 import { readRecord } from './record.mjs';
 import { rfbHandshake } from './rfb.mjs';
 
@@ -427,14 +427,8 @@ export class Service {
                     ports[`socket:[${inode}]`] = parseInt(local.split(':')[1], 16);
             }
         }
-        return Object.entries(this.processes()).flatMap(([pid, command]) => fs.readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
-            try {
-                const port = ports[fs.readlinkSync(`/proc/${pid}/fd/${fd}`)];
-                return port ? [[port, command]] : [];
-            } catch {
-                return [];
-            }
-        }));
+        return Object.entries(this.processes()).flatMap(([pid, command]) => descriptorsOf(pid).flatMap(([, target]) =>
+            (ports[target] ? [[ports[target], command]] : [])));
     }
 
     // A supervisor ends a moment after it has removed the last trace.
