@@ -62,8 +62,8 @@ static void on_disk_error(Supervisor *supervisor, const json_t *data)
     if (supervisor->disk_retry)
         return;
     supervisor->disk_retry = g_timeout_add_seconds(DISK_RETRY_S, on_disk_retry, supervisor);
+    set_note(supervisor, disk_note); /* who reads the log finds it on the page */
     journal_session(supervisor->settings, "ERROR", supervisor->session, disk_note);
-    set_note(supervisor, disk_note);
 }
 
 /* --- the network --- */
@@ -75,8 +75,8 @@ static void on_network_lost(Supervisor *supervisor, const json_t *data)
         return;
     g_free(supervisor->network.note);
     supervisor->network.note = g_strdup(network_note);
-    journal_session(supervisor->settings, "ERROR", supervisor->session, network_note);
     set_note(supervisor, network_note);
+    journal_session(supervisor->settings, "ERROR", supervisor->session, network_note);
 }
 
 /* --- all --- */
