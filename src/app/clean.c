@@ -163,15 +163,24 @@ static void put_broken_aside(const Settings *settings, const char *path, const c
         tell(report, "Put aside as %s: %s", aside, error->message);
 }
 
-/* A file that was being written when its writer was killed: ".qemu-web-desktop.NAME.XXXXXX" (mkstemp(3)). Others may
- * have files in this folder. */
-static void remove_half_written(const Settings *settings, const char *path, const char *name, GPtrArray *report)
+/* Whether it is one of ours that was being written: "NAME.XXXXXX" (mkstemp(3)). Others may have files in our folders.
+ */
+static bool is_half_written(const char *name)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    static const char *const ours[] = {".qemu-web-desktop.", "records.cache.", "websockify.json."};
     const char *suffix = strrchr(name, '.');
+    bool is_ours = false;
+    for (size_t i = 0; i < G_N_ELEMENTS(ours); i++)
+        is_ours = is_ours || g_str_has_prefix(name, ours[i]);
+    return is_ours && strlen(suffix) == strlen(".XXXXXX") && strspn(suffix + 1, letters) == strlen("XXXXXX");
+}
+
+/* Its writer was killed. */
+static void remove_half_written(const Settings *settings, const char *path, const char *name, GPtrArray *report)
+{
     (void)settings;
-    if (g_str_has_prefix(name, ".qemu-web-desktop.") && strlen(suffix) == strlen(".XXXXXX") &&
-        strspn(suffix + 1, letters) == strlen("XXXXXX") && is_settled(path) && unlink(path) == 0)
+    if (is_half_written(name) && is_settled(path) && unlink(path) == 0)
         tell(report, "Removed %s, which was not finished.", path);
 }
 
@@ -246,6 +255,7 @@ bool app_clean(const Settings *settings, GPtrArray *report, GError **error)
     keep_remove_expired(settings, report);
     for_each_entry(settings, settings->dir_snapshots, put_broken_aside, report);
     for_each_entry(settings, settings->dir_snapshots, remove_half_written, report);
+    for_each_entry(settings, settings->dir_cfg, remove_half_written, report);
     for_each_entry(settings, settings->dir_cfg, remove_stale_run_folder, report);
     remove_stale_tokens(settings, display_folder, report);
     for_each_entry(settings, viewers_folder, remove_stale_note, report);

@@ -61,12 +61,12 @@ const entries = (folder) => (fs.existsSync(folder) ? fs.readdirSync(folder) : []
 // After a clean: no process, no socket, no session, and no file but locks, the history and `kept`.
 export async function assertOnlyLocksLeft(service, kept = []) {
     await service.assertAllGone();
-    assert.deepEqual(entries(service.path('run')).filter((name) => !['display', 'viewers', 'websockify.lock', 'records.cache'].includes(name)), []);
     assert.deepEqual(entries(service.path('run/viewers')), []);
-    const known = ['lock', 'history', 'counters', 'counters.lock'].map((name) => `.qemu-web-desktop.${name}`).concat(kept);
-    const left = () => entries(service.snapshots).filter((name) => !known.includes(name));
+    const known = ['lock', 'history', 'counters', 'counters.lock'].map((name) => `.qemu-web-desktop.${name}`)
+        .concat('display', 'viewers', 'websockify.lock', 'records.cache', kept);
+    const left = () => [...entries(service.path('run')), ...entries(service.snapshots)].filter((name) => !known.includes(name));
     // What a killed process has half written might be half written by one that lives: it goes when it is old.
-    const halves = left().filter((name) => /^\.qemu-web-desktop\..*\.[A-Z0-9]{6}$/.test(name));
+    const halves = left().filter((name) => /^(\.qemu-web-desktop\..*|records\.cache|websockify\.json)\.[A-Z0-9]{6}$/.test(name));
     if (halves.length)
         await clean(service, { later: 120 });
     assert.deepEqual(left(), []);
