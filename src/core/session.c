@@ -34,6 +34,12 @@ const Field session_viewer_fields[] = {
     {0},
 };
 
+const Field session_step_fields[] = {
+    {"name", FIELD_TEXT, offsetof(SessionStep, name)},
+    {"duration_ms", FIELD_INTEGER, offsetof(SessionStep, duration_ms)},
+    {0},
+};
+
 static const char *const state_names[SESSION_STATES] = {
     [SESSION_QUEUED] = N_("queued"),     [SESSION_STARTING] = N_("starting"), [SESSION_RUNNING] = N_("running"),
     [SESSION_STOPPING] = N_("stopping"), [SESSION_ENDED] = N_("ended"),       [SESSION_FAILED] = N_("failed"),

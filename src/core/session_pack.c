@@ -5,120 +5,43 @@
 /* To be raised when something else than a table of fields changes here. */
 #define PACK_VERSION 1
 
-/* --- what is in lists --- */
+/* --- lists --- */
 
-typedef void (*PackItem)(const void *item, GByteArray *out);
-typedef void *(*UnpackItem)(Unpacker *in);
+#define NO_ROLE G_MAXSIZE
 
-static SessionRole unpack_role(Unpacker *in)
+/* Lists whose items are plain: how one is packed. */
+static const struct {
+    size_t offset; /* of the GPtrArray * */
+    const Field *fields;
+    size_t size, role_offset;
+} lists[] = {
+    {offsetof(SessionRecord, links), session_link_fields, sizeof(SessionLink), offsetof(SessionLink, role)},
+    {offsetof(SessionRecord, viewers), session_viewer_fields, sizeof(SessionViewer), offsetof(SessionViewer, role)},
+    {offsetof(SessionRecord, steps), session_step_fields, sizeof(SessionStep), NO_ROLE},
+    {offsetof(SessionRecord, scripts), script_fields, sizeof(BootScript), NO_ROLE},
+    {offsetof(SessionRecord, folders), host_folder_fields, sizeof(HostFolder), NO_ROLE},
+};
+
+static void pack_item(size_t i, const void *item, GByteArray *out)
 {
+    fields_pack(lists[i].fields, item, out);
+    if (lists[i].role_offset != NO_ROLE)
+        pack_integer(out, *(const SessionRole *)(const void *)((const char *)item + lists[i].role_offset));
+}
+
+static void *unpack_item(size_t i, Unpacker *in)
+{
+    void *item = g_malloc0(lists[i].size);
+    fields_unpack(lists[i].fields, item, in);
+    if (lists[i].role_offset == NO_ROLE)
+        return item;
     gint64 role = unpack_integer(in);
     if (role < 0 || role >= ROLE_COUNT)
         in->is_bad = true;
-    return in->is_bad ? ROLE_VIEW : (SessionRole)role;
+    else
+        *(SessionRole *)(void *)((char *)item + lists[i].role_offset) = (SessionRole)role;
+    return item;
 }
-
-static void pack_link(const void *item, GByteArray *out)
-{
-    const SessionLink *link = item;
-    fields_pack(session_link_fields, link, out);
-    pack_integer(out, link->role);
-}
-
-static void *unpack_link(Unpacker *in)
-{
-    SessionLink *link = g_new0(SessionLink, 1);
-    fields_unpack(session_link_fields, link, in);
-    link->role = unpack_role(in);
-    return link;
-}
-
-static void pack_viewer(const void *item, GByteArray *out)
-{
-    const SessionViewer *viewer = item;
-    fields_pack(session_viewer_fields, viewer, out);
-    pack_integer(out, viewer->role);
-}
-
-static void *unpack_viewer(Unpacker *in)
-{
-    SessionViewer *viewer = g_new0(SessionViewer, 1);
-    fields_unpack(session_viewer_fields, viewer, in);
-    viewer->role = unpack_role(in);
-    return viewer;
-}
-
-static void pack_process(const void *item, GByteArray *out)
-{
-    const SessionProcess *process = item;
-    pack_text(out, process->name);
-    pack_integer(out, process->id.pid);
-    pack_integer(out, (gint64)process->id.start_ticks);
-}
-
-static void *unpack_process(Unpacker *in)
-{
-    SessionProcess *process = g_new0(SessionProcess, 1);
-    process->name = unpack_text(in);
-    process->id.pid = (pid_t)unpack_integer(in);
-    process->id.start_ticks = (guint64)unpack_integer(in);
-    return process;
-}
-
-static void pack_step(const void *item, GByteArray *out)
-{
-    const SessionStep *step = item;
-    pack_text(out, step->name);
-    pack_integer(out, step->duration_ms);
-}
-
-static void *unpack_step(Unpacker *in)
-{
-    SessionStep *step = g_new0(SessionStep, 1);
-    step->name = unpack_text(in);
-    step->duration_ms = unpack_integer(in);
-    return step;
-}
-
-static void pack_script(const void *item, GByteArray *out)
-{
-    fields_pack(script_fields, item, out);
-}
-
-static void *unpack_script(Unpacker *in)
-{
-    BootScript *script = g_new0(BootScript, 1);
-    fields_unpack(script_fields, script, in);
-    return script;
-}
-
-static void pack_folder(const void *item, GByteArray *out)
-{
-    fields_pack(host_folder_fields, item, out);
-}
-
-static void *unpack_folder(Unpacker *in)
-{
-    HostFolder *folder = g_new0(HostFolder, 1);
-    fields_unpack(host_folder_fields, folder, in);
-    return folder;
-}
-
-/* --- all of it --- */
-
-/* The lists of a session, in their order. */
-static const struct {
-    size_t offset; /* of the GPtrArray * */
-    PackItem pack;
-    UnpackItem unpack;
-} lists[] = {
-    {offsetof(SessionRecord, links), pack_link, unpack_link},
-    {offsetof(SessionRecord, viewers), pack_viewer, unpack_viewer},
-    {offsetof(SessionRecord, processes), pack_process, unpack_process},
-    {offsetof(SessionRecord, steps), pack_step, unpack_step},
-    {offsetof(SessionRecord, scripts), pack_script, unpack_script},
-    {offsetof(SessionRecord, folders), pack_folder, unpack_folder},
-};
 
 static GPtrArray *list_of(const SessionRecord *session, size_t i)
 {
@@ -131,7 +54,7 @@ static void pack_lists(const SessionRecord *session, GByteArray *out)
         const GPtrArray *list = list_of(session, i);
         pack_integer(out, list->len);
         for (guint j = 0; j < list->len; j++)
-            lists[i].pack(list->pdata[j], out);
+            pack_item(i, list->pdata[j], out);
     }
 }
 
@@ -140,9 +63,33 @@ static void unpack_lists(SessionRecord *session, Unpacker *in)
     for (size_t i = 0; i < G_N_ELEMENTS(lists); i++) {
         gint64 count = unpack_integer(in);
         for (gint64 j = 0; j < count && !in->is_bad; j++)
-            g_ptr_array_add(list_of(session, i), lists[i].unpack(in));
+            g_ptr_array_add(list_of(session, i), unpack_item(i, in));
     }
 }
+
+static void pack_processes(const GPtrArray *processes, GByteArray *out)
+{
+    pack_integer(out, processes->len);
+    for (guint i = 0; i < processes->len; i++) {
+        const SessionProcess *process = processes->pdata[i];
+        pack_text(out, process->name);
+        pack_integer(out, process->id.pid);
+        pack_integer(out, (gint64)process->id.start_ticks);
+    }
+}
+
+static void unpack_processes(SessionRecord *session, Unpacker *in)
+{
+    gint64 count = unpack_integer(in);
+    for (gint64 i = 0; i < count && !in->is_bad; i++) {
+        g_autofree char *name = unpack_text(in);
+        ProcessId id = {.pid = (pid_t)unpack_integer(in)};
+        id.start_ticks = (guint64)unpack_integer(in);
+        session_set_process(session, name, id);
+    }
+}
+
+/* --- all of it --- */
 
 void session_pack(const SessionRecord *session, GByteArray *out)
 {
@@ -150,6 +97,7 @@ void session_pack(const SessionRecord *session, GByteArray *out)
     fields_pack(session_fields, session, out);
     fields_pack(plan_fields, session->plan, out);
     pack_lists(session, out);
+    pack_processes(session->processes, out);
 }
 
 SessionRecord *session_unpack(Unpacker *in)
@@ -160,6 +108,7 @@ SessionRecord *session_unpack(Unpacker *in)
     fields_unpack(session_fields, session, in);
     fields_unpack(plan_fields, session->plan, in);
     unpack_lists(session, in);
+    unpack_processes(session, in);
     bool is_good = !in->is_bad && in->at == in->end && (guint)session->state < SESSION_STATES;
     if (!is_good)
         g_clear_pointer(&session, session_free);
@@ -168,8 +117,9 @@ SessionRecord *session_unpack(Unpacker *in)
 
 void session_pack_describe(GString *layout)
 {
-    static const Field *const tables[] = {session_fields,        plan_fields,   session_link_fields,
-                                          session_viewer_fields, script_fields, host_folder_fields};
+    static const Field *const tables[] = {session_fields,        plan_fields,         session_link_fields,
+                                          session_viewer_fields, session_step_fields, script_fields,
+                                          host_folder_fields};
     g_string_append_printf(layout, "%d %d ", PACK_VERSION, SESSION_SCHEMA);
     for (size_t i = 0; i < G_N_ELEMENTS(tables); i++)
         fields_describe(tables[i], layout);

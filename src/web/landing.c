@@ -154,7 +154,7 @@ static void add_folders_of(json_t *list, const PageContext *context, const Offer
     const Identity *who = context->who;
     Subject subject = {.user = who->user, .groups = who->groups, .machine = offer->machine->name};
     g_autoptr(GPtrArray) folders = g_ptr_array_new_with_free_func(host_folder_free);
-    if (!folders_choose(context->settings, &subject, who->is_authenticated || who->is_admin, folders, NULL))
+    if (!folders_choose(context->settings, &subject, true, folders, NULL))
         return; /* what is wrong is told when somebody creates a session */
     for (guint i = 0; i < folders->len; i++) {
         const HostFolder *folder = folders->pdata[i];
@@ -164,11 +164,11 @@ static void add_folders_of(json_t *list, const PageContext *context, const Offer
     }
 }
 
-/* Only on the page of whoever looks: the page that is a file would take from them what is theirs alone. */
-static void add_folders(json_t *values, const PageContext *context, const GArray *offers, bool is_file)
+/* Only for who has logged in: a form that is made before would take from them what is theirs alone. */
+static void add_folders(json_t *values, const PageContext *context, const GArray *offers)
 {
     json_t *list = json_array();
-    bool may_choose = !is_file && context->settings->layout_level >= 2;
+    bool may_choose = context->who->is_authenticated && context->settings->layout_level >= 2;
     for (guint i = 0; may_choose && i < offers->len; i++)
         add_folders_of(list, context, &g_array_index(offers, Offer, i));
     json_object_set_new(values, "has_folders", json_boolean(json_array_size(list) > 0));
@@ -306,6 +306,6 @@ json_t *page_landing(const PageContext *context, const GPtrArray *machines, cons
     add_machines(values, settings, offers);
     add_options(values, context);
     add_choices(values, settings, offers);
-    add_folders(values, context, offers, is_file);
+    add_folders(values, context, offers);
     return values;
 }

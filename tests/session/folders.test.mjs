@@ -132,6 +132,11 @@ test('who does not want all of them leaves some out', async () => {
         assert.equal(record.scripts.length, has.length ? 1 : 0);
         await stop(record, 'student-1');
     }
+    // a form that is made before anybody has logged in takes nothing from them
+    const QWD_OVERRIDES = Object.entries(people()).map(([key, value]) => `${key}=${value}\n`).join('');
+    const { text } = await service.get({}, { QWD_OVERRIDES });
+    assert.match(text, /name="create"/);
+    assert.doesNotMatch(text, /name="folders?"/);
     const refused = await service.json('POST', 'create=Create&machine=other.iso&user=bob&password=x&folders=yes&folder=../x', people());
     assert.equal(refused.status, 400);
     assert.match(refused.error.message, /^folder: write the name of a folder/);
