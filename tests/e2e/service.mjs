@@ -8,15 +8,15 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { apacheProgram, writeApacheConfiguration } from './apache.mjs';
-import { build, descriptorsOf, freePort, isAlive, outputHas, start, top, webSocket, within } from '../integration/lib.mjs';
+import { build, descriptorsOf, freePort, isAlive, outputHas, slack, start, top, webSocket, within } from '../integration/lib.mjs';
 import { readRecord } from '../session/record.mjs';
 
 export const patience = 120000; // two busy cores without hardware acceleration
 const account = process.getuid() === 0 ? 'www-data' : null;
 
 // Waits until the function gives something true, for what tells no event, such as the end of somebody else's child.
-export async function eventually(what, condition, ms = 30000) {
-    const deadline = Date.now() + ms;
+export async function eventually(what, condition, quiet = 30000) {
+    const ms = quiet * slack, deadline = Date.now() + ms;
     for (;;) {
         const value = await condition();
         if (value)

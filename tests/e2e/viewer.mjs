@@ -398,19 +398,6 @@ async function stopIt(service, owner, watcher, id) {
     await service.assertNothingLeft(id);
 }
 
-async function nearlyOver(t, service, browser) {
-    const session = await newSession(service, '128M', { snapshot_lifetime: '80' });
-    const context = await openContext(t, browser);
-    const owner = await Viewer.open(context, viewerPage(service, session.id)), guest = await Viewer.open(context, session.watch_url);
-    await guest.page.locator('#toast', { hasText: /ends in/ }).waitFor();
-    assert.equal(await guest.page.locator('#toast button').count(), 0);
-    await owner.page.locator('#toast', { hasText: /nearly over.*in less than a minute/ }).waitFor();
-    await owner.page.locator('#toast').getByRole('button', { name: /^Extend by/ }).click();
-    await owner.page.locator('#toast', { hasText: /^Extended: .* left/ }).waitFor();
-    await service.stop(session.id);
-    await service.assertNothingLeft(session.id);
-}
-
 async function direct(t, browser, face) {
     const service = await Service.start(t, face, { service_path: '' });
     const session = await newSession(service, '128M');
@@ -472,10 +459,8 @@ export async function runViewer(t, face, whole = false) {
         await part('everybody can use it, on a desk and on a phone', (t) => access(t, service, browser, session));
     await part('after Stop, everybody is told', () => stopIt(service, owner, watcher, session.id));
     await part('without service_path too', (t) => direct(t, browser, face));
-    if (whole) {
-        await part('an end that is near is told, with what can be done', (t) => nearlyOver(t, service, browser));
+    if (whole)
         await part('the clipboard goes both ways by itself', (t) => automaticClipboard(t, service, browser));
-    }
     await part('no log has a token', async () => {
         const log = service.logText();
         for (const url of [session.viewer_url, session.watch_url, revoked])
