@@ -3,6 +3,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/packed.h"
@@ -11,19 +12,33 @@ typedef enum {
     FIELD_TEXT,    /* char *, NULL is "" */
     FIELD_INTEGER, /* gint64 */
     FIELD_BOOL,    /* bool */
+    FIELD_NAME,    /* an enum from 0 on, by the names of its values */
 } FieldKind;
 
 typedef struct {
     const char *key; /* NULL ends a table */
     FieldKind kind;
     size_t offset;
+    const char *const *names; /* of FIELD_NAME, NULL-terminated */
 } Field;
 
-/* New reference. What is "", 0 or false is left out. */
+/* Rows of a table: of a struct's member under its name, or under another one, or an enum. */
+#define FIELD(type, member, kind_) FIELD_AS(#member, type, member, kind_)
+#define FIELD_AS(key_, type, member, kind_)                                                                            \
+    {                                                                                                                  \
+        .key = key_, .kind = FIELD_##kind_, .offset = offsetof(type, member)                                           \
+    }
+#define FIELD_NAMED(type, member, names_)                                                                              \
+    {                                                                                                                  \
+        .key = #member, .kind = FIELD_NAME, .offset = offsetof(type, member), .names = names_                          \
+    }
+
+/* New reference. What is "", 0 or false is left out; names never are. */
 json_t *fields_to_json(const Field *fields, const void *record);
 
-/* Fills the fields of a zeroed record; what is absent or of another type is "", 0 or false. */
-void fields_from_json(const Field *fields, void *record, const json_t *object);
+/* Fills the fields of a zeroed record; what is absent or of another type is "", 0 or false. False when a name is none
+ * of its field's: that field is 0. */
+bool fields_from_json(const Field *fields, void *record, const json_t *object);
 
 void fields_pack(const Field *fields, const void *record, GByteArray *out);
 

@@ -11,10 +11,10 @@
 #define USER_NAME_MAX_BYTES 255 /* NAME_MAX */
 
 const Field host_folder_fields[] = {
-    {"name", FIELD_TEXT, offsetof(HostFolder, name)},
-    {"path", FIELD_TEXT, offsetof(HostFolder, path)},
-    {"writable", FIELD_BOOL, offsetof(HostFolder, writable)},
-    {"is_personal", FIELD_BOOL, offsetof(HostFolder, is_personal)},
+    FIELD(HostFolder, name, TEXT),
+    FIELD(HostFolder, path, TEXT),
+    FIELD(HostFolder, writable, BOOL),
+    FIELD(HostFolder, is_personal, BOOL),
     {0},
 };
 

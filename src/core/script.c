@@ -7,17 +7,17 @@
 #include "base/text.h"
 #include "core/session_fields.h"
 
-static const char *const state_names[SCRIPT_STATES] = {
+static const char *const state_names[SCRIPT_STATES + 1] = {
     [SCRIPT_WAITING] = "waiting", [SCRIPT_RUNNING] = "running", [SCRIPT_DONE] = "done", [SCRIPT_FAILED] = "failed"};
 
 const Field script_fields[] = {
-    {"name", FIELD_TEXT, offsetof(BootScript, name)},
-    {"source", FIELD_TEXT, offsetof(BootScript, source)},
-    {"state", FIELD_TEXT, offsetof(BootScript, state_name)},
-    {"method", FIELD_TEXT, offsetof(BootScript, method)},
-    {"output", FIELD_TEXT, offsetof(BootScript, output)},
-    {"exit_code", FIELD_INTEGER, offsetof(BootScript, exit_code)},
-    {"duration_ms", FIELD_INTEGER, offsetof(BootScript, duration_ms)},
+    FIELD(BootScript, name, TEXT),
+    FIELD(BootScript, source, TEXT),
+    FIELD_NAMED(BootScript, state, state_names),
+    FIELD(BootScript, method, TEXT),
+    FIELD(BootScript, output, TEXT),
+    FIELD(BootScript, exit_code, INTEGER),
+    FIELD(BootScript, duration_ms, INTEGER),
     {0},
 };
 
@@ -50,11 +50,8 @@ static bool add(GPtrArray *scripts, const char *name, const char *source, GError
     if (scripts->len >= SCRIPTS_MAX)
         return qwd_error_fail(error, QWD_ERROR_CONFIG, "A machine can have %d scripts at most.", SCRIPTS_MAX);
     BootScript *script = g_new0(BootScript, 1);
-    *script = (BootScript){.name = g_strdup(name),
-                           .source = g_strdup(source),
-                           .state_name = g_strdup(state_names[SCRIPT_WAITING]),
-                           .method = g_strdup(""),
-                           .output = g_strdup("")};
+    *script = (BootScript){
+        .name = g_strdup(name), .source = g_strdup(source), .method = g_strdup(""), .output = g_strdup("")};
     g_ptr_array_add(scripts, script);
     return true;
 }
@@ -116,10 +113,9 @@ void script_set_result(BootScript *script, ScriptState state, const char *method
     }
     g_free(script->output);
     g_free(script->method);
-    g_free(script->state_name);
     script->output = g_strdup(valid + cut);
     script->method = g_strdup(method);
-    script->state_name = g_strdup(state_names[state]);
+    script->state = state;
 }
 
 bool script_is_options(const BootScript *script)

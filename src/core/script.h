@@ -41,7 +41,7 @@ const char *script_state_name(ScriptState state);
 typedef struct {
     char *name;   /* its section in the table, "config_script", or "form" */
     char *source; /* as written */
-    char *state_name;
+    ScriptState state;
     char *method;       /* how the guest got it: "agent", "cloud-init", "customize"; "" not yet */
     char *output;       /* its end, valid UTF-8; for one that could not be run, why */
     gint64 exit_code;   /* of a script that has ended */

@@ -7,91 +7,73 @@
 #include "base/token.h"
 #include "core/session_fields.h"
 
-#define LINK_FIELD(field, kind)                                                                                        \
-    {                                                                                                                  \
-#field, kind, offsetof(SessionLink, field)                                                                     \
-    }
-#define VIEWER_FIELD(field, kind)                                                                                      \
-    {                                                                                                                  \
-#field, kind, offsetof(SessionViewer, field)                                                                   \
-    }
-
-const Field session_link_fields[] = {
-    LINK_FIELD(id, FIELD_TEXT),
-    LINK_FIELD(hash, FIELD_TEXT),
-    LINK_FIELD(label, FIELD_TEXT),
-    LINK_FIELD(created_at, FIELD_INTEGER),
-    LINK_FIELD(expires_at, FIELD_INTEGER),
-    LINK_FIELD(is_own, FIELD_BOOL),
-    {0},
-};
-
-const Field session_viewer_fields[] = {
-    VIEWER_FIELD(serial, FIELD_INTEGER),
-    VIEWER_FIELD(link_id, FIELD_TEXT),
-    VIEWER_FIELD(address, FIELD_TEXT),
-    VIEWER_FIELD(since, FIELD_INTEGER),
-    {0},
-};
-
-const Field session_step_fields[] = {
-    {"name", FIELD_TEXT, offsetof(SessionStep, name)},
-    {"duration_ms", FIELD_INTEGER, offsetof(SessionStep, duration_ms)},
-    {0},
-};
-
-static const char *const state_names[SESSION_STATES] = {
+static const char *const state_names[SESSION_STATES + 1] = {
     [SESSION_QUEUED] = N_("queued"),     [SESSION_STARTING] = N_("starting"), [SESSION_RUNNING] = N_("running"),
     [SESSION_STOPPING] = N_("stopping"), [SESSION_ENDED] = N_("ended"),       [SESSION_FAILED] = N_("failed"),
 };
 
-static const char *const role_names[ROLE_COUNT] = {[ROLE_CONTROL] = "control", [ROLE_VIEW] = "view"};
+static const char *const role_names[ROLE_COUNT + 1] = {[ROLE_CONTROL] = "control", [ROLE_VIEW] = "view"};
 
-#define TEXT_FIELD(field)                                                                                              \
-    {                                                                                                                  \
-#field, FIELD_TEXT, offsetof(SessionRecord, field)                                                             \
-    }
-#define INTEGER_FIELD(field)                                                                                           \
-    {                                                                                                                  \
-#field, FIELD_INTEGER, offsetof(SessionRecord, field)                                                          \
-    }
+const Field session_link_fields[] = {
+    FIELD(SessionLink, id, TEXT),
+    FIELD(SessionLink, hash, TEXT),
+    FIELD(SessionLink, label, TEXT),
+    FIELD(SessionLink, created_at, INTEGER),
+    FIELD(SessionLink, expires_at, INTEGER),
+    FIELD(SessionLink, is_own, BOOL),
+    FIELD_NAMED(SessionLink, role, role_names),
+    {0},
+};
+
+const Field session_viewer_fields[] = {
+    FIELD(SessionViewer, serial, INTEGER),        FIELD(SessionViewer, link_id, TEXT),
+    FIELD(SessionViewer, address, TEXT),          FIELD(SessionViewer, since, INTEGER),
+    FIELD_NAMED(SessionViewer, role, role_names), {0},
+};
+
+const Field session_step_fields[] = {
+    FIELD(SessionStep, name, TEXT),
+    FIELD(SessionStep, duration_ms, INTEGER),
+    {0},
+};
 
 const Field session_fields[] = {
-    TEXT_FIELD(id),
-    TEXT_FIELD(owner),
-    TEXT_FIELD(email),
-    TEXT_FIELD(base),
-    TEXT_FIELD(language),
-    TEXT_FIELD(remote_host),
-    TEXT_FIELD(step),
-    TEXT_FIELD(reason),
-    TEXT_FIELD(note),
-    TEXT_FIELD(accelerator),
-    TEXT_FIELD(stop_by),
-    TEXT_FIELD(overrides),
-    INTEGER_FIELD(created_at),
-    INTEGER_FIELD(admitted_ms),
-    INTEGER_FIELD(started_at),
-    INTEGER_FIELD(ready_at),
-    INTEGER_FIELD(ends_at),
-    INTEGER_FIELD(ended_at),
-    INTEGER_FIELD(stop_requested_at),
-    INTEGER_FIELD(last_input_at),
-    INTEGER_FIELD(touched_at),
-    INTEGER_FIELD(extensions),
-    INTEGER_FIELD(idle_stop_at),
-    INTEGER_FIELD(unused_stop_at),
-    INTEGER_FIELD(kept_until),
-    INTEGER_FIELD(resumed_at),
-    TEXT_FIELD(image_version),
-    INTEGER_FIELD(disconnect_serial),
-    TEXT_FIELD(save_name),
-    TEXT_FIELD(save_state),
-    TEXT_FIELD(save_reason),
-    INTEGER_FIELD(save_percent),
-    TEXT_FIELD(save_owner),
-    TEXT_FIELD(save_title),
-    {"save_standalone", FIELD_BOOL, offsetof(SessionRecord, save_standalone)},
+    FIELD_NAMED(SessionRecord, state, state_names),
+    FIELD(SessionRecord, id, TEXT),
+    FIELD(SessionRecord, owner, TEXT),
+    FIELD(SessionRecord, email, TEXT),
+    FIELD(SessionRecord, base, TEXT),
+    FIELD(SessionRecord, language, TEXT),
+    FIELD(SessionRecord, remote_host, TEXT),
+    FIELD(SessionRecord, step, TEXT),
+    FIELD(SessionRecord, reason, TEXT),
+    FIELD(SessionRecord, note, TEXT),
+    FIELD(SessionRecord, accelerator, TEXT),
+    FIELD(SessionRecord, stop_by, TEXT),
+    FIELD(SessionRecord, overrides, TEXT),
+    FIELD(SessionRecord, created_at, INTEGER),
+    FIELD(SessionRecord, admitted_ms, INTEGER),
+    FIELD(SessionRecord, started_at, INTEGER),
+    FIELD(SessionRecord, ready_at, INTEGER),
+    FIELD(SessionRecord, ends_at, INTEGER),
+    FIELD(SessionRecord, ended_at, INTEGER),
+    FIELD(SessionRecord, stop_requested_at, INTEGER),
+    FIELD(SessionRecord, last_input_at, INTEGER),
+    FIELD(SessionRecord, touched_at, INTEGER),
+    FIELD(SessionRecord, extensions, INTEGER),
+    FIELD(SessionRecord, idle_stop_at, INTEGER),
+    FIELD(SessionRecord, unused_stop_at, INTEGER),
+    FIELD(SessionRecord, kept_until, INTEGER),
+    FIELD(SessionRecord, resumed_at, INTEGER),
+    FIELD(SessionRecord, image_version, TEXT),
+    FIELD(SessionRecord, disconnect_serial, INTEGER),
+    FIELD(SessionRecord, save_name, TEXT),
+    FIELD(SessionRecord, save_state, TEXT),
+    FIELD(SessionRecord, save_reason, TEXT),
+    FIELD(SessionRecord, save_percent, INTEGER),
+    FIELD(SessionRecord, save_owner, TEXT),
+    FIELD(SessionRecord, save_title, TEXT),
+    FIELD(SessionRecord, save_standalone, BOOL),
     {0},
 };
 

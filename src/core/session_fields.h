@@ -6,9 +6,9 @@
 #include "core/fields.h"
 #include "core/session.h"
 
-extern const Field session_fields[];        /* of SessionRecord, without its state, plan and lists */
-extern const Field session_link_fields[];   /* of SessionLink, without its role */
-extern const Field session_viewer_fields[]; /* of SessionViewer, without its role */
+extern const Field session_fields[]; /* of SessionRecord, without its plan and lists */
+extern const Field session_link_fields[];
+extern const Field session_viewer_fields[];
 extern const Field session_step_fields[];
 extern const Field plan_fields[];
 extern const Field script_fields[]; /* of BootScript */

@@ -3,45 +3,22 @@
 #include "core/session_fields.h"
 
 /* To be raised when something else than a table of fields changes here. */
-#define PACK_VERSION 1
+#define PACK_VERSION 2
 
 /* --- lists --- */
 
-#define NO_ROLE G_MAXSIZE
-
-/* Lists whose items are plain: how one is packed. */
+/* Lists whose items are plain. */
 static const struct {
     size_t offset; /* of the GPtrArray * */
     const Field *fields;
-    size_t size, role_offset;
+    size_t size; /* of an item */
 } lists[] = {
-    {offsetof(SessionRecord, links), session_link_fields, sizeof(SessionLink), offsetof(SessionLink, role)},
-    {offsetof(SessionRecord, viewers), session_viewer_fields, sizeof(SessionViewer), offsetof(SessionViewer, role)},
-    {offsetof(SessionRecord, steps), session_step_fields, sizeof(SessionStep), NO_ROLE},
-    {offsetof(SessionRecord, scripts), script_fields, sizeof(BootScript), NO_ROLE},
-    {offsetof(SessionRecord, folders), host_folder_fields, sizeof(HostFolder), NO_ROLE},
+    {offsetof(SessionRecord, links), session_link_fields, sizeof(SessionLink)},
+    {offsetof(SessionRecord, viewers), session_viewer_fields, sizeof(SessionViewer)},
+    {offsetof(SessionRecord, steps), session_step_fields, sizeof(SessionStep)},
+    {offsetof(SessionRecord, scripts), script_fields, sizeof(BootScript)},
+    {offsetof(SessionRecord, folders), host_folder_fields, sizeof(HostFolder)},
 };
-
-static void pack_item(size_t i, const void *item, GByteArray *out)
-{
-    fields_pack(lists[i].fields, item, out);
-    if (lists[i].role_offset != NO_ROLE)
-        pack_integer(out, *(const SessionRole *)(const void *)((const char *)item + lists[i].role_offset));
-}
-
-static void *unpack_item(size_t i, Unpacker *in)
-{
-    void *item = g_malloc0(lists[i].size);
-    fields_unpack(lists[i].fields, item, in);
-    if (lists[i].role_offset == NO_ROLE)
-        return item;
-    gint64 role = unpack_integer(in);
-    if (role < 0 || role >= ROLE_COUNT)
-        in->is_bad = true;
-    else
-        *(SessionRole *)(void *)((char *)item + lists[i].role_offset) = (SessionRole)role;
-    return item;
-}
 
 static GPtrArray *list_of(const SessionRecord *session, size_t i)
 {
@@ -54,7 +31,7 @@ static void pack_lists(const SessionRecord *session, GByteArray *out)
         const GPtrArray *list = list_of(session, i);
         pack_integer(out, list->len);
         for (guint j = 0; j < list->len; j++)
-            pack_item(i, list->pdata[j], out);
+            fields_pack(lists[i].fields, list->pdata[j], out);
     }
 }
 
@@ -62,8 +39,11 @@ static void unpack_lists(SessionRecord *session, Unpacker *in)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(lists); i++) {
         gint64 count = unpack_integer(in);
-        for (gint64 j = 0; j < count && !in->is_bad; j++)
-            g_ptr_array_add(list_of(session, i), unpack_item(i, in));
+        for (gint64 j = 0; j < count && !in->is_bad; j++) {
+            void *item = g_malloc0(lists[i].size);
+            fields_unpack(lists[i].fields, item, in);
+            g_ptr_array_add(list_of(session, i), item);
+        }
     }
 }
 
@@ -93,7 +73,6 @@ static void unpack_processes(SessionRecord *session, Unpacker *in)
 
 void session_pack(const SessionRecord *session, GByteArray *out)
 {
-    pack_integer(out, session->state);
     fields_pack(session_fields, session, out);
     fields_pack(plan_fields, session->plan, out);
     pack_lists(session, out);
@@ -103,13 +82,12 @@ void session_pack(const SessionRecord *session, GByteArray *out)
 SessionRecord *session_unpack(Unpacker *in)
 {
     SessionRecord *session = session_empty();
-    session->state = (SessionState)unpack_integer(in);
     session->plan = g_new0(Plan, 1);
     fields_unpack(session_fields, session, in);
     fields_unpack(plan_fields, session->plan, in);
     unpack_lists(session, in);
     unpack_processes(session, in);
-    bool is_good = !in->is_bad && in->at == in->end && (guint)session->state < SESSION_STATES;
+    bool is_good = !in->is_bad && in->at == in->end;
     if (!is_good)
         g_clear_pointer(&session, session_free);
     return session;

@@ -43,8 +43,7 @@ void script_note_failure(ScriptRun *run, guint index, const char *why)
 static bool is_in_state(const ScriptRun *run, guint index, ScriptState state)
 {
     const GPtrArray *scripts = run->supervisor->session->scripts;
-    return index < scripts->len &&
-           g_str_equal(((const BootScript *)scripts->pdata[index])->state_name, script_state_name(state));
+    return index < scripts->len && ((const BootScript *)scripts->pdata[index])->state == state;
 }
 
 void script_give_up(ScriptRun *run, const char *why)

@@ -85,24 +85,21 @@ static json_t *folders_value(const SessionRecord *session)
 
 /* --- boot scripts --- */
 
-static const struct {
-    const char *state, *text;
-} script_states[] = {{"waiting", N_("Waiting for the machine")},
-                     {"running", N_("Running")},
-                     {"done", N_("Done")},
-                     {"failed", N_("Not run")}};
+static const char *const script_texts[SCRIPT_STATES] = {
+    [SCRIPT_WAITING] = N_("Waiting for the machine"),
+    [SCRIPT_RUNNING] = N_("Running"),
+    [SCRIPT_DONE] = N_("Done"),
+    [SCRIPT_FAILED] = N_("Not run"),
+};
 
 static json_t *script_value(const BootScript *script)
 {
-    bool done = g_str_equal(script->state_name, script_state_name(SCRIPT_DONE));
-    bool failed = g_str_equal(script->state_name, script_state_name(SCRIPT_FAILED));
-    const char *text = "";
-    for (size_t i = 0; i < G_N_ELEMENTS(script_states); i++)
-        text = g_str_equal(script_states[i].state, script->state_name) ? script_states[i].text : text;
+    bool done = script->state == SCRIPT_DONE, failed = script->state == SCRIPT_FAILED;
     json_t *took = done ? json_take_text(g_strdup_printf("%.1f s", (double)script->duration_ms / 1000)) : json_null();
-    return json_pack("{s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o}", "name", script->name, "state", script->state_name,
-                     "state_text", tr(text), "is_over", (int)(done || failed), "is_failed",
-                     (int)(failed || script->exit_code != 0), "method", json_text_or_null(script->method), "exit_code",
+    return json_pack("{s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o}", "name", script->name, "state",
+                     script_state_name(script->state), "state_text", tr(script_texts[script->state]), "is_over",
+                     (int)(done || failed), "is_failed", (int)(failed || script->exit_code != 0), "method",
+                     json_text_or_null(script->method), "exit_code",
                      done ? json_integer(script->exit_code) : json_null(), "took", took, "output",
                      failed ? page_message_or_null(script->output) : json_text_or_null(script->output));
 }

@@ -156,7 +156,7 @@ static void test_choose(void)
     g_autoptr(JsonValue) object = script_to_json(second);
     BootScript *again = script_from_json(object);
     g_assert_cmpstr(again->source, ==, second->source);
-    g_assert_cmpstr(again->state_name, ==, "waiting");
+    g_assert_cmpint(again->state, ==, SCRIPT_WAITING);
     script_free(again);
 
     g_assert_true(scripts_keep_options(scripts, &error));
@@ -197,7 +197,7 @@ static void test_result(void)
         script_set_result(script, SCRIPT_DONE, "agent", pairs[i][0]);
         g_assert_cmpstr(script->output, ==, pairs[i][1]);
     }
-    g_assert_cmpstr(script->state_name, ==, "done");
+    g_assert_cmpint(script->state, ==, SCRIPT_DONE);
     GString *text = g_string_new("x");
     while (text->len < 2 * SCRIPT_OUTPUT_MAX_BYTES)
         g_string_append(text, "\xe2\x82\xac");

@@ -110,7 +110,7 @@ static void test_answers_without_runner(Port *port, gconstpointer data)
     say(port, "hello agent\nstart 0\nresult 0 0 aGk=\nend\n");
     settle();
     g_assert_false(port->run.is_over);
-    g_assert_cmpstr(script_of(port)->state_name, ==, script_state_name(SCRIPT_WAITING));
+    g_assert_cmpint(script_of(port)->state, ==, SCRIPT_WAITING);
 }
 
 int main(int argc, char **argv)
