@@ -13,6 +13,7 @@ const SWITCHES = ["gpu", "oneshot"];
 
 const landing = () => document.getElementById("landing");
 const form = () => document.getElementById("create-form");
+const folders = () => [...form().querySelectorAll("input[name=folder]")];
 
 let tag = ""; // ETag of the page we show
 let touched = false; // the visitor has begun to choose
@@ -66,6 +67,8 @@ function choiceOf() {
     const choice = Object.fromEntries(["machine", ...Object.keys(SIZES)].map((name) => [name, fields.get(name)]));
     for (const name of SWITCHES)
         choice[name] = fields.has(name);
+    if (folders().length > 0) // not on the file for everybody
+        choice.without = folders().filter((folder) => !folder.checked).map((folder) => folder.value);
     return choice;
 }
 
@@ -73,7 +76,7 @@ function keepChoice(event) {
     if (event.submitter?.name !== "create")
         return;
     try {
-        localStorage.setItem(MEMORY, JSON.stringify(choiceOf()));
+        localStorage.setItem(MEMORY, JSON.stringify({ ...readMemory(), ...choiceOf() }));
     } catch {
         // a browser that keeps nothing
     }
@@ -92,6 +95,10 @@ function applyChoice(choice) {
     for (const name of SWITCHES) {
         if (form().elements[name])
             form().elements[name].checked = choice[name] === true;
+    }
+    if (choice.without) {
+        for (const folder of folders())
+            folder.checked = !choice.without.includes(folder.value);
     }
 }
 

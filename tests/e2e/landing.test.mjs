@@ -309,7 +309,8 @@ async function looks(t, browser, service) {
         service.set({ form_memory: '128M', dir_mounts: `${service.in('course')},${service.in('data')}`, dir_users: service.in('state/users') });
         await page.goto(service.origin + start);
         await page.locator('.who', { hasText: 'alice' }).waitFor();
-        assert.deepEqual(await page.locator('input[name=folder]:checked').evaluateAll((all) => all.map(({ value }) => value)), ['personal', 'course', 'data']);
+        const folders = () => page.locator('input[name=folder]:checked').evaluateAll((all) => all.map(({ value }) => value));
+        assert.deepEqual(await folders(), ['personal', 'course', 'data']);
         await page.getByLabel('course (read only)').uncheck();
         await screenshot(page, 'landing-folders', { fullPage: true });
         await page.getByRole('button', { name: 'Create' }).click();
@@ -317,6 +318,9 @@ async function looks(t, browser, service) {
         const id = page.url().slice(-32);
         await page.locator('#connect').waitFor();
         assert.deepEqual(service.record(id).folders.map(({ name }) => name), ['personal', 'data']);
+        await page.goto(service.origin + start);
+        await page.locator('.who', { hasText: 'alice' }).waitFor();
+        assert.deepEqual(await folders(), ['personal', 'data'], 'the last choice');
         service.qwdctl('stop', id);
         await service.assertNothingLeft(id);
     });

@@ -196,7 +196,7 @@ async function withoutScript(t, id) {
     const card = page.locator('.session-row', { has: page.locator(`#page-${id}`) });
     await card.locator('summary').press('Enter');
     await card.getByRole('button', { name: /^Yes, stop/ }).press('Enter');
-    await page.locator('h2', { hasText: /over|stopped/ }).waitFor();
+    await page.locator('#again').waitFor(); // until then, the page loads itself again
     await eventually('it is over', async () => !service.record(id), patience);
     await page.goto(list());
     const past = page.locator('.history > li');
