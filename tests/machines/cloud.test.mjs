@@ -39,7 +39,7 @@ async function ranOnce(socket) {
 for (const method of methods) {
     test(method, async () => {
         const script = 'bash:echo ran >> /root/ran; hostnamectl hostname "of-"@USER@; hostname; id -un; [[ $(wc -l < /root/ran) = 1 ]]';
-        const id = await service.create({ machine: `${method}.qcow2`, memory: '1024M', cpu: '2', user: 'alice', script }, { form_script: 'text' });
+        const id = await service.create({ machine: `${method}.qcow2`, memory: '1024M', user: 'alice', script }, { form_script: 'text' });
         const record = await service.until(id, ({ scripts }) => ['done', 'failed'].includes(scripts[0]?.state), 4 * minute);
         const [result] = record.scripts;
         assert.equal(result.state, 'done', result.output);

@@ -141,6 +141,22 @@ static void test_hostile(void)
     }
 }
 
+/* A link that lets in for nothing that there is lets nobody in. */
+static void test_unknown_role(void)
+{
+    g_autoptr(SessionRecord) session = new_session();
+    session_add_link(session, ROLE_VIEW, "Jo", 0);
+    session_add_link(session, ROLE_CONTROL, "Ann", 0);
+    g_autoptr(JsonValue) object = session_to_json(session);
+    json_t *first = json_array_get(json_object_get(object, "links"), 0);
+    json_object_set_new(first, "role", json_string("owner"));
+    g_autoptr(SessionRecord) read = session_from_json(object, NULL);
+    g_assert_cmpint(read->links->len, ==, 1);
+    const SessionLink *link = read->links->pdata[0];
+    g_assert_cmpint(link->role, ==, ROLE_CONTROL);
+    g_assert_cmpstr(link->label, ==, "Ann");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -149,5 +165,6 @@ int main(int argc, char **argv)
     g_test_add_func("/session/round-trip", test_round_trip);
     g_test_add_func("/session/packed", test_packed);
     g_test_add_func("/session/hostile", test_hostile);
+    g_test_add_func("/session/unknown-role", test_unknown_role);
     return g_test_run();
 }
