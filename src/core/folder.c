@@ -25,11 +25,6 @@ void host_folder_free(void *folder)
     g_free(folder);
 }
 
-json_t *host_folder_to_json(const HostFolder *folder)
-{
-    return fields_to_json(host_folder_fields, folder);
-}
-
 HostFolder *host_folder_from_json(const json_t *object)
 {
     HostFolder *folder = g_new0(HostFolder, 1);

@@ -23,7 +23,6 @@ typedef struct {
 /* For a GPtrArray of HostFolder *. */
 void host_folder_free(void *folder);
 
-json_t *host_folder_to_json(const HostFolder *folder);
 HostFolder *host_folder_from_json(const json_t *object);
 
 /* Adds to `folders` (HostFolder *) those of dir_mounts and folders.conf that are for this subject, and their own one

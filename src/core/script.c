@@ -33,11 +33,6 @@ void script_free(void *script)
     g_free(script);
 }
 
-json_t *script_to_json(const BootScript *script)
-{
-    return fields_to_json(script_fields, script);
-}
-
 BootScript *script_from_json(const json_t *object)
 {
     BootScript *script = g_new0(BootScript, 1);

@@ -54,7 +54,6 @@ void script_free(void *script);
 /* Sets how far it is. Of the output the end is kept, as text: valid UTF-8 without control characters. */
 void script_set_result(BootScript *script, ScriptState state, const char *method, const char *output);
 
-json_t *script_to_json(const BootScript *script);
 BootScript *script_from_json(const json_t *object);
 
 /* Who wrote it decides what it may be: from a form neither paths nor options. */

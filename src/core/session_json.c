@@ -37,22 +37,6 @@ static json_t *steps_to_json(const GPtrArray *steps)
     return object;
 }
 
-static json_t *scripts_to_json(const GPtrArray *scripts)
-{
-    json_t *array = json_array();
-    for (guint i = 0; i < scripts->len; i++)
-        json_array_append_new(array, script_to_json(scripts->pdata[i]));
-    return array;
-}
-
-static json_t *folders_to_json(const GPtrArray *folders)
-{
-    json_t *array = json_array();
-    for (guint i = 0; i < folders->len; i++)
-        json_array_append_new(array, host_folder_to_json(folders->pdata[i]));
-    return array;
-}
-
 json_t *session_to_json(const SessionRecord *session)
 {
     json_t *object = json_object();
@@ -64,8 +48,8 @@ json_t *session_to_json(const SessionRecord *session)
     json_object_set_new(object, "viewers", list_to_json(session->viewers, session_viewer_fields));
     json_object_set_new(object, "processes", processes_to_json(session->processes));
     json_object_set_new(object, "steps", steps_to_json(session->steps));
-    json_object_set_new(object, "scripts", scripts_to_json(session->scripts));
-    json_object_set_new(object, "folders", folders_to_json(session->folders));
+    json_object_set_new(object, "scripts", list_to_json(session->scripts, script_fields));
+    json_object_set_new(object, "folders", list_to_json(session->folders, host_folder_fields));
     return object;
 }
 

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "core/script.h"
+#include "core/session_fields.h"
 #include "temp.h"
 
 static const char *const no_groups[] = {NULL};
@@ -153,7 +154,7 @@ static void test_choose(void)
     static const char *const expected[] = {"-a", "b c", "-s", "ID", NULL};
     g_assert_true(g_strv_equal((const char *const *)options, expected));
 
-    g_autoptr(JsonValue) object = script_to_json(second);
+    g_autoptr(JsonValue) object = fields_to_json(script_fields, second);
     BootScript *again = script_from_json(object);
     g_assert_cmpstr(again->source, ==, second->source);
     g_assert_cmpint(again->state, ==, SCRIPT_WAITING);
