@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { build, freePort, outputHas, run, start, webSocket, within } from '../integration/lib.mjs';
+import { build, freePort, outputHas, promptly, run, start, webSocket, within } from '../integration/lib.mjs';
 import { suite } from './lib.mjs';
 import { Browser, Portal } from './portal.mjs';
 
@@ -137,7 +137,7 @@ test('a control link and a view-only link', async (t) => {
         assert.deepEqual([second.address, second.role_text], ['127.0.0.1', 'Watch only']);
         assert.ok(Math.abs(Date.parse(first.since.iso) - Date.now()) < 60000);
         assert.equal((await setup.alice.submit({ session: setup.id, viewer_disconnect: String(second.serial) })).status, 303);
-        await within(2000, 'end of the viewer', other.closed);
+        await promptly(2000, 'end of the viewer', other.closed);
         assert.equal((await viewers(1))[0].serial, first.serial);
         assert.ok(!one.socket.destroyed && !one.socket.readableEnded);
         assert.equal((await setup.alice.submit({ session: setup.id, viewer_disconnect: String(second.serial) })).status, 404);
@@ -180,7 +180,7 @@ test('the owner\'s own link can be made anew', async (t) => {
     const old = await ownLink(), ws = await connect(t, through(old));
     await viewers(1);
     assert.equal((await revoke(old)).status, 303);
-    await within(2000, 'end of the old one', ws.closed);
+    await promptly(2000, 'end of the old one', ws.closed);
     const link = await ownLink();
     assert.notEqual(tokenOf(link), tokenOf(old));
     await assertRefused(t, through(old));

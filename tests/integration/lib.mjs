@@ -19,8 +19,10 @@ export const build = process.env.QWD_BUILD ?? path.join(top, 'build', variant);
 export const slack = 3;
 
 // The promise's value, or an error that says what was waited for.
-export async function within(quiet, what, promise) {
-    const ms = quiet * slack;
+export const within = (quiet, what, promise) => promptly(quiet * slack, what, promise);
+
+// The same, where the time is what has been promised: no machine gets more.
+export async function promptly(ms, what, promise) {
     let timer;
     const late = new Promise((_, reject) => {
         timer = setTimeout(() => reject(new Error(`${what}: nothing within ${ms} ms`)), ms);

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { promptly } from '../integration/lib.mjs';
 import { useService, within } from './service.mjs';
 
 const service = useService();
@@ -20,7 +21,7 @@ const qemu = (script) => ({ qemu_exec: service.shim(`qemu-${++count}`, script) }
 // Creates a session that must fail, within some seconds. Returns what its history says.
 async function failure(settings) {
     const id = await service.create({}, settings);
-    const past = await service.ended(id, 15000);
+    const past = await promptly(15000, 'its end', service.ended(id));
     assert.equal(past.state, 'failed');
     await service.assertNothingLeft({ id, processes: [] });
     await service.assertAllGone();
@@ -97,7 +98,7 @@ signal.pause()
 test('a QEMU that hangs when it is asked to quit is killed', async () => {
     const session = await service.createRunning({}, qemu(politeQemu('    pass\n')));
     await service.stop(session.id);
-    assert.equal((await service.ended(session.id, 30000)).state, 'ended');
+    assert.equal((await promptly(30000, 'its end', service.ended(session.id))).state, 'ended');
     await service.assertNothingLeft(session);
 });
 
@@ -105,7 +106,7 @@ test('a QEMU that refuses to quit is killed', async () => {
     const refuse = '    say({\'error\': {\'class\': \'GenericError\', \'desc\': \'no\'}, \'id\': command[\'id\']})\n';
     const session = await service.createRunning({}, qemu(politeQemu(refuse)));
     await service.stop(session.id);
-    assert.equal((await service.ended(session.id, 5000)).state, 'ended');
+    assert.equal((await promptly(5000, 'its end', service.ended(session.id))).state, 'ended');
     await service.assertNothingLeft(session);
 });
 
@@ -178,7 +179,7 @@ for (const [step, { settings, program }] of Object.entries(hangingSteps)) {
             const record = await service.until(id, (now) => now.step === step);
             assert.equal(record.state, 'starting');
             const reason = await end(record);
-            const past = await service.ended(id, 5000);
+            const past = await promptly(5000, 'its end', service.ended(id));
             assert.equal(past.state, 'ended');
             assert.match(past.reason, reason);
             await service.assertNothingLeft(record);
@@ -193,7 +194,7 @@ test('TERM while the display waits for its turn', async () => {
         const record = await service.until(id, ({ step }) => step === 'display');
         process.kill(service.process(record, 'supervisor'), 'SIGTERM');
         await release();
-        const past = await service.ended(id, 10000);
+        const past = await promptly(10000, 'its end', service.ended(id));
         assert.equal(past.state, 'ended');
         assert.equal(past.reason, 'The server ended it.');
         await service.assertNothingLeft(record);

@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Browser, mailSink, Portal } from '../auth/portal.mjs';
-import { until } from '../integration/lib.mjs';
+import { promptly, until } from '../integration/lib.mjs';
 import { processGone, tinyFolder, watching } from './service.mjs';
 
 const tiny = tinyFolder();
@@ -91,7 +91,7 @@ describe('idle sessions', { concurrency: true }, () => {
         await service.until(id, (record) => record.idle_stop_at > 0); // although two look on
         press(view);
         press(control);
-        await service.until(id, (record) => record.idle_stop_at === 0, 3000);
+        await promptly(3000, 'it is in use', service.until(id, (record) => record.idle_stop_at === 0));
         assert.equal((await state(idle, id)).ending, null);
         await service.until(id, (record) => record.idle_stop_at > 0); // and after a while again
         assert.equal(service.record(id).state, 'running');
@@ -106,13 +106,13 @@ describe('idle sessions', { concurrency: true }, () => {
         await service.until(id, (record) => record.viewers.length === 1);
         assert.ok(service.record(id).idle_stop_at > 0);
         await viewer(idle, id);
-        await service.until(id, (record) => record.idle_stop_at === 0, 3000);
+        await promptly(3000, 'it is in use', service.until(id, (record) => record.idle_stop_at === 0));
         await service.until(id, (record) => record.idle_stop_at > 0);
         assert.equal((await form(idle, { session_stay: id })).status, 200);
-        await service.until(id, (record) => record.idle_stop_at === 0, 3000);
+        await promptly(3000, 'it is in use', service.until(id, (record) => record.idle_stop_at === 0));
         await service.until(id, (record) => record.idle_stop_at > 0);
         assert.equal((await form(idle, { session_extend: id, snapshot_lifetime: '60' })).status, 200);
-        await service.until(id, (record) => record.idle_stop_at === 0, 3000);
+        await promptly(3000, 'it is in use', service.until(id, (record) => record.idle_stop_at === 0));
         await stop(id);
     });
 

@@ -7,8 +7,8 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { webSocket } from '../integration/lib.mjs';
-import { isAlive, processGone, useService, watching, within } from './service.mjs';
+import { promptly, webSocket } from '../integration/lib.mjs';
+import { isAlive, processGone, useService, watching } from './service.mjs';
 
 const service = useService();
 
@@ -64,7 +64,7 @@ test('the display belongs to the session, and its viewers are known', async () =
     await service.until(session.id, (record) => record.viewers.length === 1 && record.viewers[0].role === 'view');
     await service.stop(session.id);
     await service.ended(session.id);
-    await within(5000, 'the viewer is sent away', second.socket.destroyed || once(second.socket, 'close'));
+    await promptly(5000, 'the viewer is sent away', second.socket.destroyed || once(second.socket, 'close'));
 });
 
 test('a one-shot session ends when its first viewer leaves', async () => {

@@ -6,7 +6,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import zlib from 'node:zlib';
-import { useService, watching, within } from './service.mjs';
+import { promptly } from '../integration/lib.mjs';
+import { useService, watching } from './service.mjs';
 
 const service = useService();
 const runFolder = (id) => service.path('run', id);
@@ -122,7 +123,7 @@ test('a QEMU that does not answer holds up nobody', async () => {
     try {
         fs.rmSync(path.join(runFolder(session.id), 'picture.png'), { force: true });
         for (let i = 0; i < 3; i++)
-            assert.equal((await within(30000, 'an answer', ask(session.id))).status, 204);
+            assert.equal((await promptly(30000, 'an answer', ask(session.id))).status, 204);
         const { session: state } = await service.json('GET', { session: session.id });
         assert.equal(state.state, 'running');
         // The supervisor goes on with everything else.

@@ -8,8 +8,9 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { promptly } from '../integration/lib.mjs';
 import { assertOnlyLocksLeft, assertShows, clean, past, polite, stopAll } from './matrix.mjs';
-import { bootDisk, isRoot, processGone, readUntil, tinyFolder, useService, watching, within } from './service.mjs';
+import { bootDisk, isRoot, processGone, readUntil, tinyFolder, useService, watching } from './service.mjs';
 
 const service = useService({
     machines: { 'boot.raw': '' },
@@ -319,22 +320,22 @@ test('broken records concern their session alone, hang nobody, and are moved asi
         broken[foreign] = 'root\'s';
     }
 
-    const { sessions } = await within(30000, 'the list', service.json('GET', { manage: '1', user: 'alice' }));
+    const { sessions } = await promptly(30000, 'the list', service.json('GET', { manage: '1', user: 'alice' }));
     assert.deepEqual(sessions.map(({ id }) => id), [good.id]);
     for (const [id, name] of Object.entries(broken)) {
         const answers = [service.json('GET', { session: id }), service.stop(id), service.json('POST', { session_extend: id })];
-        for (const answer of await within(30000, name, Promise.all(answers))) {
+        for (const answer of await promptly(30000, name, Promise.all(answers))) {
             assert.equal(answer.status, 503, name);
             assert.match(answer.error.message, /^The record of this session cannot be read\. /);
         }
     }
-    const status = await within(30000, 'the status', service.run([path.join(service.bin, 'qwdctl'), 'status'], { asRoot: true }));
+    const status = await promptly(30000, 'the status', service.run([path.join(service.bin, 'qwdctl'), 'status'], { asRoot: true }));
     assert.equal(status.code, 0, status.err);
     const next = await service.createRunning({ machine: 'boot.raw' });
     await stopAll(service, [next.id]);
 
     assert.equal(await clean(service), '', 'what is new may still be in the making');
-    const said = await within(60000, 'the clean', clean(service, { later: 120 }));
+    const said = await promptly(60000, 'the clean', clean(service, { later: 120 }));
     for (const [id, name] of Object.entries(broken)) {
         const lines = said.split('\n').filter((line) => line.includes(id));
         assert.equal(lines.length, 1, name);
@@ -382,7 +383,7 @@ for (const [name, make] of Object.entries({
         await service.stop(session.id);
         await watching([service.snapshots], () => !service.sessions().includes(session.id), 60000, 'its end');
         await service.assertNothingLeft(session, [session.control, session.view]);
-        assert.ok([200, 404].includes((await within(30000, 'an answer', service.get({ session: session.id }))).status));
+        assert.ok([200, 404].includes((await promptly(30000, 'an answer', service.get({ session: session.id }))).status));
     });
 }
 
