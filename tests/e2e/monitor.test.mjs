@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { test } from 'node:test';
-import { removeCrowd, samplesOf, writeCrowd } from '../session/crowd.mjs';
+import { removeCrowd, samplesOf, someWait, writeCrowd } from '../session/crowd.mjs';
 import { openBrowser, openContext, screenshot } from './browser.mjs';
 import { Service, eventually, patience } from './service.mjs';
 
@@ -153,7 +153,7 @@ async function curves(browser, service, t) {
 }
 
 test('the monitor', { timeout: 900000 }, async (t) => {
-    const service = await Service.start(t, 'qwd-server');
+    const service = await Service.start(t, 'qwd-server', { service_max_session_nb: '200' });
     const snapshots = service.in('state/snapshots');
     const { uid, gid } = fs.statSync(service.in('state'));
     for (const folder of [snapshots, service.in('state/cache')]) {
@@ -165,7 +165,7 @@ test('the monitor', { timeout: 900000 }, async (t) => {
     const created = await service.create({ user: 'mallory' });
     const { session: { id } } = JSON.parse(created.text);
     await service.ready(id);
-    const crowd = writeCrowd(snapshots, 249);
+    const crowd = writeCrowd(snapshots, 249, someWait);
     try {
         const browser = await openBrowser(t);
         await t.test('in a browser', (part) => look(part, browser, service));

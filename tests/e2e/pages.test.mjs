@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { test } from 'node:test';
-import { removeCrowd, samplesOf, writeCrowd } from '../session/crowd.mjs';
+import { removeCrowd, samplesOf, someWait, writeCrowd } from '../session/crowd.mjs';
 import { openBrowser, openContext } from './browser.mjs';
 import { exhibit, exhibitNames } from './exhibits.mjs';
 import { htmlFindings, look, watchedPage } from './looks.mjs';
@@ -194,7 +194,7 @@ async function monitorPages(visit) {
     await visit.sees('monitor-none');
     fs.writeFileSync(samples, JSON.stringify(samplesOf(23, (i) => i < 90 || i > 150)));
     fs.chownSync(samples, uid, gid);
-    const crowd = writeCrowd(snapshots, 1000);
+    const crowd = writeCrowd(snapshots, 1000, someWait);
     try {
         await visit.go('?monitor=1');
         await visit.sees('monitor-many');

@@ -6,7 +6,7 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 
-const states = ['running', 'running', 'running', 'running', 'running', 'running', 'starting', 'stopping', 'queued'];
+const states = ['running', 'running', 'running', 'running', 'running', 'running', 'starting', 'stopping', 'running'];
 const hour = 3600;
 
 // The record number `i` of a crowd, as the service writes it; `more` replaces what it would be.
@@ -54,6 +54,10 @@ export function removeCrowd(snapshots, records) {
     for (const { id } of records)
         fs.rmSync(path.join(snapshots, id), { recursive: true, force: true });
 }
+
+// For writeCrowd: some of them wait for a place. The end of a real session would start them, where it is not that the
+// service is full.
+export const someWait = (i) => (i % 9 === 8 ? { state: 'queued' } : {});
 
 // Samples of the last `hours` as core/samples.h keeps them; those for which `isThere` says no are a gap.
 export function samplesOf(hours, isThere = () => true) {
