@@ -175,14 +175,14 @@ bool enter_claim(const EnterContext *context, const Claim *claim, const json_t *
     return enter_by_password(context, claim, carry, entrance, error);
 }
 
-bool enter_header(const EnterContext *context, const char *user, Entrance *entrance, GError **error)
+bool enter_header(const EnterContext *context, const char *user, const json_t *carry, Entrance *entrance,
+                  GError **error)
 {
     g_auto(AuthIdentity) identity = {0};
-    g_autoptr(JsonValue) nothing = json_array();
     if (strlen(user) > CREDENTIAL_MAX_BYTES)
         return qwd_error_fail(error, QWD_ERROR_DENIED, "The name that the web server gives you is too long.");
     email_identity(user, &identity);
-    return go_on(context, &identity, nothing, entrance, error);
+    return go_on(context, &identity, carry, entrance, error);
 }
 
 /* --- later steps --- */

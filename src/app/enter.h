@@ -45,8 +45,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Entrance, entrance_clear)
 bool enter_claim(const EnterContext *context, const Claim *claim, const json_t *carry, Entrance *entrance,
                  GError **error);
 
-/* A user whom the web server has proven (REMOTE_USER). */
-bool enter_header(const EnterContext *context, const char *user, Entrance *entrance, GError **error);
+/* A user whom the web server has proven (REMOTE_USER). `carry` as above. */
+bool enter_header(const EnterContext *context, const char *user, const json_t *carry, Entrance *entrance,
+                  GError **error);
 
 /* A later step, which may lead to one more. With a wrong code the error is QWD_ERROR_LOGIN, and the entrance has the
  * stage to ask again. */

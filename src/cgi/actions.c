@@ -13,7 +13,6 @@
 #include "base/token.h"
 #include "cgi/call.h"
 #include "cgi/viewer.h"
-#include "core/origin.h"
 #include "core/store.h"
 #include "web/catalogue.h"
 
@@ -270,7 +269,7 @@ static Response *purge(Call *call, GError **error)
 typedef struct {
     FormAction action;
     bool is_change;    /* by POST only, and only from our own forms */
-    const char *event; /* of a change, for the log; NULL: its handler writes the lines */
+    const char *event; /* of a change, for the log */
     Handler handler;
 } Route;
 
@@ -297,17 +296,7 @@ static const Route routes[] = {
     {FORM_STOP_SELECTION, true, "END", call_stop_selection},
     {FORM_EXTEND_SELECTION, true, "EXTEND", call_extend_selection},
     {FORM_LOGOUT, true, "LOGOUT", call_logout},
-    {FORM_RESUME, true, NULL, call_resume},
 };
-
-bool call_check_origin(const Call *call, GError **error)
-{
-    const Request *request = call->page.request;
-    const char *origin = request_variable(request, REQUEST_ORIGIN), *host = request_variable(request, REQUEST_HOST);
-    return !*origin || origin_is_allowed(call->page.settings, origin, host) ||
-           qwd_error_fail(error, QWD_ERROR_DENIED,
-                          "The form was sent from another site's page. Use the form of this service.");
-}
 
 /* The start page is a file, whose form has no token. Where the web server logs people in, neither has it a password: it
  * counts that the browser says whose page it was (Origin, which has been checked). */
@@ -319,7 +308,7 @@ static bool is_start_page(const Call *call)
 /* A browser sends its cookie with forms of other sites as well; the token of our own forms they cannot know. */
 static bool check_form_token(const Call *call, GError **error)
 {
-    bool needed = call->has_login && !call->has_credentials && call->action != FORM_RESUME && !is_start_page(call);
+    bool needed = call->has_login && !call->has_credentials && !is_start_page(call);
     return !needed || (call->csrf && token_equal(call->csrf, call->form.csrf)) ||
            qwd_error_fail(
                error, QWD_ERROR_DENIED,
@@ -335,9 +324,8 @@ static bool check_change(const Call *call, GError **error)
 
 static void audit(const Call *call, const Route *route, const GError *refusal)
 {
-    const char *event = route->event ? route->event : "login";
-    g_autofree char *what = g_strdup_printf("%s %s", refusal ? event : "session", call->form.session);
-    AuditLine line = {.event = refusal ? "REFUSED" : event,
+    g_autofree char *what = g_strdup_printf("%s %s", refusal ? route->event : "session", call->form.session);
+    AuditLine line = {.event = refusal ? "REFUSED" : route->event,
                       .user = call->who.user,
                       .address = request_variable(call->page.request, REQUEST_REMOTE_ADDR),
                       .what = g_strchomp(what),
@@ -348,10 +336,8 @@ static void audit(const Call *call, const Route *route, const GError *refusal)
 static Response *perform_change(Call *call, const Route *route, GError **error)
 {
     g_autoptr(GError) cause = NULL;
-    bool may = check_change(call, &cause);
-    Response *response = may ? route->handler(call, &cause) : NULL;
-    if (route->event || !may)
-        audit(call, route, cause);
+    Response *response = check_change(call, &cause) ? route->handler(call, &cause) : NULL;
+    audit(call, route, cause);
     if (cause)
         g_propagate_error(error, g_steal_pointer(&cause));
     return response;

@@ -53,7 +53,8 @@ static bool check_path(Call *call, GError **error)
     return is_for_holders(call) || qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "There is no such page.");
 }
 
-Response *call_go_on(Call *call, GError **error)
+/* With a new login, a page is answered by the way to it: loading it again must not send again what has been typed. */
+static Response *go_on(Call *call, GError **error)
 {
     bool is_page = call->action == FORM_NOTHING || call->action == FORM_MANAGE || call->action == FORM_MONITOR ||
                    call->action == FORM_VIEWER;
@@ -74,11 +75,9 @@ static Response *answer_known(Call *call, GError **error)
     Response *early = NULL;
     if (is_for_holders(call))
         return call_perform(call, error);
-    if (!call_authenticate(call, &early, error))
-        return early;
     if (seal && request_method(call->page.request) != METHOD_POST)
         return call_open_link(call, seal, error);
-    return call_go_on(call, error);
+    return call_authenticate(call, &early, error) ? go_on(call, error) : early;
 }
 
 /* A language that was chosen on a page is remembered in a cookie of the browser. */

@@ -24,13 +24,14 @@ typedef struct {
     GPtrArray *troubles;  /* lines for the log */
 } Call;
 
-/* Finds out who asks: by cookie, web server, or user and password of the request. Returns false with *early set to a
- * page that has to come first (a code, a mailed link), or with an error. */
+/* Finds out who asks: by cookie, web server, user and password of the request, or a later step of a login, after which
+ * `action` is what was asked for at first. Returns false with *early set to a page that has to come first (a code, a
+ * mailed link), or with an error. */
 bool call_authenticate(Call *call, Response **early, GError **error);
 
-/* The answers of a login that needs more than one request. */
-Response *call_resume(Call *call, GError **error);
+/* The page that a mailed link leads to: its button is the next step. */
 Response *call_open_link(Call *call, const char *seal, GError **error);
+
 Response *call_logout(Call *call, GError **error);
 
 /* The page that asks who one is, as the answer to QWD_ERROR_LOGIN. NULL when it cannot be made. */
@@ -38,10 +39,6 @@ Response *call_login_page(Call *call, const GError *reason);
 
 /* QWD_ERROR_DENIED for a form of another site's page. */
 bool call_check_origin(const Call *call, GError **error);
-
-/* call_perform; but with a new login, a page is answered by the way to it: loading it again must not send again what
- * has been typed. */
-Response *call_go_on(Call *call, GError **error);
 
 /* The administrator's monitor, and what is done there with a selection of sessions. */
 Response *call_monitor(Call *call, GError **error);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cgi/call.h"
+#include "core/origin.h"
 #include "web/catalogue.h"
 #include "web/identity.h"
 #include "web/qr.h"
@@ -184,6 +185,15 @@ static Response *stage_page(Call *call, const Entrance *entrance, const GError *
 
 /* --- who asks --- */
 
+bool call_check_origin(const Call *call, GError **error)
+{
+    const Request *request = call->page.request;
+    const char *origin = request_variable(request, REQUEST_ORIGIN), *host = request_variable(request, REQUEST_HOST);
+    return !*origin || origin_is_allowed(call->page.settings, origin, host) ||
+           qwd_error_fail(error, QWD_ERROR_DENIED,
+                          "The form was sent from another site's page. Use the form of this service.");
+}
+
 static bool take_entrance(Call *call, Entrance *entrance, Response **early, GError **error)
 {
     if (entrance->stage == ENTER_LOGIN)
@@ -233,11 +243,14 @@ static bool authenticate_header(Call *call, Response **early, GError **error)
     if (!*user || (call->has_login && g_str_equal(call->who.user, user)))
         return true;
     forget_login(call); /* somebody else's */
+    if (request_method(call->page.request) == METHOD_POST && !call_check_origin(call, error))
+        return false;
     g_autofree char *link = link_prefix(call);
     EnterContext context = enter_context(call, link);
+    g_autoptr(JsonValue) carry = form_carry(call->page.request);
     g_auto(Entrance) entrance = {0};
     GError *cause = NULL;
-    if (!enter_header(&context, user, &entrance, &cause)) {
+    if (!enter_header(&context, user, carry, &entrance, &cause)) {
         note_refusal(call, user, cause, false);
         g_propagate_error(error, cause);
         return false;
@@ -245,38 +258,7 @@ static bool authenticate_header(Call *call, Response **early, GError **error)
     return take_entrance(call, &entrance, early, error);
 }
 
-bool call_authenticate(Call *call, Response **early, GError **error)
-{
-    const Settings *settings = call->page.settings;
-    bool post = request_method(call->page.request) == METHOD_POST;
-    if (!policy_login_is_configured(settings)) {
-        call->who = identity_of(call->page.request, call->login_form.user);
-        return true;
-    }
-    call->who = (Identity){.user = "", .is_local = identity_is_local(call->page.request)};
-    bool by_mail = settings->check_user_with_email && *call->login_form.user && !*call->form.csrf;
-    if (post && call->action != FORM_RESUME && (*call->login_form.password || by_mail))
-        return authenticate_claim(call, early, error);
-    if (settings->check_user_with_header)
-        return authenticate_header(call, early, error);
-    return authenticate_cookie(call, error);
-}
-
 /* --- later steps --- */
-
-/* What was asked for at first goes on: the fields came along as hidden ones. */
-static Response *go_on(Call *call, GError **error)
-{
-    call->has_credentials = true;
-    call->action = FORM_NOTHING;
-    if (request_field(call->page.request, "create"))
-        call->action = FORM_CREATE;
-    else if (request_field(call->page.request, "manage"))
-        call->action = FORM_MANAGE;
-    else if (request_field(call->page.request, "view"))
-        call->action = FORM_VIEWER;
-    return call_go_on(call, error);
-}
 
 static Response *recovery_page(Call *call, char **codes, GError **error)
 {
@@ -288,30 +270,83 @@ static Response *recovery_page(Call *call, char **codes, GError **error)
     return login_step_page(call, "recovery.html", values, error);
 }
 
-Response *call_resume(Call *call, GError **error)
+/* What was asked for at first: its fields came along as hidden ones. */
+static FormAction carried_action(const Request *request)
+{
+    static const struct {
+        const char *field;
+        FormAction action;
+    } carried[] = {{"create", FORM_CREATE}, {"manage", FORM_MANAGE}, {"monitor", FORM_MONITOR}, {"view", FORM_VIEWER}};
+    for (size_t i = 0; i < G_N_ELEMENTS(carried); i++) {
+        if (request_field(request, carried[i].field))
+            return carried[i].action;
+    }
+    return FORM_NOTHING;
+}
+
+/* Sets *early when there is a page to be seen before what was asked for. */
+static bool take_step(Call *call, Entrance *entrance, Response **early, GError **error)
+{
+    if (entrance->stage != ENTER_LOGIN) {
+        *early = stage_page(call, entrance, NULL, error);
+        return false;
+    }
+    if (!take_new_login(call, entrance, error))
+        return false;
+    call->action = carried_action(call->page.request);
+    if (entrance->recovery)
+        *early = recovery_page(call, entrance->recovery, error);
+    return !entrance->recovery;
+}
+
+/* A wrong code may be typed again; other troubles are the end of this login. */
+static bool refuse_step(Call *call, const Entrance *entrance, GError *cause, Response **early, GError **error)
+{
+    note_refusal(call, entrance->user ? entrance->user : "", cause, false);
+    if (!entrance->pending || !g_error_matches(cause, QWD_ERROR, QWD_ERROR_LOGIN)) {
+        g_propagate_error(error, cause);
+        return false;
+    }
+    *early = stage_page(call, entrance, cause, error);
+    if (*early)
+        (*early)->status = 401;
+    g_error_free(cause);
+    return false;
+}
+
+static bool authenticate_step(Call *call, Response **early, GError **error)
 {
     ResumeForm form;
     g_auto(Entrance) entrance = {0};
-    g_autoptr(GError) cause = NULL;
-    if (!form_read_resume(call->page.request, &form, error))
-        return NULL;
+    GError *cause = NULL;
     EnterContext context = enter_context(call, "");
-    if (enter_resume(&context, form.pending, form.code, &entrance, &cause)) {
-        if (entrance.stage != ENTER_LOGIN)
-            return stage_page(call, &entrance, NULL, error);
-        if (!take_new_login(call, &entrance, error))
-            return NULL;
-        return entrance.recovery ? recovery_page(call, entrance.recovery, error) : go_on(call, error);
+    if (request_method(call->page.request) != METHOD_POST)
+        return qwd_error_fail(error, QWD_ERROR_METHOD, "This changes something, so it must be sent with POST.");
+    if (!form_read_resume(call->page.request, &form, error))
+        return false;
+    call->has_credentials = true;
+    if (call_check_origin(call, &cause) && enter_resume(&context, form.pending, form.code, &entrance, &cause))
+        return take_step(call, &entrance, early, error);
+    return refuse_step(call, &entrance, cause, early, error);
+}
+
+bool call_authenticate(Call *call, Response **early, GError **error)
+{
+    const Settings *settings = call->page.settings;
+    bool post = request_method(call->page.request) == METHOD_POST;
+    if (!policy_login_is_configured(settings)) {
+        call->who = identity_of(call->page.request, call->login_form.user);
+        return true;
     }
-    note_refusal(call, entrance.user ? entrance.user : "", cause, false);
-    if (!entrance.pending || !g_error_matches(cause, QWD_ERROR, QWD_ERROR_LOGIN)) {
-        g_propagate_error(error, g_steal_pointer(&cause));
-        return NULL;
-    }
-    Response *response = stage_page(call, &entrance, cause, error);
-    if (response)
-        response->status = 401;
-    return response;
+    call->who = (Identity){.user = "", .is_local = identity_is_local(call->page.request)};
+    if (call->action == FORM_RESUME)
+        return authenticate_step(call, early, error);
+    bool by_mail = settings->check_user_with_email && *call->login_form.user && !*call->form.csrf;
+    if (post && (*call->login_form.password || by_mail))
+        return authenticate_claim(call, early, error);
+    if (settings->check_user_with_header)
+        return authenticate_header(call, early, error);
+    return authenticate_cookie(call, error);
 }
 
 Response *call_open_link(Call *call, const char *seal, GError **error)

@@ -12,7 +12,7 @@ import { apacheProgram, writeApacheConfiguration } from '../e2e/apache.mjs';
 import { freePort, http, start, until } from '../integration/lib.mjs';
 import { account, isRoot, processGone } from '../session/service.mjs';
 import { authority, command, suite } from './lib.mjs';
-import { Browser, notice, people, Portal, script } from './portal.mjs';
+import { Browser, codesOf, hidden, notice, people, Portal, script } from './portal.mjs';
 
 const open = '/cgi-bin/qemu-web-desktop.pl'; // the same program, at a place where Apache asks nobody
 const service = new Portal();
@@ -205,6 +205,29 @@ test('a second factor is asked for beside it', async () => {
         const other = await bob.get({ manage: '1' }); // with somebody else's login in the browser
         assert.match(other.text, /Set up your authenticator app/);
         assert.doesNotMatch(other.text, /alice|name="csrf"/);
+
+        const create = { create: 'Create', machine: 'grub.iso' };
+        assert.equal((await new Signed('alice').post(create, { Origin: 'http://evil.example' })).status, 403);
+        const start = await alice.post(create, ownOrigin());
+        const [code, next] = codesOf(start.text.match(/<code>([A-Z2-7]{32})<\/code>/)[1]);
+        const step = hidden(start.text);
+        assert.equal((await alice.post({ ...step, code }, { Origin: 'http://evil.example' })).status, 403);
+        assert.equal((await alice.post({ ...step, code: '000000' }, ownOrigin())).status, 401);
+        const recovery = await alice.post({ ...step, code }, ownOrigin());
+        assert.match(recovery.text, /Your recovery codes/);
+        assert.ok(alice.cookie, 'that was all');
+        const created = await alice.post(hidden(recovery.text), ownOrigin());
+        assert.equal(created.status, 303, notice(created.text));
+        const [id] = service.sessions();
+        assert.equal(service.record(id).owner, 'alice');
+        await alice.submit({ session_stop: id });
+        await service.ended(id);
+        const later = new Signed('alice');
+        const asked = await later.get({ manage: '1' });
+        assert.doesNotMatch(asked.text, /<svg/, 'it is set up');
+        const answer = await later.post({ ...hidden(asked.text), code: next }, ownOrigin());
+        assert.equal(answer.status, 303, notice(answer.text));
+        assert.match((await later.get({ manage: '1' })).text, /<span class="who">alice<\/span>/);
     } finally {
         fs.writeFileSync(configuration, before);
     }

@@ -227,3 +227,9 @@ export async function mailSink(t) {
     t.after(() => server.close());
     return server;
 }
+
+// Codes of a secret, by oathtool. The first is good now and was not used before; each next one is a step later.
+export function codesOf(secret) {
+    const base = Math.floor(Date.now() / 1000 + 5) - 30; // so that none gets too old while it is used
+    return [0, 30].map((later) => command('oathtool', ['--totp', '-b', `--now=@${base + later}`, secret]).trim());
+}

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { top, until, within } from '../integration/lib.mjs';
 import { command } from './lib.mjs';
-import { Browser, commandLines, hidden, mailSink, notice, people, Portal } from './portal.mjs';
+import { Browser, codesOf, commandLines, hidden, mailSink, notice, people, Portal } from './portal.mjs';
 
 const service = new Portal();
 before(() => service.start({ settings: { snapshot_lifetime: '30d' } }));
@@ -247,12 +247,6 @@ test('passwords are nowhere but in the pipe', async () => {
 
 // --- an authenticator app ---
 
-// Codes of a secret, by oathtool. The first is good now and was not used before; each next one is a step later.
-function codesOf(secret) {
-    const base = Math.floor(Date.now() / 1000 + 5) - 30; // so that none gets too old while it is used
-    return [0, 30].map((later) => command('oathtool', ['--totp', '-b', `--now=@${base + later}`, secret]).trim());
-}
-
 test('an authenticator app', async (t) => {
     const settings = service.variant({ check_user_mfa: 'totp' });
     const env = from('192.0.2.200');
@@ -411,6 +405,17 @@ test('mail', async (t) => {
         const none = await browser({ settings }).post({ user: 'bob', password: people.bob.password, manage: '1' });
         assert.equal(none.status, 403);
         assert.match(notice(none.text), /none is known/);
+    });
+
+    await t.test('as a second factor beside single sign-on', async () => {
+        const settings = service.variant({ ...way, check_user_custom: '', check_user_with_header: 'yes', check_user_mfa: 'email' });
+        const who = browser({ settings, env: { REMOTE_USER: 'dora@example.org' } });
+        assert.equal((await who.get({ manage: '1' })).status, 200);
+        assert.equal(who.cookie, undefined);
+        const opened = await who.get(seal(linkIn(await mailTo('dora@example.org'))));
+        assert.match((await who.post(hidden(opened.text))).headers.location, /manage=1/);
+        assert.match((await who.get({ manage: '1' })).text, /<span class="who">dora@example\.org<\/span>/);
+        assert.deepEqual(sink.messages.filter(({ taken }) => !taken), [], 'one link is enough');
     });
 
     await t.test('that cannot be sent is said, and lets nobody in', async () => {

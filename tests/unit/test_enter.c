@@ -451,6 +451,12 @@ static void test_link_once_for_all(Fixture *f, gconstpointer unused)
 
 /* --- the web server's login --- */
 
+static bool enter_signed(Fixture *f, const char *user, GError **error)
+{
+    g_autoptr(JsonValue) carry = json_array();
+    return enter_header(&f->context, user, carry, fresh(f), error);
+}
+
 static void test_header(Fixture *f, gconstpointer unused)
 {
     (void)unused;
@@ -459,19 +465,19 @@ static void test_header(Fixture *f, gconstpointer unused)
     } cases[] = {{"alice", ""}, {"alice@example.org", "alice@example.org"}, {"CN=\xc3\x89lodie,O=Lab", ""}};
     configure(f, "check_user_with_header=yes", NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_assert_true(enter_header(&f->context, cases[i].user, fresh(f), NULL));
+        g_assert_true(enter_signed(f, cases[i].user, NULL));
         g_assert_cmpint(f->entrance.stage, ==, ENTER_LOGIN);
         g_assert_cmpstr(f->entrance.login.identity.user, ==, cases[i].user);
         g_assert_cmpstr(f->entrance.login.identity.email, ==, cases[i].email);
         g_assert_false(f->entrance.login.is_by_mail);
     }
     g_autofree char *longer = g_strnfill(CREDENTIAL_MAX_BYTES + 1, 'x');
-    assert_refused(f, enter_header(&f->context, longer, fresh(f), &refusal), QWD_ERROR_DENIED, "too long");
+    assert_refused(f, enter_signed(f, longer, &refusal), QWD_ERROR_DENIED, "too long");
     configure(f, "check_user_with_header=yes", "check_user_mfa=totp");
-    g_assert_true(enter_header(&f->context, "alice", fresh(f), NULL));
+    g_assert_true(enter_signed(f, "alice", NULL));
     g_assert_cmpint(f->entrance.stage, ==, ENTER_ENROL);
     configure(f, "check_user_with_header=yes", "check_user_mfa=email");
-    assert_refused(f, enter_header(&f->context, "alice", fresh(f), &refusal), QWD_ERROR_DENIED, "none is known");
+    assert_refused(f, enter_signed(f, "alice", &refusal), QWD_ERROR_DENIED, "none is known");
 }
 
 int main(int argc, char **argv)
