@@ -4,8 +4,8 @@
  *   {"to": "user@example.org", "template": "session-ready", "values": {...}, "language": "fr"}
  *   {"to": "user@example.org", "subject": "...", "text": "...", "html": "..."}  html may be left out
  *
- * The first is made from html/mail/session-ready.*, in a language of html/i18n (default English); "end_at" among its
- * values is the time, in UTC seconds, that the templates know as "end".
+ * The first is made from html/mail/session-ready.*, in a language of html/i18n (default English), or from what is in
+ * their place in dir_layout; "end_at" among its values is the time, in UTC seconds, that the templates know as "end".
  *
  * Exit code 0: the mail server has taken it over; 1: refused, by the server or because the request is wrong, and trying
  * again would not help; 2: not possible at the moment, or badly configured. The reason is a line on standard error,
@@ -20,6 +20,7 @@
 #include "base/text.h"
 #include "mail/send.h"
 #include "web/catalogue.h"
+#include "web/layout.h"
 #include "web/template.h"
 
 #define DEADLINE_MS 20000
@@ -75,7 +76,7 @@ static bool render_content(const Settings *settings, const char *name, const jso
     content->subject = render_subject(folder, subject, values, error);
     if (!content->subject)
         return false;
-    g_strchomp(content->subject);
+    g_strchomp(g_strdelimit(content->subject, "\r\n", ' '));
     g_autofree char *plain = template_render_plain(folder, text, values, error);
     content->text = plain ? text_wrap(plain, LINE_MAX_CHARS) : NULL;
     content->html = content->text ? template_render(folder, html, values, error) : NULL;
@@ -105,7 +106,8 @@ static json_t *values_in_words(const json_t *values)
 static bool make_content(const Settings *settings, const json_t *request, Content *content, GError **error)
 {
     const char *template = json_get_text(request, "template", NULL);
-    catalogue_use(settings->dir_html, json_get_text(request, "language", "en"), NULL); /* else it is English */
+    layout_use_mail(settings);
+    layout_use_language(settings, json_get_text(request, "language", "en"), NULL); /* else it is English */
     g_autoptr(JsonValue) values = values_in_words(json_object_get(request, "values"));
     bool good =
         template ? render_content(settings, template, values, content, error) : take_content(request, content, error);

@@ -23,13 +23,24 @@ char *layout_picture(const Settings *settings, const char *name)
     return g_strconcat(settings->service_page, has_slash ? "" : "/", "pictures/", escaped, NULL);
 }
 
-void layout_use(const Settings *settings)
+static void use_folder(const Settings *settings, const char *folder)
 {
     g_autofree char *logo = layout_picture(settings, settings->layout_logo);
     json_t *values = json_pack("{s:o, s:o, s:o, s:o}", "brand", json_text_or_null(settings->layout_title), "logo",
                                json_text_or_null(logo), "header", json_text_or_null(settings->layout_header), "footer",
                                json_text_or_null(settings->layout_footer));
-    template_use_layout(settings->dir_layout, values);
+    template_use_layout(folder, values);
+}
+
+void layout_use(const Settings *settings)
+{
+    use_folder(settings, settings->dir_layout);
+}
+
+void layout_use_mail(const Settings *settings)
+{
+    g_autofree char *folder = g_build_filename(settings->dir_layout, "mail", NULL);
+    use_folder(settings, folder);
 }
 
 bool layout_use_language(const Settings *settings, const char *language, GError **error)
@@ -44,29 +55,39 @@ static int compare_names(gconstpointer a, gconstpointer b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static GPtrArray *names_in(const char *folder, const char *suffix)
+/* Those that end in one of `suffixes`, which "|" separates. */
+static GPtrArray *names_in(const char *folder, const char *suffixes)
 {
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    g_auto(GStrv) ends = g_strsplit(suffixes, "|", -1);
     g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
     for (const char *name; dir && (name = g_dir_read_name(dir));) {
-        if (g_str_has_suffix(name, suffix) && *name != '.')
+        const char *end = strrchr(name, '.');
+        if (end && end != name && g_strv_contains((const char *const *)ends, end))
             g_ptr_array_add(names, g_strdup(name));
     }
     g_ptr_array_sort(names, compare_names);
     return names;
 }
 
-static void check_template(const Settings *settings, const char *name, GPtrArray *troubles)
+/* A file of `folder`, in place of one of `ours`. */
+static void check_template(const char *folder, const char *ours, const char *name, GPtrArray *troubles)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *path = g_build_filename(settings->dir_layout, name, NULL);
-    g_autofree char *ours = g_build_filename(settings->dir_html, name, NULL);
+    g_autofree char *path = g_build_filename(folder, name, NULL), *replaced = g_build_filename(ours, name, NULL);
     g_autofree char *text = file_read_text(path, FILE_MAX_BYTES, &error);
     g_autoptr(GArray) tokens = text ? template_parse(path, text, &error) : NULL;
     if (!tokens)
         g_ptr_array_add(troubles, g_strdup(error->message));
-    else if (!g_file_test(ours, G_FILE_TEST_EXISTS))
+    else if (!g_file_test(replaced, G_FILE_TEST_EXISTS))
         g_ptr_array_add(troubles, g_strdup_printf("%s: there is no template of that name, so nothing uses it", path));
+}
+
+static void check_templates(const char *folder, const char *ours, const char *suffixes, GPtrArray *troubles)
+{
+    g_autoptr(GPtrArray) names = names_in(folder, suffixes);
+    for (guint i = 0; i < names->len; i++)
+        check_template(folder, ours, names->pdata[i], troubles);
 }
 
 static void check_texts(const char *folder, const char *name, GPtrArray *troubles)
@@ -82,9 +103,11 @@ GPtrArray *layout_check(const Settings *settings)
 {
     GPtrArray *troubles = g_ptr_array_new_with_free_func(g_free);
     g_autofree char *texts = g_build_filename(settings->dir_layout, "i18n", NULL);
-    g_autoptr(GPtrArray) templates = names_in(settings->dir_layout, ".html"), catalogues = names_in(texts, ".json");
-    for (guint i = 0; i < templates->len; i++)
-        check_template(settings, templates->pdata[i], troubles);
+    g_autofree char *mails = g_build_filename(settings->dir_layout, "mail", NULL);
+    g_autofree char *our_mails = g_build_filename(settings->dir_html, "mail", NULL);
+    g_autoptr(GPtrArray) catalogues = names_in(texts, ".json");
+    check_templates(settings->dir_layout, settings->dir_html, ".html", troubles);
+    check_templates(mails, our_mails, ".html|.txt|.subject", troubles);
     for (guint i = 0; i < catalogues->len; i++)
         check_texts(texts, catalogues->pdata[i], troubles);
     return troubles;

@@ -10,6 +10,9 @@
 /* From now on all pages of this process have the administrator's looks (web/template.h). */
 void layout_use(const Settings *settings);
 
+/* The same for mails, whose templates are in the folder "mail" of dir_layout. */
+void layout_use_mail(const Settings *settings);
+
 /* Loads the texts of a language, with the administrator's over ours. As catalogue_use: English where that fails. */
 bool layout_use_language(const Settings *settings, const char *language, GError **error);
 

@@ -138,6 +138,25 @@ function messageSuite() {
         assertNotSent(await send(templated(), { dir_html: folder }), 2, /no value is given for "link"/);
         assert.equal(server.messages.length, 0);
     });
+    it('an administrator\'s templates and texts; ours in place of what is broken', async (t) => {
+        const server = await mailServer(t, 587);
+        const folder = path.join(fixture.folder, 'layout');
+        const put = (files) => Object.entries(files).forEach(([name, text]) => fs.writeFileSync(path.join(folder, name), text));
+        fs.mkdirSync(path.join(folder, 'mail'), { recursive: true });
+        fs.mkdirSync(path.join(folder, 'i18n'));
+        put({ 'mail/session-ready.subject': 'Beamline 7:\r\nBcc: all@example.org\n{{machine}}\n', 'mail/foot.txt': 'Ask Ada.\n',
+              'mail/session-ready.html': '<p>{{#user}}</p>', 'i18n/en.json': '{"Hello [user],": "Dear [user],"}' });
+        assertSent(await send(templated(), { dir_layout: folder }));
+        const { headers, subject, text, html } = read(server.messages[0]);
+        assert.equal(subject, 'Beamline 7:  Bcc: all@example.org Debian 12 <XFCE>', 'it is one line');
+        assert.equal(headers.bcc, undefined);
+        assert.match(text, /^Dear zoé,\r\n/);
+        assert.match(text, /\r\nAsk Ada\.\s*$/);
+        assert.match(html, /<p>Dear zoé,<\/p>/);
+        put({ 'mail/session-ready.subject': 'Go to {{link}}' });
+        assertSent(await send(templated(), { dir_layout: folder }));
+        assert.match(read(server.messages[1]).subject, /^Your desktop/, 'the link is not for subjects');
+    });
     it('given words, with and without HTML', async (t) => {
         const server = await mailServer(t, 587);
         assertSent(await send(plain()));

@@ -143,9 +143,14 @@ static void test_check(Fixture *f, G_GNUC_UNUSED gconstpointer unused)
     put(f->theirs, "head.html", "fine");
     put(f->theirs, "foot.html", "\n{{#x}}");
     put(f->theirs, "other.html", "nobody asks for it");
+    put(f->ours, "mail/ready.txt", "");
+    put(f->theirs, "mail/ready.txt", "{{");
+    put(f->theirs, "mail/redy.subject", "misspelt");
+    put(f->theirs, "mail/notes", "are no template");
     put(f->theirs, "i18n/fr.json", "[]");
     g_autoptr(GPtrArray) troubles = layout_check(settings);
     static const char *const expected[] = {"foot.html:2: the section", "other.html: there is no template",
+                                           "mail/ready.txt:1: ", "mail/redy.subject: there is no template",
                                            "fr.json: Not a JSON object"};
     g_assert_cmpint(troubles->len, ==, G_N_ELEMENTS(expected));
     for (size_t i = 0; i < G_N_ELEMENTS(expected); i++)
