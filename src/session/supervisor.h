@@ -74,7 +74,14 @@ void supervisor_end(Supervisor *supervisor, SessionState state, const char *reas
 typedef void (*SupervisorChange)(SessionRecord *session, const void *data);
 bool supervisor_change(Supervisor *supervisor, SupervisorChange change, const void *data, GError **error);
 
-/* Runs the session `id` to its end. False only when there is no such session. */
+/* Takes over `session` (stolen), as it is on disk now; but its plan, which never changes: a step that serves events
+ * meanwhile goes on with the one it has begun with. */
+void supervisor_take_record(Supervisor *supervisor, SessionRecord *session);
+
+/* Frees what it is known by; what runs has been undone before. */
+void supervisor_clear(Supervisor *supervisor);
+
+/* run.c: runs the session `id` to its end. False only when there is no such session. */
 bool supervisor_run(const Settings *settings, const char *id, GError **error);
 
 /* A start step: what it is called on the page, how it is done, how it is undone. A step that failed half-way
