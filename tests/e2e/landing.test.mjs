@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { top } from '../integration/lib.mjs';
+import { replaceFile, top } from '../integration/lib.mjs';
 import { removeCrowd, writeCrowd } from '../session/crowd.mjs';
 import { openBrowser, openContext, screenshot } from './browser.mjs';
 import { Service, eventually, patience } from './service.mjs';
@@ -50,13 +50,13 @@ class Landing extends Service {
 
     // The machines, and more settings; the page as a file is made anew.
     offer(machines, settings = {}) {
-        fs.writeFileSync(this.in('machines.conf'), machines);
+        replaceFile(this.in('machines.conf'), machines);
         this.set(settings);
     }
 
     set(settings) {
         const lines = Object.entries({ ...this.settings, ...settings }).map(([key, value]) => `${key} = ${value}\n`);
-        fs.writeFileSync(this.in('service.conf'), lines.join(''));
+        replaceFile(this.in('service.conf'), lines.join(''));
         return this.qwdctl('refresh');
     }
 

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { test } from 'node:test';
+import { replaceFile } from '../integration/lib.mjs';
 import { removeCrowd, samplesOf, someWait, writeCrowd } from '../session/crowd.mjs';
 import { openBrowser, openContext } from './browser.mjs';
 import { exhibit, exhibitNames } from './exhibits.mjs';
@@ -68,7 +69,7 @@ class Visit {
     // Settings count from the next request on.
     configure(settings) {
         const lines = Object.entries({ ...this.service.settings, ...settings }).map(([key, value]) => `${key} = ${value}\n`);
-        fs.writeFileSync(this.service.in('service.conf'), lines.join(''));
+        replaceFile(this.service.in('service.conf'), lines.join(''));
     }
 
     async created() {
@@ -97,7 +98,7 @@ async function startPages(visit) {
     await visit.go('/qemu-web-desktop/');
     await visit.sees('start-many');
     more.forEach((_, i) => fs.rmSync(service.in(`state/machines/more-${i}.iso`)));
-    fs.writeFileSync(service.in('machines.conf'), machines);
+    replaceFile(service.in('machines.conf'), machines);
 }
 
 async function errorPages(visit) {

@@ -57,6 +57,12 @@ export function tempFolder(t) {
     return folder;
 }
 
+// Whoever reads the file meanwhile, as a page's poll may, has the old text or the new one.
+export function replaceFile(file, text) {
+    fs.writeFileSync(`${file}.new`, text);
+    fs.renameSync(`${file}.new`, file);
+}
+
 // Waits until a file has content.
 export async function fileWritten(file, ms = 10000) {
     const read = () => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '');

@@ -35,24 +35,31 @@ export function recordOf(i, more = {}) {
     };
 }
 
-// Writes records below `snapshots`, which belong to the folder's owner as it were the service. Returns them.
+// Writes records below `snapshots`, which belong to the folder's owner as it were the service; each comes and goes whole,
+// for whoever reads them meanwhile. Returns them.
 export function writeCrowd(snapshots, count, more = () => ({})) {
     const { uid, gid } = fs.statSync(snapshots);
-    return Array.from({ length: count }, (_, i) => {
+    const staging = fs.mkdtempSync(path.join(path.dirname(snapshots), 'coming-'));
+    const crowd = Array.from({ length: count }, (_, i) => {
         const record = recordOf(i, more(i));
-        const folder = path.join(snapshots, record.id);
+        const folder = path.join(staging, record.id);
         const file = path.join(folder, 'session.json');
         fs.mkdirSync(folder, { mode: 0o700 });
         fs.writeFileSync(file, JSON.stringify(record, null, 1), { mode: 0o600 });
         fs.chownSync(folder, uid, gid);
         fs.chownSync(file, uid, gid);
+        fs.renameSync(folder, path.join(snapshots, record.id));
         return record;
     });
+    fs.rmdirSync(staging);
+    return crowd;
 }
 
 export function removeCrowd(snapshots, records) {
+    const staging = fs.mkdtempSync(path.join(path.dirname(snapshots), 'going-'));
     for (const { id } of records)
-        fs.rmSync(path.join(snapshots, id), { recursive: true, force: true });
+        fs.renameSync(path.join(snapshots, id), path.join(staging, id));
+    fs.rmSync(staging, { recursive: true });
 }
 
 // For writeCrowd: some of them wait for a place. The end of a real session would start them, where it is not that the
