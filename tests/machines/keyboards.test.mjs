@@ -23,6 +23,15 @@ const keyboards = {
         Backslash:# S+Backslash:' IntlBackslash:< Slash:- S+Slash:_ S+Comma:; S+Backquote:°
         Equal:Dead KeyE:é S+Equal:Dead KeyA:à Backquote:Dead KeyO:ô`,
 };
+// The same on a Mac, O with Option: a German one at a machine whose layout is not known to the viewer, and a French one
+// at a French machine.
+const macs = {
+    us: String.raw`KeyQ:q S+KeyM:M O+KeyL:@ O+Digit5:[ O+Digit6:] O+Digit7:| O+Digit8:{ O+Digit9:} OS+Digit7:\ O+KeyF:ƒ KeyF:f S+Digit1:!`,
+    fr: String.raw`KeyQ:a S+KeyQ:A Equal:- S+Equal:_ Slash:= S+Slash:+ Digit8:! Digit6:§ S+Digit8:8 S+BracketRight:* Backquote:@ S+Backquote:#
+        O+Digit5:{ O+Minus:} OS+Digit5:[ OS+Minus:] OS+Period:\ OS+KeyL:| O+BracketRight:€ BracketLeft:Dead KeyE:ê O+KeyF:ƒ KeyZ:w`,
+};
+const madeOf = { 'ƒ': '\x1bf' }; // Alt+F, in a terminal
+
 const bootDeadline = 600000; // emulated, on two busy cores
 
 const texts = {
@@ -36,9 +45,9 @@ const missing = { fr: 'ß', de: '', us: '' }; // has no key
 const pairsOf = (text) => text.match(/.{1,2}/gsu);
 const without = (text, layout) => [...text].filter((sign) => !missing[layout].includes(sign)).join('');
 
-const MODIFIERS = { S: ['ShiftLeft', 'Shift', 1, 8], G: ['AltRight', 'AltGraph', 2, 0] };
+const MODIFIERS = { S: ['ShiftLeft', 'Shift', 1, 8], G: ['AltRight', 'AltGraph', 2, 0], O: ['AltLeft', 'Alt', 1, 1] };
 
-const strokesOf = (keys) => keys.split(/\s+/).map((one) => one.match(/^(?:(.)\+)?(\w+):(.+)$/).slice(1));
+const strokesOf = (keys) => keys.split(/\s+/).map((one) => one.match(/^(?:(\w+)\+)?(\w+):(.+)$/).slice(1));
 
 // What Chromium does when keys of a real keyboard go down and up; each waits for what the one before has made, as a
 // machine that is slower than the keys loses some.
@@ -46,15 +55,16 @@ async function strike(page, keys, paper) {
     const devtools = await page.context().newCDPSession(page);
     const event = (type, code, key, location, modifiers) => devtools.send('Input.dispatchKeyEvent', { type, code, key, location, modifiers });
     for (const [held, code, key] of strokesOf(keys)) {
-        const [heldCode, heldKey, location, bit] = MODIFIERS[held] ?? [];
-        if (held)
-            await event('rawKeyDown', heldCode, heldKey, location, bit);
-        await event('rawKeyDown', code, key, 0, bit);
-        await event('keyUp', code, key, 0, bit);
-        if (held)
-            await event('keyUp', heldCode, heldKey, location, 0);
+        const modifiers = [...held ?? ''].map((one) => MODIFIERS[one]);
+        let bits = 0;
+        for (const [heldCode, heldKey, location, bit] of modifiers)
+            await event('rawKeyDown', heldCode, heldKey, location, bits |= bit);
+        await event('rawKeyDown', code, key, 0, bits);
+        await event('keyUp', code, key, 0, bits);
+        for (const [heldCode, heldKey, location, bit] of modifiers.reverse())
+            await event('keyUp', heldCode, heldKey, location, bits &= ~bit);
         if (key !== 'Dead')
-            await paper.expect(key);
+            await paper.expect(madeOf[key] ?? key);
     }
     await devtools.detach();
 }
@@ -69,7 +79,7 @@ class Paper {
     async open() {
         await this.shell.run('export DISPLAY=:0 LANG=C.UTF-8');
         await this.active('Terminal'); // takes the keyboard when it comes
-        await this.shell.run('xterm -u8 -geometry 60x12+0+0 -T paper -e sh -c "stty -icanon -echo; cat > /run/paper" >/dev/null 2>&1 & true');
+        await this.shell.run('xterm -u8 -xrm "*metaSendsEscape: true" -geometry 60x12+0+0 -T paper -e sh -c "stty -icanon -echo; cat > /run/paper" >/dev/null 2>&1 & true');
         await this.active('paper');
     }
 
@@ -102,6 +112,20 @@ async function chooseLayout(viewer, layout) {
     await viewer.page.locator('#layout').selectOption(layout);
 }
 
+// What scripts know a Mac by; that its keys are those of one is for who presses them.
+async function aMac(t, browser, url) {
+    const context = await openContext(t, browser);
+    await context.addInitScript(() => Object.defineProperty(navigator, 'platform', { get: () => 'MacIntel' }));
+    const mac = await Viewer.open(context, url);
+    await mac.shown();
+    await mac.press('Keys');
+    await mac.page.getByText('On a Mac, choose the one that the machine has').waitFor();
+    await screenshot(mac.page, 'viewer-keys-mac');
+    assert.equal(await mac.page.locator('#layout').inputValue(), '');
+    await mac.page.locator('#hide').click();
+    return mac;
+}
+
 test('keyboards', { timeout: bootDeadline + 300000 }, async (t) => {
     const service = await Service.start(t, 'qwd-server', { display_clipboard: 'no' });
     const browser = await openBrowser(t);
@@ -116,9 +140,6 @@ test('keyboards', { timeout: bootDeadline + 300000 }, async (t) => {
     const paper = new Paper(shell);
     await paper.open();
     await viewer.waitForBackground(TINY);
-    const phone = await Viewer.open(await openContext(t, browser, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }),
-                                    viewerPage(service, session.id));
-    await phone.shown();
 
     for (const [layout, keys] of Object.entries(keyboards)) {
         await t.test(`a keyboard with the layout ${layout}`, async () => {
@@ -128,6 +149,21 @@ test('keyboards', { timeout: bootDeadline + 300000 }, async (t) => {
         });
     }
 
+    const mac = await aMac(t, browser, viewerPage(service, session.id));
+    for (const [layout, keys] of Object.entries(macs)) {
+        await t.test(`a Mac, and a machine with the layout ${layout}`, async () => {
+            await paper.setLayout(layout);
+            if (layout !== 'us')
+                await chooseLayout(mac, layout);
+            await mac.page.locator('#screen canvas').focus();
+            await strike(mac.page, keys, paper);
+        });
+    }
+    await mac.page.close();
+
+    const phone = await Viewer.open(await openContext(t, browser, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }),
+                                    viewerPage(service, session.id));
+    await phone.shown();
     for (const [layout, text] of Object.entries(texts)) {
         await t.test(`text is typed with the layout ${layout}`, async () => {
             await paper.setLayout(layout);

@@ -4,6 +4,7 @@
 
 import { t } from "../words.js";
 import { layouts } from "./layouts.js";
+import { MacKeyboard, isApple } from "./mac.js";
 import { preference, remember } from "./preferences.js";
 import { byId, make } from "./words.js";
 
@@ -26,6 +27,7 @@ export class Keys {
         this.makeButtons();
         this.makeLayouts();
         this.listenToPhone();
+        this.mac = isApple ? new MacKeyboard(byId("screen")) : null;
     }
 
     // --- keys on the screen ---
@@ -75,8 +77,11 @@ export class Keys {
 
     makeLayouts() {
         const select = byId("layout");
+        if (isApple)
+            select.append(make("option", { value: "" }, t("Like mine")));
+        byId("layout-mac").hidden = !isApple;
         select.append(...layouts.map(({ id, name }) => make("option", { value: id }, name)));
-        select.value = preference("layout");
+        select.value = preference("layout") || select.options[0].value;
         select.addEventListener("change", () => remember("layout", select.value));
     }
 
@@ -171,5 +176,6 @@ export class Keys {
         this.held.forEach((button) => button.setAttribute("aria-pressed", "false"));
         this.held.clear();
         this.display = display;
+        this.mac?.attach(display);
     }
 }

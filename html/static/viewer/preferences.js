@@ -2,7 +2,7 @@
 // What this browser remembers for all machines. Without storage (private windows), for this page only.
 
 const KEY = "qemu-web-desktop.viewer";
-const DEFAULTS = { size: "follow", quality: "sharp", clipboardIn: true, clipboardOut: true, layout: "us" };
+const DEFAULTS = { size: "follow", quality: "sharp", clipboardIn: true, clipboardOut: true, layout: "" };
 
 function load() {
     try {
