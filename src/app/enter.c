@@ -127,6 +127,10 @@ static bool go_on(const EnterContext *context, AuthIdentity *identity, const jso
         finish(context, identity, entrance);
         return true;
     }
+    if (!context->is_page) {
+        entrance->stage = ENTER_BROWSER;
+        return true;
+    }
     if (wants_code(context, identity))
         return ask_for_code(context, identity, entrance, error);
     if (!email_address_is_valid(identity->email))

@@ -12,15 +12,17 @@ typedef struct {
     const char *address;  /* where the request comes from */
     const char *link;     /* absolute URL to which a seal can be appended: for links in mail */
     const char *language; /* of mails; NULL: English */
+    bool is_page;         /* the answer can be a page, and ask for one more step */
     GPtrArray *troubles;  /* collects lines (char *) for the log */
 } EnterContext;
 
 typedef enum {
-    ENTER_LOGIN,  /* done */
-    ENTER_CODE,   /* a code of the authenticator app is wanted */
-    ENTER_ENROL,  /* an authenticator app has to be set up first */
-    ENTER_MAILED, /* a link has been sent */
-    ENTER_LINK,   /* the link of a mail was opened, and waits to be confirmed */
+    ENTER_LOGIN,   /* done */
+    ENTER_CODE,    /* a code of the authenticator app is wanted */
+    ENTER_ENROL,   /* an authenticator app has to be set up first */
+    ENTER_MAILED,  /* a link has been sent */
+    ENTER_BROWSER, /* a second factor is wanted, for which there has to be a page: nothing has been begun */
+    ENTER_LINK,    /* the link of a mail was opened, and waits to be confirmed */
 } EnterStage;
 
 typedef struct {

@@ -28,6 +28,7 @@ static EnterContext enter_context(const Call *call, const char *link)
                           .address = request_variable(call->page.request, REQUEST_REMOTE_ADDR),
                           .link = link,
                           .language = catalogue_language(),
+                          .is_page = request_wants_page(call->page.request),
                           .troubles = call->troubles};
 }
 
@@ -200,10 +201,10 @@ static bool take_entrance(Call *call, Entrance *entrance, Response **early, GErr
         return take_new_login(call, entrance, error);
     if (entrance->stage == ENTER_MAILED)
         audit(call, "MAILED", entrance->user, "");
+    if (entrance->stage == ENTER_BROWSER)
+        return qwd_error_fail(error, QWD_ERROR_LOGIN, "A second factor is asked for: log in with a browser.");
     if (request_wants_json(call->page.request))
-        return qwd_error_fail(
-            error, QWD_ERROR_LOGIN, "%s",
-            entrance->stage == ENTER_MAILED ? LINK_SENT : N_("A second factor is asked for: log in with a browser."));
+        return qwd_error_fail(error, QWD_ERROR_LOGIN, LINK_SENT);
     *early = stage_page(call, entrance, NULL, error);
     return false;
 }

@@ -309,3 +309,9 @@ bool request_wants_json(const Request *request)
 {
     return accept_prefers(request->variables[VAR_ACCEPT], "application/json", "text/html");
 }
+
+bool request_wants_page(const Request *request)
+{
+    /* All browsers name it, where they want a page and where they want a picture. */
+    return !request_wants_json(request) && !accept_prefers(request->variables[VAR_ACCEPT], "image/webp", "text/html");
+}

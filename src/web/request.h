@@ -78,3 +78,6 @@ const char *request_scheme(const Request *request);
 
 /* Whether the Accept header prefers application/json to text/html (RFC 9110, section 12.5.1). */
 bool request_wants_json(const Request *request);
+
+/* Whether a page is wanted that somebody reads: not JSON, and not a picture of another page. */
+bool request_wants_page(const Request *request);

@@ -410,6 +410,8 @@ test('mail', async (t) => {
     await t.test('as a second factor beside single sign-on', async () => {
         const settings = service.variant({ ...way, check_user_custom: '', check_user_with_header: 'yes', check_user_mfa: 'email' });
         const who = browser({ settings, env: { REMOTE_USER: 'dora@example.org' } });
+        for (const Accept of ['application/json', 'image/avif,image/webp,image/*,*/*;q=0.8']) // what pages ask for by themselves
+            assert.equal((await who.get({ manage: '1' }, { Accept })).status, 401);
         assert.equal((await who.get({ manage: '1' })).status, 200);
         assert.equal(who.cookie, undefined);
         const opened = await who.get(seal(linkIn(await mailTo('dora@example.org'))));

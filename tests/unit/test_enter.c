@@ -60,7 +60,7 @@ static void configure(Fixture *f, const char *one, const char *other)
     g_autofree char *custom = g_strconcat("check_user_custom=", f->folder, "/custom", NULL);
     settings_free(f->settings);
     f->settings = temp_settings(f->folder, lib, custom, one, other, NULL);
-    f->context = (EnterContext){.settings = f->settings, .address = HERE, .link = LINK, .troubles = f->troubles};
+    f->context = (EnterContext){.settings = f->settings, .address = HERE, .link = LINK, .is_page = true, .troubles = f->troubles};
 }
 
 static Entrance *fresh(Fixture *f)
@@ -476,6 +476,11 @@ static void test_header(Fixture *f, gconstpointer unused)
     configure(f, "check_user_with_header=yes", "check_user_mfa=totp");
     g_assert_true(enter_signed(f, "alice", NULL));
     g_assert_cmpint(f->entrance.stage, ==, ENTER_ENROL);
+    f->context.is_page = false; /* a poll: no secret that nobody sees, no mail that nobody has asked for */
+    g_assert_true(enter_signed(f, "alice", NULL));
+    g_assert_cmpint(f->entrance.stage, ==, ENTER_BROWSER);
+    g_assert_null(f->entrance.pending);
+    f->context.is_page = true;
     configure(f, "check_user_with_header=yes", "check_user_mfa=email");
     assert_refused(f, enter_signed(f, "alice", &refusal), QWD_ERROR_DENIED, "none is known");
 }

@@ -363,36 +363,40 @@ static void test_accept(void)
 {
     static const struct {
         const char *accept;
-        bool json;
+        enum { JSON, PAGE, PICTURE } wanted;
     } cases[] = {
-        {"application/json", true},
-        {"Application/JSON", true},
-        {"application/json, text/html;q=0.9", true},
-        {"application/json, text/plain, */*", true},
-        {"text/html;q=0.5, application/json;q=0.6", true},
-        {"application/*, text/html;q=0.1", true},
-        {"text/*;q=0.3, application/*;q=0.5", true},
-        {"application/json;charset=utf-8;q=1, text/html;q=0.2", true},
-        {"text/html;q=0, */*", true},
-        {"", false},
-        {"*/*", false},
-        {"text/html", false},
-        {"text/html, application/json", false},
-        {"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", false},
-        {"application/json;q=0", false},
-        {"application/json;q=0.5, text/html", false},
-        {"application/json;q=abc, text/html;q=0.1", false},
-        {"application/jsonx", false},
-        {"application/json;q=-1", false},
-        {"application/json;q=1e9, text/html", false},
-        {",,;;q=1,", false},
+        {"application/json", JSON},
+        {"Application/JSON", JSON},
+        {"application/json, text/html;q=0.9", JSON},
+        {"application/json, text/plain, */*", JSON},
+        {"text/html;q=0.5, application/json;q=0.6", JSON},
+        {"application/*, text/html;q=0.1", JSON},
+        {"text/*;q=0.3, application/*;q=0.5", JSON},
+        {"application/json;charset=utf-8;q=1, text/html;q=0.2", JSON},
+        {"text/html;q=0, */*", JSON},
+        {"", PAGE},
+        {"*/*", PAGE},
+        {"text/html", PAGE},
+        {"text/html, application/json", PAGE},
+        {"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", PAGE},
+        {"application/json;q=0", PAGE},
+        {"application/json;q=0.5, text/html", PAGE},
+        {"application/json;q=abc, text/html;q=0.1", PAGE},
+        {"application/jsonx", PAGE},
+        {"application/json;q=-1", PAGE},
+        {"application/json;q=1e9, text/html", PAGE},
+        {",,;;q=1,", PAGE},
+        {"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8", PAGE},
+        {"image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8", PICTURE},
+        {"image/avif,image/webp,*/*", PICTURE},
+        {"image/webp,image/avif,video/*;q=0.8,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5", PICTURE},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *variable = g_strdup_printf("HTTP_ACCEPT=%s", cases[i].accept);
         g_autoptr(Request) request = request_with(variable, NULL);
-        if (request_wants_json(request) != cases[i].json)
-            g_test_message("%s", cases[i].accept);
-        g_assert_true(request_wants_json(request) == cases[i].json);
+        g_test_message("%s", cases[i].accept);
+        g_assert_cmpint(request_wants_json(request), ==, cases[i].wanted == JSON);
+        g_assert_cmpint(request_wants_page(request), ==, cases[i].wanted == PAGE);
     }
 }
 
