@@ -2,6 +2,7 @@
 // Keys that a device does not have, or that its browser keeps for itself; and a phone's keyboard, which tells what has
 // become of a text, not which keys were pressed.
 
+import { isMac } from "../../novnc/core/util/browser.js";
 import { t } from "../words.js";
 import { layouts } from "./layouts.js";
 import { MacKeyboard, isApple } from "./mac.js";
@@ -79,7 +80,7 @@ export class Keys {
         const select = byId("layout");
         if (isApple)
             select.append(make("option", { value: "" }, t("Like mine")));
-        byId("layout-mac").hidden = !isApple;
+        byId("layout-mac").hidden = !isMac();
         select.append(...layouts.map(({ id, name }) => make("option", { value: id }, name)));
         select.value = preference("layout") || select.options[0].value;
         select.addEventListener("change", () => remember("layout", select.value));
