@@ -125,6 +125,28 @@ export class Desktop {
         }
     }
 
+    // Into a terminal, each sign once the one before is to be seen: a machine that gets little of a busy processor loses
+    // keys that come faster than it takes them.
+    async write(text, type = (sign) => this.type(sign)) {
+        for (const sign of text) {
+            const before = await this.terminal();
+            await type(sign);
+            if (sign !== '\n')
+                await this.waitForPicture(`an echo of "${sign}"`, async () => await this.terminal() !== before);
+        }
+    }
+
+    // A number that is another one when the terminal looks otherwise.
+    terminal() {
+        return this.page.evaluate((selector) => {
+            const { data } = document.querySelector(selector).getContext('2d').getImageData(40, 30, 700, 480);
+            let sum = 0;
+            for (let i = 0; i < data.length; i += 4)
+                sum = (31 * sum + data[i]) | 0;
+            return sum;
+        }, this.canvas);
+    }
+
     // Until so many messages of a type have gone out (RFC 6143, 7.5).
     waitForSent(type, count) {
         return eventually(`${count} messages of type ${type} sent`, () => this.sent.filter((one) => one === type).length >= count);

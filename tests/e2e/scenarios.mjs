@@ -120,7 +120,7 @@ export async function mainJob(t, service, browser) {
 
     await step(t, 'what is typed into its terminal happens', async () => {
         await desktop.takeTerminal();
-        await desktop.type('xsetroot -solid green\n');
+        await desktop.write('xsetroot -solid green\n');
         await desktop.waitForBackground(GREEN);
         await screenshot(desktop.page, `${service.face}-typed`);
         assert.equal(desktop.lost, 0, 'one connection all the time');
@@ -159,7 +159,7 @@ export async function mainJob(t, service, browser) {
         await rogue.waitForSent(POINTER_MESSAGES, 4);
         // Had one of its keys come through, this line would be another one, or find the file.
         await desktop.takeTerminal();
-        await desktop.type('[ -e /root/seen ] || xsetroot -solid blue\n');
+        await desktop.write('[ -e /root/seen ] || xsetroot -solid blue\n');
         await desktop.waitForBackground(BLUE);
         await rogue.waitForBackground(BLUE);
         assert.notEqual(before, BLUE);

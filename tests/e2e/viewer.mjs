@@ -134,7 +134,7 @@ async function useIt(t, service, context, session) {
     await viewer.waitForTerminal();
     assert.match(await viewer.page.title(), /tiny.* - Connected/i);
     await viewer.takeTerminal();
-    await viewer.type('xsetroot -solid green\n');
+    await viewer.write('xsetroot -solid green\n');
     await viewer.waitForBackground(GREEN);
     assert.equal(viewer.lost, 0);
     assert.deepEqual(viewer.troubles, []);
@@ -161,21 +161,23 @@ async function keyboardOnly(viewer) {
     await page.keyboard.press('Escape');
     await page.locator('#controls').waitFor({ state: 'hidden' });
     assert.equal(await page.evaluate(() => document.activeElement.tagName), 'CANVAS', 'the machine has the keyboard again');
-    await viewer.type('xsetroot -solid blue\n');
+    await viewer.write('xsetroot -solid blue\n');
     await viewer.waitForBackground(BLUE);
 }
 
 // Characters become keys of the machine's keyboard, capital letters and signs too.
 async function typedText(viewer) {
     await viewer.press('Clipboard');
-    await viewer.page.locator('#clipboard').fill('X="GREEN"; xsetroot -solid $(echo $X | tr A-Z a-z)\n');
-    await viewer.page.locator('#clipboard-type').click();
+    await viewer.write('xsetroot -solid "#00FF00"\n', async (sign) => {
+        await viewer.page.locator('#clipboard').fill(sign);
+        await viewer.page.locator('#clipboard-type').click();
+    });
     await viewer.waitForBackground(GREEN);
     await viewer.page.locator('#hide').click();
 }
 
 async function screenKeys(viewer) {
-    await viewer.type('xsetroot -solid blue');
+    await viewer.write('xsetroot -solid blue');
     await viewer.press('Keys');
     const hold = viewer.page.locator('#keys').getByRole('button', { name: 'Ctrl', exact: true });
     await hold.click();
@@ -443,7 +445,7 @@ export async function runViewer(t, face, whole = false) {
         await part('the machine\'s screen follows the window, or is scaled to it', () => resize(owner));
         await part('the clipboard goes to the machine', () => clipboard(owner));
     } else {
-        await owner.type('xsetroot -solid blue\n'); // what the watcher sees
+        await owner.write('xsetroot -solid blue\n'); // what the watcher sees
         await owner.waitForBackground(BLUE);
     }
     await part('a link to watch shows the desktop and lets nothing through', async () => {
