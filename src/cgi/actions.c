@@ -317,9 +317,7 @@ static bool check_form_token(const Call *call, GError **error)
 
 static bool check_change(const Call *call, GError **error)
 {
-    if (request_method(call->page.request) != METHOD_POST)
-        return qwd_error_fail(error, QWD_ERROR_METHOD, "This changes something, so it must be sent with POST.");
-    return call_check_origin(call, error) && check_form_token(call, error);
+    return call_check_post(call, error) && check_form_token(call, error);
 }
 
 static void audit(const Call *call, const Route *route, const GError *refusal)

@@ -37,8 +37,8 @@ Response *call_logout(Call *call, GError **error);
 /* The page that asks who one is, as the answer to QWD_ERROR_LOGIN. NULL when it cannot be made. */
 Response *call_login_page(Call *call, const GError *reason);
 
-/* QWD_ERROR_DENIED for a form of another site's page. */
-bool call_check_origin(const Call *call, GError **error);
+/* What changes something comes by POST (else QWD_ERROR_METHOD), and from no other site's page (QWD_ERROR_DENIED). */
+bool call_check_post(const Call *call, GError **error);
 
 /* The administrator's monitor, and what is done there with a selection of sessions. */
 Response *call_monitor(Call *call, GError **error);

@@ -186,13 +186,20 @@ static Response *stage_page(Call *call, const Entrance *entrance, const GError *
 
 /* --- who asks --- */
 
-bool call_check_origin(const Call *call, GError **error)
+static bool check_origin(const Call *call, GError **error)
 {
     const Request *request = call->page.request;
     const char *origin = request_variable(request, REQUEST_ORIGIN), *host = request_variable(request, REQUEST_HOST);
     return !*origin || origin_is_allowed(call->page.settings, origin, host) ||
            qwd_error_fail(error, QWD_ERROR_DENIED,
                           "The form was sent from another site's page. Use the form of this service.");
+}
+
+bool call_check_post(const Call *call, GError **error)
+{
+    if (request_method(call->page.request) != METHOD_POST)
+        return qwd_error_fail(error, QWD_ERROR_METHOD, "This changes something, so it must be sent with POST.");
+    return check_origin(call, error);
 }
 
 static bool take_entrance(Call *call, Entrance *entrance, Response **early, GError **error)
@@ -218,7 +225,7 @@ static bool authenticate_claim(Call *call, Response **early, GError **error)
     g_auto(Entrance) entrance = {0};
     GError *cause = NULL;
     call->has_credentials = true;
-    if (call_check_origin(call, &cause) && enter_claim(&context, &claim, carry, &entrance, &cause))
+    if (check_origin(call, &cause) && enter_claim(&context, &claim, carry, &entrance, &cause))
         return take_entrance(call, &entrance, early, error);
     note_refusal(call, claim.user, cause, entrance.is_unknown);
     g_propagate_error(error, cause);
@@ -244,7 +251,7 @@ static bool authenticate_header(Call *call, Response **early, GError **error)
     if (!*user || (call->has_login && g_str_equal(call->who.user, user)))
         return true;
     forget_login(call); /* somebody else's */
-    if (request_method(call->page.request) == METHOD_POST && !call_check_origin(call, error))
+    if (request_method(call->page.request) == METHOD_POST && !check_origin(call, error))
         return false;
     g_autofree char *link = link_prefix(call);
     EnterContext context = enter_context(call, link);
@@ -300,7 +307,7 @@ static bool take_step(Call *call, Entrance *entrance, Response **early, GError *
     return !entrance->recovery;
 }
 
-/* A wrong code may be typed again; other troubles are the end of this login. */
+/* A wrong code may be typed again; other troubles are the end of this login. Takes `cause` over. */
 static bool refuse_step(Call *call, const Entrance *entrance, GError *cause, Response **early, GError **error)
 {
     note_refusal(call, entrance->user ? entrance->user : "", cause, false);
@@ -321,12 +328,10 @@ static bool authenticate_step(Call *call, Response **early, GError **error)
     g_auto(Entrance) entrance = {0};
     GError *cause = NULL;
     EnterContext context = enter_context(call, "");
-    if (request_method(call->page.request) != METHOD_POST)
-        return qwd_error_fail(error, QWD_ERROR_METHOD, "This changes something, so it must be sent with POST.");
     if (!form_read_resume(call->page.request, &form, error))
         return false;
     call->has_credentials = true;
-    if (call_check_origin(call, &cause) && enter_resume(&context, form.pending, form.code, &entrance, &cause))
+    if (call_check_post(call, &cause) && enter_resume(&context, form.pending, form.code, &entrance, &cause))
         return take_step(call, &entrance, early, error);
     return refuse_step(call, &entrance, cause, early, error);
 }

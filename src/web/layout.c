@@ -55,15 +55,17 @@ static int compare_names(gconstpointer a, gconstpointer b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Those that end in one of `suffixes`, which "|" separates. */
-static GPtrArray *names_in(const char *folder, const char *suffixes)
+static const char *const page_suffixes[] = {".html", NULL},
+                         *const mail_suffixes[] = {".html", ".txt", ".subject", NULL},
+                         *const text_suffixes[] = {".json", NULL};
+
+static GPtrArray *names_in(const char *folder, const char *const *suffixes)
 {
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-    g_auto(GStrv) ends = g_strsplit(suffixes, "|", -1);
     g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
     for (const char *name; dir && (name = g_dir_read_name(dir));) {
         const char *end = strrchr(name, '.');
-        if (end && end != name && g_strv_contains((const char *const *)ends, end))
+        if (end && end != name && g_strv_contains(suffixes, end))
             g_ptr_array_add(names, g_strdup(name));
     }
     g_ptr_array_sort(names, compare_names);
@@ -83,7 +85,7 @@ static void check_template(const char *folder, const char *ours, const char *nam
         g_ptr_array_add(troubles, g_strdup_printf("%s: there is no template of that name, so nothing uses it", path));
 }
 
-static void check_templates(const char *folder, const char *ours, const char *suffixes, GPtrArray *troubles)
+static void check_templates(const char *folder, const char *ours, const char *const *suffixes, GPtrArray *troubles)
 {
     g_autoptr(GPtrArray) names = names_in(folder, suffixes);
     for (guint i = 0; i < names->len; i++)
@@ -105,9 +107,9 @@ GPtrArray *layout_check(const Settings *settings)
     g_autofree char *texts = g_build_filename(settings->dir_layout, "i18n", NULL);
     g_autofree char *mails = g_build_filename(settings->dir_layout, "mail", NULL);
     g_autofree char *our_mails = g_build_filename(settings->dir_html, "mail", NULL);
-    g_autoptr(GPtrArray) catalogues = names_in(texts, ".json");
-    check_templates(settings->dir_layout, settings->dir_html, ".html", troubles);
-    check_templates(mails, our_mails, ".html|.txt|.subject", troubles);
+    g_autoptr(GPtrArray) catalogues = names_in(texts, text_suffixes);
+    check_templates(settings->dir_layout, settings->dir_html, page_suffixes, troubles);
+    check_templates(mails, our_mails, mail_suffixes, troubles);
     for (guint i = 0; i < catalogues->len; i++)
         check_texts(texts, catalogues->pdata[i], troubles);
     return troubles;

@@ -312,6 +312,6 @@ bool request_wants_json(const Request *request)
 
 bool request_wants_page(const Request *request)
 {
-    /* All browsers name it, where they want a page and where they want a picture. */
+    /* image/webp: browsers name it beside text/html for a page, and without that for a picture. */
     return !request_wants_json(request) && !accept_prefers(request->variables[VAR_ACCEPT], "image/webp", "text/html");
 }

@@ -127,10 +127,10 @@ export class Desktop {
 
     // Into a terminal, each sign once the one before is to be seen: a machine that gets little of a busy processor loses
     // keys that come faster than it takes them.
-    async write(text, type = (sign) => this.type(sign)) {
+    async write(text) {
         for (const sign of text) {
             const before = await this.terminal();
-            await type(sign);
+            await this.type(sign);
             if (sign !== '\n')
                 await this.waitForPicture(`an echo of "${sign}"`, async () => await this.terminal() !== before);
         }

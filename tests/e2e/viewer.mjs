@@ -168,10 +168,8 @@ async function keyboardOnly(viewer) {
 // Characters become keys of the machine's keyboard, capital letters and signs too.
 async function typedText(viewer) {
     await viewer.press('Clipboard');
-    await viewer.write('xsetroot -solid "#00FF00"\n', async (sign) => {
-        await viewer.page.locator('#clipboard').fill(sign);
-        await viewer.page.locator('#clipboard-type').click();
-    });
+    await viewer.page.locator('#clipboard').fill('X="GREEN"; xsetroot -solid $(echo $X | tr A-Z a-z)\n');
+    await viewer.page.locator('#clipboard-type').click();
     await viewer.waitForBackground(GREEN);
     await viewer.page.locator('#hide').click();
 }

@@ -62,8 +62,7 @@ export function removeCrowd(snapshots, records) {
     fs.rmSync(staging, { recursive: true });
 }
 
-// For writeCrowd: some of them wait for a place. The end of a real session would start them, where it is not that the
-// service is full.
+// For writeCrowd: some of them wait for a place. The end of a real session would start them, unless the service is full.
 export const someWait = (i) => (i % 9 === 8 ? { state: 'queued' } : {});
 
 // Samples of the last `hours` as core/samples.h keeps them; those for which `isThere` says no are a gap.

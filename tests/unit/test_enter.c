@@ -60,7 +60,8 @@ static void configure(Fixture *f, const char *one, const char *other)
     g_autofree char *custom = g_strconcat("check_user_custom=", f->folder, "/custom", NULL);
     settings_free(f->settings);
     f->settings = temp_settings(f->folder, lib, custom, one, other, NULL);
-    f->context = (EnterContext){.settings = f->settings, .address = HERE, .link = LINK, .is_page = true, .troubles = f->troubles};
+    f->context = (EnterContext){
+        .settings = f->settings, .address = HERE, .link = LINK, .is_page = true, .troubles = f->troubles};
 }
 
 static Entrance *fresh(Fixture *f)

@@ -90,15 +90,17 @@ export class MacKeyboard {
 
     // Whether the key is done with: an accent that Option has made waits in the browser, others in the machine.
     typed(event) {
-        const isAccented = this.isAccented, hasOption = this.options.size > 0;
-        this.isAccented = event.key === "Dead" && !hasOption;
-        if (event.key === "Dead")
-            return hasOption;
+        const isAccented = this.isAccented, isDead = event.key === "Dead", hasOption = this.options.size > 0;
         const layout = preference("layout");
-        const keys = isSign(event.key) && !isAccented && (hasOption || layout) ? keysFor(signOf(event), layout) : null;
+        this.isAccented = isDead && !hasOption;
+        if (isDead)
+            return hasOption;
+        if (isAccented || !isSign(event.key) || !(hasOption || layout))
+            return false;
+        const sign = signOf(event), keys = keysFor(sign, layout);
         if (!keys || (!hasOption && isSame(keys, event)))
             return false;
-        this.type(signOf(event), layout);
+        this.type(sign, layout);
         return true;
     }
 
