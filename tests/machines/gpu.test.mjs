@@ -44,7 +44,8 @@ async function runServer(folder) {
     const qemu = spawn('qemu-system-x86_64', [
         '-nodefaults', '-no-user-config', '-machine', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', '1536M',
         '-display', 'none', '-serial', 'stdio', '-no-reboot', '-kernel', kernel, '-initrd', both,
-        '-append', 'console=ttyS0 quiet intel_iommu=on iommu=pt panic=-1',
+        // On a busy host the timer may stand still for a while, and a kernel that checks it would panic.
+        '-append', 'console=ttyS0 quiet intel_iommu=on iommu=pt panic=-1 no_timer_check nowatchdog',
         '-device', 'intel-iommu,intremap=on,caching-mode=on',
         '-device', 'pcie-root-port,id=upper,bus=pcie.0,chassis=1', '-device', 'secondary-vga,bus=upper',
     ], { stdio: ['ignore', 'pipe', 'inherit'] });
