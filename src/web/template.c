@@ -172,14 +172,24 @@ static bool append_value(const Output *output, const json_t *value)
 static bool render_range(const Render *render, size_t from, size_t to, const Frame *frame, GError **error);
 static bool render_name(Output *output, const char *name, const Frame *frame, GError **error);
 
+/* Of a name that nobody has given. One of the original's meant something there. */
+static bool fail_without_value(const Render *render, const Token *token, GError **error)
+{
+    bool is_placeholder = g_str_has_prefix(token->start, "layout_");
+    return template_fail(
+        error, render->file, token->line, "no value is given for \"%.*s\"%s", (int)token->length, token->start,
+        is_placeholder ? "; CONFIGURE.md, Looks, says what takes the place of such a placeholder" : "");
+}
+
 static bool render_value(const Render *render, const Token *token, const Frame *frame, GError **error)
 {
     const json_t *value = look_up(token, frame);
     if (value && append_value(render->output, value))
         return true;
-    return template_fail(error, render->file, token->line,
-                         value ? "\"%.*s\" is neither text nor number" : "no value is given for \"%.*s\"",
-                         (int)token->length, token->start);
+    if (!value)
+        return fail_without_value(render, token, error);
+    return template_fail(error, render->file, token->line, "\"%.*s\" is neither text nor number", (int)token->length,
+                         token->start);
 }
 
 /* --- words --- */
@@ -237,8 +247,7 @@ static bool render_section(const Render *render, size_t index, const Frame *oute
     const Token *token = &g_array_index(render->tokens, Token, index);
     const json_t *value = look_up(token, outer);
     if (!value)
-        return template_fail(error, render->file, token->line, "no value is given for \"%.*s\"", (int)token->length,
-                             token->start);
+        return fail_without_value(render, token, error);
     if (is_given(value) != (token->kind == TOKEN_SECTION))
         return true;
     if (token->kind == TOKEN_INVERTED)

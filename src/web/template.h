@@ -8,6 +8,8 @@
  *   {{> file.html}}              another template of the same folder, with the same values
  *   {{_ Words for [name].}}      text in the visitor's language (catalogue.h), with values; a time as an element
  *   {{! ... }}                   nothing
+ *   {{layout_machines_list}} {{layout_cpu}} {{layout_memory}} {{layout_lifetime}}
+ *                                the original's: {{> options-*.html}}, options of a select in the start page
  *
  * In pages, values are always escaped for HTML text and quoted attributes; there is no raw form ({{{ and {{& are
  * errors), so a template must quote its attributes and must not put values into scripts or styles. A name that nobody

@@ -145,6 +145,22 @@ static int kind_of_tag(char sign)
     return TOKEN_VALUE;
 }
 
+/* The original's placeholders stand for options of a select, which are templates here. */
+static void replace_placeholder(Token *token)
+{
+    static const char *const placeholders[][2] = {
+        {"layout_machines_list", "options-machines.html"},
+        {"layout_cpu", "options-cpu.html"},
+        {"layout_memory", "options-memory.html"},
+        {"layout_lifetime", "options-lifetime.html"},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(placeholders); i++) {
+        const char *name = placeholders[i][0], *file = placeholders[i][1];
+        if (token->kind == TOKEN_VALUE && token->length == strlen(name) && g_str_has_prefix(token->start, name))
+            *token = (Token){TOKEN_PARTIAL, token->line, file, strlen(file), 0};
+    }
+}
+
 static bool read_tag(Parser *parser, const char **end, Token *token, GError **error)
 {
     const char *inside = parser->position + 2;
@@ -163,6 +179,7 @@ static bool read_tag(Parser *parser, const char **end, Token *token, GError **er
     while (close > inside && g_ascii_isspace(close[-1]))
         close--;
     *token = (Token){(TokenKind)kind, parser->line, inside, (size_t)(close - inside), 0};
+    replace_placeholder(token);
     return true;
 }
 

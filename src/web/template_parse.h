@@ -19,7 +19,7 @@ typedef enum {
 typedef struct {
     TokenKind kind;
     int line;          /* of its beginning, from 1 */
-    const char *start; /* the text, or the name in the tag; points into the template */
+    const char *start; /* the text, or the name in the tag; points into the template, or is a constant */
     size_t length;
     size_t partner; /* of a section: index of its end */
 } Token;

@@ -286,6 +286,19 @@ describe('edit', () => {
         assert.equal(root.read('etc/config.d/more.ini'), '[alone.raw]\nos=other\n');
     });
 
+    test('a start page made for the original', async () => {
+        fs.mkdirSync(root.path('etc/html'));
+        const theirs = '<select name="machine">\n{{layout_machines_list}}\n</select>\n';
+        root.write('etc/html/landing.html', theirs);
+        const known = await root.run(['refresh']);
+        assert.equal(known.code, 0, known.err);
+        assert.equal(known.err, '');
+        assert.match(root.read('service/index.html'), /^<select name="machine">\n(<option value="[^"]+".*<\/option>\n)*<\/select>\n$/);
+        root.write('etc/html/landing.html', `${theirs}{{layout_host}}\n`);
+        const unknown = await root.run(['refresh']);
+        assert.match(unknown.err, /landing\.html:4: no value is given for "layout_host"; CONFIGURE\.md, Looks/);
+    });
+
     test('an editor that fails, one that changes nothing, and somebody else at the same time', async () => {
         const failed = await root.run(['edit'], { env: { EDITOR: '/bin/false' } });
         assert.equal(failed.code, 1);

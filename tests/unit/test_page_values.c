@@ -608,6 +608,35 @@ static void test_landing(Fixture *f, gconstpointer unused)
         g_assert_cmpint(count_of(json_object_get(values, choices[i]), "selected"), ==, 1);
 }
 
+/* A start page with the original's placeholders. */
+static void test_landing_placeholders(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) machines = example_machines(f);
+    g_autoptr(Settings) settings =
+        temp_settings(f->folder, "form_cpu=1", "form_memory=512M", "form_lifetime=1h,2h", NULL);
+    f->context.settings = settings;
+    g_autoptr(JsonValue) values = page_landing(&f->context, machines, NULL);
+    g_autofree char *folder = source_path("html");
+    g_autofree char *page = template_render_text(
+        folder, "landing.html",
+        "<select>\n{{layout_machines_list}}\n</select>\n{{ layout_cpu }}{{layout_memory}}{{layout_lifetime}}", values,
+        &error);
+    g_assert_no_error(error);
+    g_autoptr(GString) hostile = g_string_new(NULL);
+    template_escape(hostile, HOSTILE, strlen(HOSTILE));
+    g_assert_true(g_str_has_prefix(page, "<select>\n<option value=\"a.iso\" selected=\"selected\">a.iso</option>\n"
+                                         "<option value=\"b.iso\">"));
+    g_assert_nonnull(strstr(page, hostile->str));
+    g_assert_true(
+        g_str_has_suffix(page, "</option>\n</select>\n"
+                               "<option value=\"1\" data-amount=\"1\" selected=\"selected\">1 core</option>\n"
+                               "<option value=\"512M\" data-amount=\"512\" selected=\"selected\">512 MB</option>\n"
+                               "<option value=\"1h\" data-amount=\"3600\">1 hour</option>\n"
+                               "<option value=\"2h\" data-amount=\"7200\" selected=\"selected\">2 hours</option>\n"));
+}
+
 /* The page that is a file has what is for everybody; whoever is known sees their own as well. */
 static void test_landing_of_some(Fixture *f, gconstpointer unused)
 {
@@ -759,6 +788,7 @@ int main(int argc, char **argv)
         {"/page-values/picture", test_picture},
         {"/page-values/scripts", test_scripts},
         {"/page-values/landing", test_landing},
+        {"/page-values/landing-placeholders", test_landing_placeholders},
         {"/page-values/landing-of-some", test_landing_of_some},
         {"/page-values/landing-visitor", test_landing_visitor},
         {"/page-values/landing-choices", test_landing_choices},
