@@ -8,7 +8,8 @@ LifeRules life_rules(const Settings *settings, const SessionRecord *session)
     return (LifeRules){.warning_s = warns_at ? session->ends_at - warns_at : 0,
                        .unused_stop_s = oneshot ? settings->oneshot_unused_stop : settings->session_unused_stop,
                        .idle_stop_s = settings->session_idle_stop,
-                       .idle_grace_s = settings->session_idle_grace};
+                       .idle_grace_s = settings->session_idle_grace,
+                       .left_stop_s = settings->oneshot_left_stop};
 }
 
 /* --- what is due --- */
@@ -23,6 +24,11 @@ gint64 life_unused_end_ms(const LifeRules *rules, const LifeState *state)
 {
     bool waits = state->active_ms && waits_for_first_viewer(rules, state);
     return waits ? state->active_ms + rules->unused_stop_s * 1000 : 0;
+}
+
+static gint64 left_end_ms(const LifeRules *rules, const LifeState *state)
+{
+    return state->left_ms ? state->left_ms + rules->left_stop_s * 1000 : 0;
 }
 
 static gint64 idle_from_ms(const LifeRules *rules, const LifeState *state)
@@ -55,6 +61,8 @@ static LifeEvent due_event(const LifeRules *rules, const LifeState *state, LifeM
         return LIFE_END_TIME;
     if (has_come(life_unused_end_ms(rules, state), now.monotonic_ms))
         return LIFE_END_UNUSED;
+    if (has_come(left_end_ms(rules, state), now.monotonic_ms))
+        return LIFE_END_LEFT;
     if (state->grace_ms && state->active_ms >= state->grace_ms)
         return LIFE_USED;
     if (has_come(life_idle_end_ms(rules, state), now.monotonic_ms) && (state->grace_ms || !rules->idle_grace_s))
@@ -76,7 +84,7 @@ LifeNext life_next(const LifeRules *rules, const LifeState *state, LifeMoment no
         return next;
     gint64 idle_ms = state->grace_ms ? life_idle_end_ms(rules, state) : idle_from_ms(rules, state);
     next.wall_s = sooner_of(warning_due_at(rules, state), state->ends_at);
-    next.monotonic_ms = sooner_of(life_unused_end_ms(rules, state), idle_ms);
+    next.monotonic_ms = sooner_of(left_end_ms(rules, state), sooner_of(life_unused_end_ms(rules, state), idle_ms));
     return next;
 }
 

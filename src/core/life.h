@@ -16,13 +16,14 @@ typedef enum {
     LIFE_WARN_IDLE, /* nobody uses it: the grace begins, and its user is to be told */
     LIFE_USED,      /* somebody does again: the grace is over */
     LIFE_END_UNUSED,
+    LIFE_END_LEFT, /* a one-shot session, whose viewer has not come back */
     LIFE_END_IDLE,
     LIFE_END_TIME,
 } LifeEvent;
 
-/* Seconds; 0 switches a rule off (a grace of 0: the end comes without a warning). */
+/* Seconds; 0 switches a rule off (a grace of 0: the end comes without a warning; of left_stop_s: at once). */
 typedef struct {
-    gint64 warning_s, unused_stop_s, idle_stop_s, idle_grace_s;
+    gint64 warning_s, unused_stop_s, idle_stop_s, idle_grace_s, left_stop_s;
 } LifeRules;
 
 LifeRules life_rules(const Settings *settings, const SessionRecord *session);
@@ -38,6 +39,7 @@ typedef struct {
     gint64 warned_for;   /* the ends_at that its user has been warned of; 0 none */
     gint64 active_ms;    /* monotonic: when it became usable, or was last used; 0 not usable yet */
     gint64 grace_ms;     /* monotonic: when the grace of an idle session began; 0 it is not idle */
+    gint64 left_ms;      /* monotonic: when the last viewer of a one-shot session left; 0 somebody is or may be there */
     bool has_had_viewer; /* in this life */
 } LifeState;
 

@@ -61,11 +61,9 @@ static void note_viewers(SessionRecord *session, const void *data)
 static void on_viewers(Gate *gate, void *data)
 {
     Supervisor *supervisor = data;
-    unsigned count = gate_viewer_count(gate);
     supervisor_change(supervisor, note_viewers, gate, NULL);
     display_follow_record(supervisor); /* a link's time may be over */
-    if (supervisor->session->plan->oneshot && gate_had_viewer(gate) && count == 0)
-        supervisor_end(supervisor, SESSION_ENDED, N_("Its viewer left, and it was a one-shot session."));
+    times_follow(supervisor);
 }
 
 /* websockify's plug-in has noted who is behind its process (etc/websockify/qwd_viewer.py). Without a note it was

@@ -43,6 +43,15 @@ static bool has_been_used(Supervisor *supervisor)
     return came || touched;
 }
 
+/* From the last viewer's leaving on; whoever comes back stops that clock. */
+static gint64 left_since_ms(const Supervisor *supervisor, gint64 now_ms)
+{
+    gint64 known_ms = supervisor->times.state.left_ms;
+    bool is_left = supervisor->session->plan->oneshot && gate_had_viewer(supervisor->gate) &&
+                   gate_viewer_count(supervisor->gate) == 0;
+    return !is_left ? 0 : known_ms ? known_ms : now_ms;
+}
+
 static void observe(Supervisor *supervisor, gint64 now_ms)
 {
     LifeState *state = &supervisor->times.state;
@@ -53,6 +62,7 @@ static void observe(Supervisor *supervisor, gint64 now_ms)
         state->active_ms = now_ms;
     state->active_ms = MAX(state->active_ms, gate_last_input_monotonic_us(supervisor->gate) / 1000);
     state->has_had_viewer = gate_had_viewer(supervisor->gate);
+    state->left_ms = left_since_ms(supervisor, now_ms);
 }
 
 /* --- what is due --- */
@@ -102,6 +112,9 @@ static void act(Supervisor *supervisor, LifeEvent event, const LifeRules *rules,
         break;
     case LIFE_END_UNUSED:
         end_because(supervisor, N_("Nobody had connected to it for {length}."), rules->unused_stop_s);
+        break;
+    case LIFE_END_LEFT:
+        supervisor_end(supervisor, SESSION_ENDED, N_("Its viewer left, and it was a one-shot session."));
         break;
     case LIFE_END_IDLE:
         end_because(supervisor, N_("Nobody had used it for {length}."), rules->idle_stop_s + rules->idle_grace_s);

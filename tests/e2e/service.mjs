@@ -140,6 +140,7 @@ export class Service {
             file_log: this.in('state/log'),
             service_port: this.websockifyPort,
             session_stop_grace: '2s',
+            oneshot_left_stop: '1s',
             network: 'restricted',
             snapshot_alloc_mem: '512M',
             // The machine that runs the tests may be small and busy: the limits have tests of their own.

@@ -67,7 +67,20 @@ test('the display belongs to the session, and its viewers are known', async () =
     await promptly(5000, 'the viewer is sent away', second.socket.destroyed || once(second.socket, 'close'));
 });
 
-test('a one-shot session ends when its first viewer leaves', async () => {
+test('the viewer of a one-shot session may come back: a page that is loaded again is no end', async () => {
+    const session = await service.createRunning({ oneshot: 'oneshot' }, { oneshot_left_stop: '1h' });
+    const first = await service.rfb(session.control);
+    await service.until(session.id, (record) => record.viewers.length === 1);
+    first.socket.destroy();
+    await service.until(session.id, (record) => record.viewers.length === 0);
+    const again = await service.rfb(session.control);
+    await service.until(session.id, (record) => record.viewers.length === 1 && record.state === 'running');
+    again.socket.destroy();
+    await service.stop(session.id);
+    await service.ended(session.id);
+});
+
+test('a one-shot session ends when its viewer leaves, and does not come back', async () => {
     const session = await service.createRunning({ oneshot: 'oneshot' });
     assert.equal(session.plan.oneshot, true);
     const viewer = await service.rfb(session.control);

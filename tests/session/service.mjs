@@ -185,6 +185,7 @@ export class Service {
             machine: 'grub.iso',
             snapshot_alloc_mem: '64M',
             session_stop_grace: '0s',
+            oneshot_left_stop: '1s',
             // The machine that runs the tests may be small and busy: the limits have tests of their own.
             service_max_session_nb: 0,
             service_max_session_nb_per_user: 0,

@@ -194,6 +194,20 @@ static void test_not_usable_yet(void)
     g_assert_cmpint(life_next(&rules, &state, after(3600)).due, ==, LIFE_END_TIME);
 }
 
+/* The viewer of a one-shot session has left, and may come back. */
+static void test_left(void)
+{
+    const LifeRules patient = {.left_stop_s = 30}, prompt = {.left_stop_s = 0};
+    LifeState state = {.ends_at = WALL + 3600, .active_ms = MONOTONIC, .has_had_viewer = true, .left_ms = AFTER(10)};
+    LifeNext next = life_next(&patient, &state, after(39));
+    g_assert_cmpint(next.due, ==, LIFE_NOTHING);
+    g_assert_cmpint(next.monotonic_ms, ==, AFTER(40));
+    g_assert_cmpint(life_next(&patient, &state, after(40)).due, ==, LIFE_END_LEFT);
+    g_assert_cmpint(life_next(&prompt, &state, after(10)).due, ==, LIFE_END_LEFT);
+    state.left_ms = 0;
+    g_assert_cmpint(life_next(&prompt, &state, after(40)).due, ==, LIFE_NOTHING);
+}
+
 /* What follows when each thing that is due is done at once: nothing comes twice, and every session ends. */
 static void test_course(void)
 {
@@ -265,13 +279,14 @@ static void test_rules(void)
 {
     g_autoptr(Settings) settings =
         temp_settings("/nonexistent", "session_unused_stop=2h", "oneshot_unused_stop=3m", "session_idle_stop=1h",
-                      "session_idle_grace=7m", "session_warning=10m", NULL);
+                      "session_idle_grace=7m", "session_warning=10m", "oneshot_left_stop=40s", NULL);
     g_autoptr(SessionRecord) session = test_session_new(settings, "alice");
     LifeRules rules = life_rules(settings, session);
     g_assert_cmpint(rules.unused_stop_s, ==, 7200);
     g_assert_cmpint(rules.idle_stop_s, ==, 3600);
     g_assert_cmpint(rules.idle_grace_s, ==, 420);
     g_assert_cmpint(rules.warning_s, ==, 600);
+    g_assert_cmpint(rules.left_stop_s, ==, 40);
     session->plan->oneshot = true;
     g_assert_cmpint(life_rules(settings, session).unused_stop_s, ==, 180);
 }
@@ -401,6 +416,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/life/due", test_due);
     g_test_add_func("/life/not-usable-yet", test_not_usable_yet);
+    g_test_add_func("/life/left", test_left);
     g_test_add_func("/life/course", test_course);
     g_test_add_func("/life/wall-clock-jumps", test_wall_clock_jumps);
     g_test_add_func("/life/idle-ignores-the-wall-clock", test_idle_ignores_the_wall_clock);
