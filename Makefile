@@ -144,6 +144,7 @@ install: all
 	install -D -m 644 etc/cron.d/qemu-web-desktop $(DESTDIR)$(CRONDIR)/qemu-web-desktop
 	install -D -m 644 etc/logrotate.d/qemu-web-desktop $(DESTDIR)$(ROTATEDIR)/qemu-web-desktop
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) etc/systemd/qemu-web-desktop-clean.service etc/systemd/qemu-web-desktop-clean.timer
+	install -D -m 644 -t $(DESTDIR)$(UNITDIR)/apache2.service.d etc/systemd/apache2.service.d/qemu-web-desktop.conf
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man1 etc/man/qwdctl.1 etc/man/qwd-server.1
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 etc/man/qemu-web-desktop.conf.5
 	install -D -m 644 etc/bash-completion/qwdctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/qwdctl

@@ -4,6 +4,7 @@
 #include <sys/timex.h>
 #include <unistd.h>
 
+#include "base/sysroot.h"
 #include "core/host.h"
 #include "ctl/doctor.h"
 #include "vm/accelerator.h"
@@ -123,6 +124,43 @@ static char *missing_modules(void)
     return g_string_free(missing, FALSE);
 }
 
+static bool has_line(const char *path, const char *line)
+{
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = g_file_get_contents(path, &text, NULL, NULL) ? g_strsplit(text, "\n", -1) : NULL;
+    return lines && g_strv_contains((const char *const *)lines, line);
+}
+
+/* Whether a drop-in of Apache's unit leaves alone what its CGI programs have started. */
+static bool spares_sessions(void)
+{
+    static const char *const folders[] = {"/etc/systemd/system", "/usr/local/lib/systemd/system",
+                                          "/lib/systemd/system"};
+    bool spares = false;
+    for (size_t i = 0; i < G_N_ELEMENTS(folders); i++) {
+        g_autofree char *below = g_strconcat(folders[i], "/apache2.service.d", NULL);
+        g_autofree char *folder = sysroot_path(below);
+        g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+        for (const char *name; dir && (name = g_dir_read_name(dir));) {
+            g_autofree char *path = g_build_filename(folder, name, NULL);
+            spares = spares || has_line(path, "KillMode=process");
+        }
+    }
+    return spares;
+}
+
+static void check_apache_unit(Doctor *doctor)
+{
+    g_autofree char *systemd = sysroot_path("/run/systemd/system");
+    if (access(systemd, F_OK) < 0)
+        return;
+    if (spares_sessions())
+        doctor_note(doctor, LEVEL_OK, "Apache", "", "A restart of it ends no session.");
+    else
+        doctor_note(doctor, LEVEL_WARNING, "Apache", "systemctl edit apache2",
+                    "A restart of it ends all sessions: [Service] of its unit needs KillMode=process.");
+}
+
 void doctor_check_apache(Doctor *doctor)
 {
     const char *part = "Apache";
@@ -135,6 +173,7 @@ void doctor_check_apache(Doctor *doctor)
                     "It does not serve the pages.");
         return;
     }
+    check_apache_unit(doctor);
     g_autofree char *missing = missing_modules();
     g_autofree char *mend = g_strdup_printf("a2enmod%s && systemctl restart apache2", missing);
     if (*missing)

@@ -460,6 +460,16 @@ describe('doctor', () => {
         const without = await enabled(conf, ...all.slice(1).filter((file) => !file.includes('wstunnel')));
         assert.equal(without.of('broken', 'Apache')[0].mend, 'a2enmod cgid proxy_wstunnel && systemctl restart apache2');
         assert.equal(without.code, 1);
+
+        const unit = 'sysroot/lib/systemd/system/apache2.service.d/x.conf';
+        fs.mkdirSync(root.path('sysroot/run/systemd/system'), { recursive: true });
+        fs.mkdirSync(root.path(unit, '..'), { recursive: true });
+        root.write(unit, '[Service]\n#KillMode=process\n');
+        const withUnit = () => findings({ APACHE_CONFDIR: root.path('apache'), QWD_SYSROOT: root.path('sysroot') });
+        assert.equal((await withUnit()).of('warning', 'Apache')[0].mend, 'systemctl edit apache2');
+        root.write(unit, '[Service]\nKillMode=process\n');
+        const { of } = await withUnit();
+        assert.deepEqual([of('warning', 'Apache').length, of('ok', 'Apache').length], [0, 1]);
     });
 
     test('an account that is not there, or root', { skip: !isRoot && 'needs root' }, async () => {
