@@ -112,14 +112,19 @@ static void end_session(const Settings *settings, SessionRecord *session, GPtrAr
     if (keep_or_remove(settings, session, &error))
         tell(report, "Ended %s of %s: its supervisor was gone.", session->id, session->owner);
     else
-        tell(report, "%s of %s cannot be removed: %s", session->id, session->owner, error->message);
+        tell(report, "%s of %s cannot be put away: %s", session->id, session->owner, error->message);
 }
 
+/* The list may be old by now: in the meantime a session may have ended in order, or been resumed. */
 static void end_abandoned(const Settings *settings, const GPtrArray *sessions, GPtrArray *report)
 {
     for (guint i = 0; i < sessions->len; i++) {
-        if (is_abandoned(settings, sessions->pdata[i]))
-            end_session(settings, sessions->pdata[i], report);
+        const SessionRecord *listed = sessions->pdata[i];
+        if (!is_abandoned(settings, listed))
+            continue;
+        g_autoptr(SessionRecord) session = store_load(settings, listed->id, NULL);
+        if (session && is_abandoned(settings, session))
+            end_session(settings, session, report);
     }
 }
 

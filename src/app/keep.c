@@ -3,11 +3,15 @@
 
 #include <unistd.h>
 
+#include "app/journal.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/units.h"
 #include "core/kept.h"
 #include "core/saving.h"
 #include "core/store.h"
+
+#define MIB (1024 * 1024)
 
 static bool note_kept(SessionRecord *session, void *data, GError **error)
 {
@@ -15,13 +19,6 @@ static bool note_kept(SessionRecord *session, void *data, GError **error)
     kept_note(session, data);
     save_note_end(session);
     return true;
-}
-
-static gint64 size_of_disk(const Settings *settings, const SessionRecord *session)
-{
-    g_autofree char *folder = store_folder(settings, session->id);
-    g_autofree char *disk = g_build_filename(folder, "disk.qcow2", NULL);
-    return file_bytes_on_disk(disk);
 }
 
 /* Removes what is too much, which is some of `sessions`, and takes it out of there. */
@@ -47,19 +44,28 @@ static void remove_surplus(const Settings *settings, const char *owner, gint64 w
         return;
     g_autoptr(GPtrArray) surplus = kept_surplus(settings, sessions, owner, session_now());
     remove_all(settings, sessions, surplus, "the time to resume it is over", report);
-    g_autoptr(GPtrArray) large = kept_over_size(settings, sessions, size_of_disk, owner, wanted);
+    g_autoptr(GPtrArray) large = kept_over_size(settings, sessions, kept_bytes, owner, wanted);
     remove_all(settings, sessions, large, "kept disks take more room than they may (snapshot_keep_size)", report);
 }
 
-static bool keep(const Settings *settings, const SessionRecord *ended)
+/* What cannot be noted now (a full disk) stays as it is: qwdctl clean tries again. */
+static bool keep(const Settings *settings, const SessionRecord *ended, GError **error)
 {
-    gint64 bytes = size_of_disk(settings, ended);
-    autofd int lock = kept_size_is_allowed(settings, bytes) ? store_lock(settings, NULL) : -1;
+    autofd int lock = store_lock(settings, error);
     if (lock < 0)
         return false;
-    remove_surplus(settings, ended->owner, bytes, NULL);
-    g_autoptr(SessionRecord) kept = store_change(settings, ended->id, note_kept, (void *)ended, NULL);
+    remove_surplus(settings, ended->owner, kept_bytes(settings, ended), NULL);
+    g_autoptr(SessionRecord) kept = store_change(settings, ended->id, note_kept, (void *)ended, error);
     return kept != NULL;
+}
+
+static void tell_too_large(const Settings *settings, const SessionRecord *ended)
+{
+    g_autofree char *size = units_format_size(kept_bytes(settings, ended) / MIB + 1);
+    g_autofree char *text = g_strdup_printf("Its disk is not kept: it takes %s, more than snapshot_keep_size or "
+                                            "snapshot_keep_size_per_user allow.",
+                                            size);
+    journal_session(settings, "STOP", ended, text);
 }
 
 /* One line for each end: a supervisor that was killed while it cleared up has written it already. */
@@ -81,10 +87,13 @@ static void remove_disk(const Settings *settings, const char *id)
 bool keep_or_remove(const Settings *settings, const SessionRecord *ended, GError **error)
 {
     bool remembered = remember(settings, ended, NULL);
+    g_autofree char *folder = store_folder(settings, ended->id);
     SessionRecord kept = *ended; /* texts and lists stay the other's */
-    kept.kept_until = kept_until(settings, ended, ended->ended_at);
-    if (kept.kept_until && keep(settings, &kept))
-        return remembered || remember(settings, ended, error);
+    kept.kept_until = kept_promise(settings, ended, ended->ended_at);
+    if (kept.kept_until && g_file_test(folder, G_FILE_TEST_IS_DIR))
+        return keep(settings, &kept, error) && (remembered || remember(settings, ended, error));
+    if (!kept.kept_until && kept_until(settings, ended, ended->ended_at))
+        tell_too_large(settings, ended);
     if (!remembered) {
         remove_disk(settings, ended->id);
         remembered = remember(settings, ended, error);

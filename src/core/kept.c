@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/kept.h"
 
+#include "base/file.h"
 #include "core/saving.h"
+#include "core/store.h"
 
 #define MIB (1024 * 1024)
 
@@ -11,6 +13,19 @@ gint64 kept_until(const Settings *settings, const SessionRecord *session, gint64
     bool was_stopped = session->stop_requested_at && session->ready_at; /* before, somebody only gave up waiting */
     bool wanted = has_disk && !session->plan->oneshot && !was_stopped;
     return wanted && settings->snapshot_keep ? now + settings->snapshot_keep : 0;
+}
+
+gint64 kept_bytes(const Settings *settings, const SessionRecord *session)
+{
+    g_autofree char *folder = store_folder(settings, session->id);
+    g_autofree char *disk = g_build_filename(folder, "disk.qcow2", NULL);
+    return file_bytes_on_disk(disk);
+}
+
+gint64 kept_promise(const Settings *settings, const SessionRecord *session, gint64 now)
+{
+    gint64 until = kept_until(settings, session, now);
+    return until && kept_size_is_allowed(settings, kept_bytes(settings, session)) ? until : 0;
 }
 
 /* --- what has to go --- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
- * Ended sessions whose disk is kept for a while: which, for how long, and their records' next life. Pure functions;
- * app/keep.h does it. A kept session is a folder like that of a running one, whose record says ended or failed and
- * kept_until. */
+ * Ended sessions whose disk is kept for a while: which, for how long, and their records' next life. What is
+ * done with them: app/keep.h. A kept session is a folder like that of a running one, whose record says ended or failed
+ * and kept_until. */
 #pragma once
 
 #include "core/session.h"
@@ -15,6 +15,12 @@ gint64 kept_until(const Settings *settings, const SessionRecord *session, gint64
  * owner's oldest ones until there is room for one more. `owner` NULL: only those whose time is over. None whose disk
  * is being saved. */
 GPtrArray *kept_surplus(const Settings *settings, const GPtrArray *sessions, const char *owner, gint64 now);
+
+/* What the session's disk takes on the host's, in bytes; 0 when there is none. */
+gint64 kept_bytes(const Settings *settings, const SessionRecord *session);
+
+/* The same as kept_until, and 0 as well when the disk is larger than what may be kept, as it is now. */
+gint64 kept_promise(const Settings *settings, const SessionRecord *session, gint64 now);
 
 /* What a kept session takes on the disk, in bytes. */
 typedef gint64 (*KeptSize)(const Settings *settings, const SessionRecord *session);

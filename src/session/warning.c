@@ -18,7 +18,7 @@ static char *base_of(const Supervisor *supervisor)
 
 static json_t *kept_value(const Supervisor *supervisor)
 {
-    gint64 now = session_now(), until = kept_until(supervisor->settings, supervisor->session, now);
+    gint64 now = session_now(), until = kept_promise(supervisor->settings, supervisor->session, now);
     g_autofree char *text = until ? units_format_duration(until - now) : NULL;
     return text ? json_string(text) : json_null();
 }

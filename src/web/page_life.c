@@ -2,6 +2,7 @@
 #include "web/page_life.h"
 
 #include "base/units.h"
+#include "core/kept.h"
 #include "core/life.h"
 #include "web/catalogue.h"
 
@@ -49,7 +50,7 @@ static const char lost[] = N_("Save what you need: its disk goes with it.");
 
 static Ending end_of_life(const Settings *settings, const SessionRecord *session, bool may_extend)
 {
-    bool kept = settings->snapshot_keep && !session->plan->oneshot && !session->plan->use_master;
+    bool kept = kept_promise(settings, session, session_now()) != 0;
     return (Ending){.kind = "time",
                     .text = N_("The time of this session is nearly over."),
                     .before = N_("It ends"),

@@ -165,6 +165,23 @@ describe('disks', { skip: !isRoot && 'file systems are mounted by root' }, () =>
         await assertOnlyLocksLeft(service);
     });
 
+    test('a disk that is to be kept stays when that cannot be noted; the next clean notes it', async (t) => {
+        smallDisk(t, 'service/snapshots', 'size=20m');
+        const session = await boot({ snapshot_keep: '1h' });
+        const disk = service.path('service/snapshots', session.id, 'disk.qcow2');
+        const free = fill('service/snapshots');
+        process.kill(service.process(session, 'supervisor'), 'SIGTERM');
+        await processGone(service.process(session, 'supervisor'));
+        assert.match(service.log(), new RegExp(`STOP .*NAME=${session.id} The server ended it\\.`));
+        assert.ok(fs.existsSync(disk), 'it was promised');
+        free();
+        const swept = await service.run([path.join(service.bin, 'qwdctl'), 'clean'],
+                                        { asRoot: true, env: { QWD_OVERRIDES: 'snapshot_keep=1h\n' } });
+        assert.match(swept.out, new RegExp(`^Ended ${session.id}`));
+        assert.ok(service.record(session.id).kept_until > 0);
+        assert.ok(fs.existsSync(disk));
+    });
+
     test('it becomes read-only: a stop ends the machine; the rest goes when it can be written again', async (t) => {
         smallDisk(t, 'service/snapshots', 'size=20m');
         const session = await boot();

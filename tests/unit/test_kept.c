@@ -48,6 +48,22 @@ static void test_which(void)
     }
 }
 
+/* Nobody is told that a disk will be kept when it is larger than what may be. */
+static void test_promise(void)
+{
+    g_autoptr(TempFolder) root = temp_folder();
+    g_autoptr(Settings) settings = temp_settings(root, "snapshot_keep=2h", "snapshot_keep_size=1M", NULL);
+    g_autoptr(SessionRecord) session = test_session_new(settings, "alice");
+    g_autofree char *folder = store_folder(settings, session->id);
+    g_autofree char *disk = g_build_filename(folder, "disk.qcow2", NULL), *data = g_malloc0(2 * 1024 * 1024);
+    session->ready_at = 100;
+    g_assert_cmpint(g_mkdir_with_parents(folder, 0700), ==, 0);
+    g_assert_true(g_file_set_contents(disk, data, 1000, NULL));
+    g_assert_cmpint(kept_promise(settings, session, 1000), ==, 8200);
+    g_assert_true(g_file_set_contents(disk, data, 2 * 1024 * 1024, NULL));
+    g_assert_cmpint(kept_promise(settings, session, 1000), ==, 0);
+}
+
 static void add(GPtrArray *sessions, const Settings *settings, const char *owner, gint64 ended_at, gint64 until)
 {
     SessionRecord *session = test_session_new(settings, owner);
@@ -422,6 +438,7 @@ int main(int argc, char **argv)
                  {"/kept/running", test_running}, {"/kept/wait", test_wait}};
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/kept/which", test_which);
+    g_test_add_func("/kept/promise", test_promise);
     g_test_add_func("/kept/surplus", test_surplus);
     g_test_add_func("/kept/over-size", test_over_size);
     g_test_add_func("/kept/revive", test_revive);
