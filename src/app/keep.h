@@ -7,8 +7,8 @@
 #include "core/settings.h"
 
 /* Puts an ended session away: `ended` is its record as it is to be remembered, with state, reason and ended_at. Called
- * when nothing of it runs any more; the folder's end, or the record's, tells those who wait. A disk that is to be kept is
- * never removed because that cannot be noted: on error all stays as it is. */
+ * when nothing of it runs any more; the folder's end, or the record's, tells those who wait. A disk that is to be kept
+ * is never removed because that cannot be noted: on error all stays as it is. */
 bool keep_or_remove(const Settings *settings, const SessionRecord *ended, GError **error);
 
 /* Removes the kept disks whose time is over, or for which there is no room; `report` gets a line (char *) for each. */
