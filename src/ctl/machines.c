@@ -14,7 +14,6 @@
 #include "ctl/commands.h"
 #include "ctl/output.h"
 #include "ctl/transfers.h"
-#include "ctl/usage.h"
 
 static GPtrArray *transfer_list(void)
 {
@@ -200,13 +199,12 @@ static bool add_item(GPtrArray *transfers, const InventoryItem *item, GError **e
     return true;
 }
 
-static bool add_named(GPtrArray *transfers, const Settings *settings, const GPtrArray *inventory, const char *name,
-                      GError **error)
+static bool add_named(GPtrArray *transfers, const GPtrArray *inventory, const char *name, GError **error)
 {
     const InventoryItem *item = inventory_find(inventory, name);
     if (!item || item->entry == ENTRY_NONE)
         return qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "There is no entry for %s. See: qwdctl status", name);
-    return usage_refuse(settings, item->path, error) && add_item(transfers, item, error);
+    return add_item(transfers, item, error);
 }
 
 /* Those that are named, else all enabled ones whose image is not there. */
@@ -220,7 +218,7 @@ static GPtrArray *choose(const Settings *settings, char **names, GError **error)
             return NULL;
     }
     for (char **name = names; inventory && *name; name++) {
-        if (!add_named(transfers, settings, inventory, *name, error))
+        if (!add_named(transfers, inventory, *name, error))
             return NULL;
     }
     return inventory ? g_steal_pointer(&transfers) : NULL;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/usage.h"
 #include "base/account.h"
 #include "base/error.h"
 #include "base/fd.h"
@@ -14,7 +15,6 @@
 #include "core/store.h"
 #include "ctl/commands.h"
 #include "ctl/output.h"
-#include "ctl/usage.h"
 
 typedef struct {
     char *path;
@@ -84,22 +84,23 @@ static void add_broken(GPtrArray *list, const Settings *settings)
     }
 }
 
-static bool add_orphans(GPtrArray *list, const Settings *settings, GHashTable *used, GError **error)
+static bool add_orphans(GPtrArray *list, const Settings *settings, GError **error)
 {
     g_autoptr(GPtrArray) inventory = inventory_load(settings, error);
-    for (guint i = 0; inventory && i < inventory->len; i++) {
+    g_autoptr(GPtrArray) machines = inventory ? usage_of_machines(settings, error) : NULL;
+    g_autoptr(GPtrArray) sessions = machines ? usage_of_sessions(settings, error) : NULL;
+    for (guint i = 0; sessions && i < inventory->len; i++) {
         const InventoryItem *item = inventory->pdata[i];
-        g_autofree char *real_path = usage_real_path(item->path);
-        if (item->entry == ENTRY_NONE && !g_hash_table_contains(used, real_path))
+        if (item->entry == ENTRY_NONE && !usage_find(machines, item->path, NULL) &&
+            !usage_find(sessions, item->path, NULL))
             add(list, settings->dir_machines, item->name, "an image that no entry names");
     }
-    return inventory != NULL;
+    return sessions != NULL;
 }
 
 static bool collect(GPtrArray *list, const Settings *settings, GError **error)
 {
-    g_autoptr(GHashTable) used = usage_load(settings, error);
-    if (!used || !add_orphans(list, settings, used, error))
+    if (!add_orphans(list, settings, error))
         return false;
     add_partial(list, settings);
     add_broken(list, settings);
@@ -117,13 +118,9 @@ static bool collect_named(GPtrArray *list, const Settings *settings, const char 
         return qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "There is no image %s in %s.", name, settings->dir_machines);
     if (item->entry == ENTRY_ENABLED)
         return qwd_error_fail(error, QWD_ERROR_CONFLICT, "%s is on offer. First: qwdctl disable %s", name, name);
-    g_autofree char *real_path = usage_real_path(item->path), *own = g_strdup_printf("the machine %s", name);
-    g_autoptr(GHashTable) used = usage_load(settings, error);
-    const char *whom = used ? g_hash_table_lookup(used, real_path) : NULL;
-    if (!used)
+    if (!usage_refuse_machines(settings, item->path, name, error) ||
+        !usage_refuse_sessions(settings, item->path, error))
         return false;
-    if (whom && !g_str_equal(whom, own))
-        return qwd_error_fail(error, QWD_ERROR_CONFLICT, "%s is in use by %s.", item->path, whom);
     add(list, settings->dir_machines, name, "an image that is not on offer");
     return true;
 }

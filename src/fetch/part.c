@@ -105,10 +105,15 @@ static bool sync_folder(const char *path)
     return fd >= 0 && fsync(fd) == 0;
 }
 
+bool part_save(Part *part, GError **error)
+{
+    return (fchmod(part->fd, IMAGE_MODE) == 0 && fsync(part->fd) == 0) ||
+           qwd_error_errno(error, errno, "Cannot write %s", part->path);
+}
+
 bool part_finish(Part *part, GError **error)
 {
-    if (fchmod(part->fd, IMAGE_MODE) < 0 || fsync(part->fd) < 0 || rename(part->path, part->target) < 0 ||
-        !sync_folder(part->target))
+    if (rename(part->path, part->target) < 0 || !sync_folder(part->target))
         return qwd_error_errno(error, errno, "Cannot put %s in place", part->target);
     unlink(part->note_path);
     g_clear_pointer(&part->path, g_free);

@@ -43,7 +43,10 @@ bool part_has(const Part *part, gint64 offset, const char *bytes, size_t length)
 /* Free room on its disk, in bytes. */
 gint64 part_free_bytes(const Part *part);
 
-/* Puts the whole image in place: readable for all, safely on the disk. */
+/* Makes the whole image readable for all, and waits until it is safely on the disk. */
+bool part_save(Part *part, GError **error);
+
+/* Puts the image, which has been saved, in its place. */
 bool part_finish(Part *part, GError **error);
 
 /* Removes part and note. */

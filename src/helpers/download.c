@@ -17,10 +17,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/usage.h"
 #include "base/account.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/json.h"
 #include "core/machine.h"
+#include "core/store.h"
 #include "fetch/checksum.h"
 #include "fetch/copy.h"
 #include "fetch/transfer.h"
@@ -146,13 +149,53 @@ static bool inspect(const Job *job, const char *path, GError **error)
     return image_inspect(path, job->settings->dir_machines, &info, error);
 }
 
-/* Before it gets its name: what is refused was never there. */
+/* --- taking the place of an image --- */
+
+static bool refuse_replacing(const GError *cause, const char *more, GError **error)
+{
+    bool is_needed = g_error_matches(cause, QWD_ERROR, QWD_ERROR_CONFLICT);
+    return qwd_error_fail(error, cause->code, "%s%s%s", cause->message,
+                          is_needed ? " Or enable the new image under another name." : "", more);
+}
+
+/* Who stands on the old image cannot stand on another one. */
+static bool may_replace(const Job *job, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    return !g_file_test(job->target, G_FILE_TEST_EXISTS) ||
+           (usage_refuse_machines(job->settings, job->target, job->name, &cause) &&
+            usage_refuse_sessions(job->settings, job->target, &cause)) ||
+           refuse_replacing(cause, "", error);
+}
+
+/* No session begins on the old image while the new one takes its place: what takes long is done before the lock. */
+static bool put_in_place(const Job *job, Part *part, GError **error)
+{
+    if (!g_file_test(job->target, G_FILE_TEST_EXISTS))
+        return part_finish(part, error);
+    if (!usage_refuse_machines(job->settings, job->target, job->name, error))
+        return false;
+    autofd int lock = store_lock(job->settings, error);
+    return lock >= 0 && usage_refuse_sessions(job->settings, job->target, error) && part_finish(part, error);
+}
+
+static bool refuse_keeping(const Job *job, const Part *part, const GError *cause, GError **error)
+{
+    bool is_kept = part->validator && *part->validator;
+    g_autofree char *name = g_shell_quote(job->name);
+    g_autofree char *next = g_strdup_printf(" What was downloaded is kept; then: qwdctl download %s", name);
+    return refuse_replacing(cause, is_kept ? next : "", error);
+}
+
+/* Before it gets its name: what is refused was never there. What only cannot take its place now stays a part. */
 static bool offer(const Job *job, Part *part, GError **error)
 {
-    if (inspect(job, part->path, error))
-        return part_finish(part, error);
-    part_discard(part);
-    return false;
+    g_autoptr(GError) cause = NULL;
+    if (!inspect(job, part->path, error)) {
+        part_discard(part);
+        return false;
+    }
+    return part_save(part, error) && (put_in_place(job, part, &cause) || refuse_keeping(job, part, cause, error));
 }
 
 /* --- the three ways --- */
@@ -166,8 +209,9 @@ static bool download(const Job *job, GError **error)
                                .url = url,
                                .reserve_bytes = job->settings->service_min_free_disk * MIB,
                                .progress = on_download};
-    return part_open(&part, job->target, url, error) && find_expected(job, &expected, error) &&
-           transfer_run(&options, &part, error) && check_sum(job, &part, expected, error) && offer(job, &part, error);
+    return may_replace(job, error) && part_open(&part, job->target, url, error) &&
+           find_expected(job, &expected, error) && transfer_run(&options, &part, error) &&
+           check_sum(job, &part, expected, error) && offer(job, &part, error);
 }
 
 static bool check_room(const Job *job, const Part *part, GError **error)

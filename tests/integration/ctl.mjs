@@ -77,6 +77,17 @@ export class Root {
         return fs.readFileSync(this.path(name), 'utf8');
     }
 
+    // The record of a session on an image, as a supervisor would have left it. Returns its id.
+    record(image, more = {}) {
+        const id = crypto.randomBytes(16).toString('hex'), folder = this.path('service/snapshots', id);
+        const record = { schema: 1, id, owner: 'alice', state: 'running', plan: { machine: path.basename(image), image }, ...more };
+        fs.mkdirSync(folder, { mode: 0o700 });
+        fs.writeFileSync(path.join(folder, 'session.json'), JSON.stringify(record));
+        if (isRoot)
+            sh('chown', '-R', account, folder);
+        return id;
+    }
+
     environment(more = {}) {
         return {
             PATH: `${this.path('bin')}:${this.path('root/usr/bin')}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
@@ -159,6 +170,11 @@ export function randomImage(file, size = 1024 * 1024) {
 export function pretendingImage(file, backing = '/etc/shadow') {
     sh('qemu-img', 'create', '-q', '-f', 'qcow2', '-u', '-b', backing, '-F', 'raw', file, '10M');
     return fs.readFileSync(file);
+}
+
+// A qcow2 over another one of the same folder.
+export function overlay(folder, base, name) {
+    sh('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', path.join(folder, base), '-F', 'qcow2', path.join(folder, name));
 }
 
 export const sha256 = (bytes) => crypto.createHash('sha256').update(bytes).digest('hex');
@@ -275,8 +291,13 @@ export class Web extends EventEmitter {
         });
     }
 
-    end() {
+    // Cuts every connection.
+    drop() {
         this.sockets.forEach((socket) => socket.destroy());
+    }
+
+    end() {
+        this.drop();
         for (const server of [this.secure, this.clear, this.proxy])
             server.close();
     }

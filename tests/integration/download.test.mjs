@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { account, isRoot, pretendingImage, randomImage, Root, sh, sha256, Web } from './ctl.mjs';
+import { account, isRoot, overlay, pretendingImage, randomImage, Root, sh, sha256, Web } from './ctl.mjs';
 import { until, within } from './lib.mjs';
 
 let root, web, image, other;
@@ -163,6 +163,65 @@ describe('checksums', () => {
         await refused(enable('a.qcow2', `--sha256=${web.url('SHA256SUMS')}`), 3, /does not list a\.qcow2/);
         await refused(enable('a.qcow2', `--sha256=${web.url('NOTHING')}`), 3, /status 404/);
         assert.deepEqual(there(), []);
+    });
+});
+
+describe('an image that is needed is not replaced', () => {
+    const at = (name) => path.join(root.machines, name);
+
+    beforeEach(() => {
+        fs.writeFileSync(at('base.qcow2'), other);
+        web.files['base.qcow2'] = { body: image, etag: '"1"', ranges: true };
+        list('base.qcow2');
+    });
+
+    async function notReplaced(words) {
+        const { code, err, out } = await root.run(['download', 'base.qcow2']);
+        assert.equal(code, 4, err);
+        assert.match(err, words);
+        assert.equal(out, '');
+        assert.ok(holds('base.qcow2', other));
+        assert.deepEqual(web.requests, [], 'refused before anything is fetched');
+    }
+
+    test('by machines on offer or disabled, by sessions, by disks that are kept, at any depth', async () => {
+        overlay(root.machines, 'base.qcow2', 'middle.qcow2');
+        overlay(root.machines, 'middle.qcow2', 'top.qcow2');
+        const machines = root.read('etc/machines.conf');
+        for (const entry of ['[top.qcow2]', ';[top.qcow2]']) {
+            root.write('etc/machines.conf', `${machines}${entry}\n`);
+            await notReplaced(/base\.qcow2 is in use by the machine top\.qcow2\. First remove .* under another name\./);
+        }
+        root.write('etc/machines.conf', machines);
+        const running = root.record(at('top.qcow2'));
+        await notReplaced(new RegExp(`in use by the session ${running} of alice\\. First: qwdctl stop ${running}`));
+        fs.rmSync(root.path('service/snapshots', running), { recursive: true });
+        const kept = root.record(at('middle.qcow2'), { state: 'ended', kept_until: 9999999999 });
+        await notReplaced(new RegExp(`in use by the disk that is kept of the session ${kept} of alice\\. First discard`));
+        fs.rmSync(root.path('service/snapshots', kept), { recursive: true });
+        assert.equal((await root.run(['download', 'base.qcow2'])).code, 0);
+        assert.ok(holds('base.qcow2', image));
+    });
+
+    test('by a session that began during the download: what was downloaded stays for later', async () => {
+        web.files['base.qcow2'].cut = 600 * KB;
+        web.files['base.qcow2'].stall = 1;
+        const download = root.run(['download', 'base.qcow2']);
+        await within(20000, 'the first part', once(web, 'sent'));
+        const id = root.record(at('base.qcow2'));
+        Object.assign(web.files['base.qcow2'], { cut: 0, stall: 0 });
+        web.drop();
+        const { code, err } = await download;
+        assert.equal(code, 4, err);
+        assert.match(err, new RegExp(`in use by the session ${id} .* What was downloaded is kept; then: qwdctl download 'base\\.qcow2'`));
+        assert.ok(holds('base.qcow2', other));
+        assert.equal(fs.statSync(at('base.qcow2.part')).size, image.length);
+        fs.rmSync(root.path('service/snapshots', id), { recursive: true });
+        web.requests = [];
+        assert.equal((await root.run(['download', 'base.qcow2'])).code, 0);
+        assert.ok(holds('base.qcow2', image));
+        assert.deepEqual(web.requests.map(({ range }) => range), [`bytes=${image.length - 64 * KB}-`], 'not fetched again');
+        assert.deepEqual(there(), ['base.qcow2']);
     });
 });
 

@@ -317,37 +317,6 @@ echo '# theirs' >>${root.path('etc/machines.conf')}
     });
 });
 
-// --- purge ---
-
-test('purge: what nobody needs, with sizes; asks first; keeps what others are based on', async () => {
-    root.write('etc/machines.conf', '[top.qcow2]\n;[off.raw]\n');
-    randomImage(path.join(root.machines, 'base.qcow2'), 65536);
-    sh('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', path.join(root.machines, 'base.qcow2'), '-F', 'qcow2',
-       path.join(root.machines, 'top.qcow2'));
-    root.write('service/machines/off.raw', 'x'.repeat(5000));
-    root.write('service/machines/orphan.raw', Buffer.alloc(2 * 1024 * 1024, 1));
-    root.write('service/machines/dead.iso.part', 'x'.repeat(100));
-    root.write('service/machines/dead.iso.part.json', '{}');
-    fs.mkdirSync(root.path('service/snapshots/broken-1'));
-    root.write('service/snapshots/broken-1/session.json', 'broken');
-    if (isRoot)
-        sh('chown', '-R', account, root.path('service'));
-    await root.transcript('purge', [['purge'], ['purge', 'top.qcow2'], ['purge', 'base.qcow2', '--yes'], ['status']]);
-    assert.equal(JSON.parse((await root.run(['purge', '--json'])).out).length, 4);
-
-    const no = await root.terminal(['purge'], { input: 'n\n' });
-    assert.equal(no.code, 0);
-    assert.match(no.out, /Remove them for good\? \[y\/N\]/);
-    assert.equal(fs.readdirSync(root.machines).length, 6);
-    const yes = await root.terminal(['purge'], { input: 'y\n' });
-    assert.equal(yes.code, 0, yes.out);
-    assert.deepEqual(fs.readdirSync(root.machines).sort(), ['base.qcow2', 'off.raw', 'top.qcow2']);
-    assert.deepEqual(fs.readdirSync(root.path('service/snapshots')), []);
-    const off = await root.run(['purge', 'off.raw', '--yes']);
-    assert.equal(off.code, 0, off.err);
-    assert.deepEqual(fs.readdirSync(root.machines).sort(), ['base.qcow2', 'top.qcow2']);
-});
-
 // --- terminals and pipes ---
 
 test('colour on a terminal only, and not with NO_COLOR; a pipe gets rows and nothing else', async () => {

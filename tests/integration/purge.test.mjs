@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// qwdctl purge: what goes, and what anybody needs.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, beforeEach, test } from 'node:test';
+import { account, isRoot, overlay, randomImage, Root, sh } from './ctl.mjs';
+
+let root;
+before(() => (root = new Root()));
+after(() => root.end());
+beforeEach(() => root.reset());
+
+test('what nobody needs, with sizes; asks first; keeps what others are based on', async () => {
+    root.write('etc/machines.conf', '[top.qcow2]\n;[off.raw]\n');
+    randomImage(path.join(root.machines, 'base.qcow2'), 65536);
+    overlay(root.machines, 'base.qcow2', 'top.qcow2');
+    root.write('service/machines/off.raw', 'x'.repeat(5000));
+    root.write('service/machines/orphan.raw', Buffer.alloc(2 * 1024 * 1024, 1));
+    root.write('service/machines/dead.iso.part', 'x'.repeat(100));
+    root.write('service/machines/dead.iso.part.json', '{}');
+    fs.mkdirSync(root.path('service/snapshots/broken-1'));
+    root.write('service/snapshots/broken-1/session.json', 'broken');
+    if (isRoot)
+        sh('chown', '-R', account, root.path('service'));
+    await root.transcript('purge', [['purge'], ['purge', 'top.qcow2'], ['purge', 'base.qcow2', '--yes'], ['status']]);
+    assert.equal(JSON.parse((await root.run(['purge', '--json'])).out).length, 4);
+
+    const no = await root.terminal(['purge'], { input: 'n\n' });
+    assert.equal(no.code, 0);
+    assert.match(no.out, /Remove them for good\? \[y\/N\]/);
+    assert.equal(fs.readdirSync(root.machines).length, 6);
+    const yes = await root.terminal(['purge'], { input: 'y\n' });
+    assert.equal(yes.code, 0, yes.out);
+    assert.deepEqual(fs.readdirSync(root.machines).sort(), ['base.qcow2', 'off.raw', 'top.qcow2']);
+    assert.deepEqual(fs.readdirSync(root.path('service/snapshots')), []);
+    const off = await root.run(['purge', 'off.raw', '--yes']);
+    assert.equal(off.code, 0, off.err);
+    assert.deepEqual(fs.readdirSync(root.machines).sort(), ['base.qcow2', 'top.qcow2']);
+});
+
+test('a machine that others stand on is not removed, though it is disabled itself', async () => {
+    root.write('etc/machines.conf', ';[base.qcow2]\n;[top.qcow2]\n');
+    randomImage(path.join(root.machines, 'base.qcow2'), 65536);
+    overlay(root.machines, 'base.qcow2', 'top.qcow2');
+    if (isRoot)
+        sh('chown', '-R', account, root.path('service'));
+    const base = await root.run(['purge', 'base.qcow2', '--yes']);
+    assert.equal(base.code, 4);
+    assert.match(base.err, /base\.qcow2 is in use by the machine top\.qcow2\. First remove that machine/);
+    const id = root.record(path.join(root.machines, 'top.qcow2'));
+    for (const name of ['top.qcow2', 'base.qcow2']) {
+        const used = await root.run(['purge', name, '--yes']);
+        assert.equal(used.code, 4);
+        assert.match(used.err, new RegExp(name === 'top.qcow2' ? `by the session ${id} of alice` : 'by the machine top'));
+    }
+    fs.rmSync(root.path('service/snapshots', id), { recursive: true });
+    for (const name of ['top.qcow2', 'base.qcow2'])
+        assert.equal((await root.run(['purge', name, '--yes'])).code, 0);
+    assert.deepEqual(fs.readdirSync(root.machines), []);
+});
