@@ -79,24 +79,35 @@ static char *reference_path(const char *path, const char *reference, const char 
     return NULL;
 }
 
-static bool check_reference(const char *path, const char *reference, const char *folder, GError **error)
+/* Another text when the file is another one, or has been written to. */
+static void add_version(GString *version, const char *path)
+{
+    struct stat st = {0};
+    stat(path, &st);
+    g_string_append_printf(version, "%s%" G_GINT64_FORMAT "-%" G_GINT64_FORMAT ".%09ld", version->len ? " " : "",
+                           (gint64)st.st_size, (gint64)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+}
+
+static bool check_part(const char *path, const char *reference, const char *folder, GString *version, GError **error)
 {
     g_autofree char *full = reference_path(path, reference, folder, error);
+    if (full)
+        add_version(version, full);
     return full != NULL;
 }
 
 /* Files that hold parts of an image: qcow2's external data file, VMDK's extents. */
-static bool check_parts(const char *path, const json_t *info, const char *folder, GError **error)
+static bool check_parts(const char *path, const json_t *info, const char *folder, GString *version, GError **error)
 {
     const json_t *data = json_object_get(json_object_get(info, "format-specific"), "data");
     const char *data_file = json_get_text(data, "data-file", NULL);
-    if (data_file && !check_reference(path, data_file, folder, error))
+    if (data_file && !check_part(path, data_file, folder, version, error))
         return false;
     size_t i;
     json_t *extent;
     json_array_foreach(json_object_get(data, "extents"), i, extent)
     {
-        if (!check_reference(path, json_get_text(extent, "filename", ""), folder, error))
+        if (!check_part(path, json_get_text(extent, "filename", ""), folder, version, error))
             return false;
     }
     return true;
@@ -109,14 +120,16 @@ static bool check_format(const char *path, const char *format, GError **error)
                           format);
 }
 
-/* Checks the images that `path` is based on; each is looked at only after its place has been checked. */
-static bool check_chain(const char *path, const json_t *info, const char *folder, GError **error)
+/* Checks the images that `path` is based on; each is looked at only after its place has been checked. The version is
+ * that of all of them. */
+static bool check_chain(const char *path, const json_t *info, const char *folder, GString *version, GError **error)
 {
     g_autofree char *current = g_strdup(path);
     g_autoptr(JsonValue) described = json_deep_copy(info);
     for (int i = 0; i < CHAIN_MAX_IMAGES; i++) {
+        add_version(version, current);
         if (!check_format(current, json_get_text(described, "format", "unknown"), error) ||
-            !check_parts(current, described, folder, error))
+            !check_parts(current, described, folder, version, error))
             return false;
         const char *backing = json_get_text(described, "backing-filename", NULL);
         if (!backing)
@@ -140,12 +153,12 @@ bool image_inspect(const char *path, const char *allowed_folder, ImageInfo *info
     if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
         return qwd_error_fail(error, QWD_ERROR_NOT_FOUND,
                               "The image %s is not there. Its administrator can put it there.", path);
+    g_autoptr(GString) version = g_string_new(NULL);
     g_autoptr(JsonValue) described = ask_qemu_img(path, error);
-    if (!described || !check_chain(path, described, allowed_folder, error))
+    if (!described || !check_chain(path, described, allowed_folder, version, error))
         return false;
     info->format = g_strdup(json_get_text(described, "format", ""));
-    info->version = g_strdup_printf("%" G_GINT64_FORMAT "-%" G_GINT64_FORMAT ".%09ld", (gint64)st.st_size,
-                                    (gint64)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+    info->version = g_strdup(version->str);
     info->size_bytes = json_get_integer(described, "virtual-size", 0);
     info->is_iso = g_str_equal(info->format, "raw") && has_iso_identifier(path);
     return true;

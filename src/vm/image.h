@@ -9,7 +9,7 @@ typedef struct {
     char *format;      /* QEMU block driver: "qcow2", "raw", "vdi", "vmdk", "vpc", "vhdx", "qed" */
     bool is_iso;       /* a raw image with an ISO 9660 file system: started from a CD drive */
     gint64 size_bytes; /* as the guest sees it */
-    char *version;     /* another text when the file has been replaced or changed */
+    char *version;     /* another text when it, or a file that it needs, has been replaced or changed */
 } ImageInfo;
 
 void image_info_clear(ImageInfo *info);

@@ -334,7 +334,7 @@ static void test_check_overlay(Fixture *f, gconstpointer unused)
     assert_error(error, QWD_ERROR_DENIED, "not what this service has made");
 }
 
-/* Another text for another file, or another content. */
+/* Another text for another file, or another content; also of one far below. */
 static void test_version(Fixture *f, gconstpointer unused)
 {
     (void)unused;
@@ -346,6 +346,13 @@ static void test_version(Fixture *f, gconstpointer unused)
     g_assert_cmpint(utimes(path, (struct timeval[2]){{1, 0}, {1, 0}}), ==, 0);
     g_assert_true(inspect(f, "disk.raw", &third, NULL));
     g_assert_cmpstr(first.version, !=, third.version);
+    g_auto(ImageInfo) before = {0}, after = {0};
+    qemu_img(f, "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "disk.raw", "middle", NULL);
+    qemu_img(f, "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", "middle", "top", NULL);
+    g_assert_true(inspect(f, "top", &before, NULL));
+    g_assert_cmpint(utimes(path, (struct timeval[2]){{2, 0}, {2, 0}}), ==, 0);
+    g_assert_true(inspect(f, "top", &after, NULL));
+    g_assert_cmpstr(before.version, !=, after.version);
 }
 
 static void test_empty(Fixture *f, gconstpointer unused)
