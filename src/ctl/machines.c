@@ -14,6 +14,7 @@
 #include "ctl/commands.h"
 #include "ctl/output.h"
 #include "ctl/transfers.h"
+#include "fetch/checksum.h"
 
 static GPtrArray *transfer_list(void)
 {
@@ -64,18 +65,25 @@ static bool run_one(const Settings *settings, const char *name, json_t *request,
     return transfers_run(settings, transfers, error);
 }
 
-static bool copy_image(const Settings *settings, const char *path, const char *name, GError **error)
+/* What to do with a file that is here: "copy" or "inspect". */
+static json_t *local_request(const char *what, const MachineEntry *entry)
+{
+    return json_pack("{s:b, s:s, s:s}", what, 1, "sha256", entry->sha256 ? entry->sha256 : "", "sha256_url",
+                     entry->sha256_url ? entry->sha256_url : "");
+}
+
+static bool copy_image(const Settings *settings, const char *path, const MachineEntry *entry, GError **error)
 {
     autofd int source = open(path, O_RDONLY | O_CLOEXEC);
     if (source < 0)
         return qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "Cannot open %s: %s", path, g_strerror(errno));
-    return run_one(settings, name, json_pack("{s:b}", "copy", 1), source, error);
+    return run_one(settings, entry->name, local_request("copy", entry), source, error);
 }
 
 /* The program that looks at an image does it as the service account: it also finds out whether that can read it. */
-static bool inspect_image(const Settings *settings, const char *name, GError **error)
+static bool inspect_image(const Settings *settings, const MachineEntry *entry, GError **error)
 {
-    return run_one(settings, name, json_pack("{s:b}", "inspect", 1), -1, error);
+    return run_one(settings, entry->name, local_request("inspect", entry), -1, error);
 }
 
 static json_t *download_request(const char *url, const char *sha256, const char *sha256_url)
@@ -93,13 +101,19 @@ static bool refuse_existing(const Settings *settings, const char *name, GError *
 
 /* --- enable --- */
 
-/* A checksum, or the address of a list of them. */
-static void take_sum(MachineEntry *entry, const char *sum)
+/* A checksum, or the address of a list of them; NULL is none. */
+static bool take_sum(MachineEntry *entry, const char *sum, GError **error)
 {
-    if (sum && strstr(sum, "://"))
-        entry->sha256_url = sum;
-    else
-        entry->sha256 = sum;
+    bool is_list = sum && (g_str_has_prefix(sum, "http://") || g_str_has_prefix(sum, "https://"));
+    if (sum && !is_list && !checksum_is_well_formed(sum))
+        return qwd_error_fail(
+            error, QWD_ERROR_USAGE,
+            "--sha256=%s is not a SHA-256 (64 hexadecimal digits), nor the http:// or https:// address "
+            "of a list of them.",
+            sum);
+    entry->sha256_url = is_list ? sum : NULL;
+    entry->sha256 = is_list ? NULL : sum;
+    return true;
 }
 
 /* Without one, its host would be taken for the machine's name. */
@@ -125,8 +139,8 @@ static bool enable_url(const Settings *settings, MachineEntry *entry, const char
 static bool enable_file(const Settings *settings, const MachineEntry *entry, const char *path, GError **error)
 {
     if (is_in_place(settings, path))
-        return inspect_image(settings, entry->name, error);
-    return refuse_existing(settings, entry->name, error) && copy_image(settings, path, entry->name, error);
+        return inspect_image(settings, entry, error);
+    return refuse_existing(settings, entry->name, error) && copy_image(settings, path, entry, error);
 }
 
 /* Without an image, an entry that says where it comes from is enough. */
@@ -137,7 +151,7 @@ static bool enable_name(const Settings *settings, const MachineEntry *entry, GEr
         return false;
     const InventoryItem *item = inventory_find(inventory, entry->name);
     if (item && item->has_file)
-        return inspect_image(settings, entry->name, error);
+        return inspect_image(settings, entry, error);
     if (item && item->entry != ENTRY_NONE && *item->url) {
         output_note("Its image is not there yet. Next: qwdctl download %s", entry->name);
         return true;
@@ -165,8 +179,8 @@ bool command_enable(Arguments *arguments, GError **error)
     g_auto(GStrv) words = command_words(arguments);
     g_autofree char *name = name_of(words[0]), *file = NULL;
     MachineEntry entry = {.name = name, .description = words[1]};
-    take_sum(&entry, command_option_value(arguments, "--sha256"));
-    if (!bring(settings, &entry, words[0], error) || !machines_enable(settings, &entry, &file, error) ||
+    if (!take_sum(&entry, command_option_value(arguments, "--sha256"), error) ||
+        !bring(settings, &entry, words[0], error) || !machines_enable(settings, &entry, &file, error) ||
         !refresh_page(settings, error))
         return false;
     output_note("Enabled in %s.", file);

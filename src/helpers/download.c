@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * qwd-download: puts one image into dir_machines. Standard input is a JSON object:
  *
- *   {"name": "debian.qcow2", "url": "https://...", "sha256": "...", "sha256_url": "..."}   downloads (sums optional)
+ *   {"name": "debian.qcow2", "url": "https://...", "sha256": "..."}   downloads
  *   {"name": "debian.qcow2", "copy": true}       copies the file that is descriptor 3
  *   {"name": "debian.qcow2", "inspect": true}    only looks at an image that is there
+ *
+ * Each may have "sha256" or "sha256_url", which is then compared.
  *
  * Standard output has a JSON object on each line: {"phase": "download", "done": BYTES, "total": BYTES or -1} as it
  * goes, and at the end {"error": TEXT} unless all is well. The exit code is that of the kind of error. Started by root
  * it becomes the service account before it does anything: what comes from the web, and what an image claims to be, is
  * looked at without rights. */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,7 +93,8 @@ static void on_copy(gint64 done, gint64 total, void *data)
 
 /* --- what it should be --- */
 
-/* The last part of an address, without its query: the name in a list of checksums. Free with g_free. */
+/* The name in a list of checksums: the last part of the address, without its query; "" when there is no address. Free
+ * with g_free. */
 static char *url_file_name(const char *url)
 {
     g_autofree char *path = g_strndup(url, strcspn(url, "?#"));
@@ -108,7 +113,8 @@ static char *listed_checksum(const Job *job, const char *list_url, GError **erro
     if (!found)
         found = checksum_find(list, job->name);
     if (!found)
-        qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "%s does not list %s.", list_url, file_name);
+        qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "%s does not list %s.", list_url,
+                       *file_name ? file_name : job->name);
     return found;
 }
 
@@ -127,18 +133,25 @@ static bool find_expected(const Job *job, char **expected, GError **error)
     return *expected != NULL;
 }
 
-static bool check_sum(const Job *job, Part *part, const char *expected, GError **error)
+static bool has_sum(const Job *job, int fd, const char *expected, GError **error)
 {
+    struct stat st = {0};
     if (!expected)
         return true;
-    tell("check", part->size, part->size);
-    g_autofree char *found = checksum_of_file(part->fd, error);
-    if (found && g_str_equal(found, expected))
+    fstat(fd, &st);
+    tell("check", st.st_size, st.st_size);
+    g_autofree char *found = checksum_of_file(fd, error);
+    return found &&
+           (g_str_equal(found, expected) ||
+            qwd_error_fail(error, QWD_ERROR_DENIED,
+                           "%s does not have the checksum it should have, so it is not used. Expected %s, found %s.",
+                           job->name, expected, found));
+}
+
+static bool check_sum(const Job *job, Part *part, const char *expected, GError **error)
+{
+    if (has_sum(job, part->fd, expected, error))
         return true;
-    if (found)
-        qwd_error_fail(error, QWD_ERROR_DENIED,
-                       "%s does not have the checksum it should have, and was removed. Expected %s, found %s.",
-                       job->name, expected, found);
     part_discard(part);
     return false;
 }
@@ -226,10 +239,21 @@ static bool check_room(const Job *job, const Part *part, GError **error)
 static bool copy(const Job *job, GError **error)
 {
     g_auto(Part) part = PART_INIT;
+    g_autofree char *expected = NULL;
     if (g_file_test(job->target, G_FILE_TEST_EXISTS))
         return qwd_error_fail(error, QWD_ERROR_CONFLICT, "%s exists already.", job->target);
-    return part_open(&part, job->target, "", error) && check_room(job, &part, error) &&
-           copy_file(SOURCE_FD, part.fd, on_copy, NULL, error) && offer(job, &part, error);
+    return part_open(&part, job->target, "", error) && find_expected(job, &expected, error) &&
+           check_room(job, &part, error) && copy_file(SOURCE_FD, part.fd, on_copy, NULL, error) &&
+           check_sum(job, &part, expected, error) && offer(job, &part, error);
+}
+
+static bool look(const Job *job, GError **error)
+{
+    g_autofree char *expected = NULL;
+    if (!inspect(job, job->target, error) || !find_expected(job, &expected, error))
+        return false;
+    autofd int fd = open(job->target, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 ? has_sum(job, fd, expected, error) : qwd_error_errno(error, errno, "Cannot open %s", job->target);
 }
 
 static bool run(const Settings *settings, const json_t *request, GError **error)
@@ -244,7 +268,7 @@ static bool run(const Settings *settings, const json_t *request, GError **error)
         return qwd_error_fail(error, QWD_ERROR_USAGE, "\"%s\" cannot be the name of a machine.", job.name);
     job.target = g_build_filename(settings->dir_machines, job.name, NULL);
     if (json_get_bool(request, "inspect", false))
-        return inspect(&job, job.target, error);
+        return look(&job, error);
     return json_get_bool(request, "copy", false) ? copy(&job, error) : download(&job, error);
 }
 

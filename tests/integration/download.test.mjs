@@ -156,6 +156,33 @@ describe('checksums', () => {
         assert.deepEqual(there(), ['a.qcow2']);
     });
 
+    test('of files that are here: copied, or there already', async () => {
+        const own = root.path('home/own.qcow2'), right = `--sha256=${sha256(image)}`, wrong = `--sha256=${sha256(other)}`;
+        fs.writeFileSync(own, image);
+        web.files.SHA256SUMS = { body: Buffer.from(`${sha256(other)}  own.qcow2\n${sha256(image)}  in.qcow2\n`) };
+        const listed = `--sha256=${web.url('SHA256SUMS')}`;
+        for (const sum of [wrong, listed])
+            await refused(root.run(['enable', own, sum]), 4, new RegExp(`Expected ${sha256(other)}, found ${sha256(image)}`));
+        assert.deepEqual(there(), []);
+        assert.equal((await root.run(['enable', own, right])).code, 0);
+        fs.writeFileSync(path.join(root.machines, 'in.qcow2'), image);
+        const inside = await root.run(['enable', 'in.qcow2', wrong]);
+        assert.equal(inside.code, 4);
+        assert.match(inside.err, /Expected/);
+        assert.ok(holds('in.qcow2', image), 'it stays');
+        assert.deepEqual(fs.readdirSync(root.path('etc/config.d')), ['own.qcow2.ini']);
+        for (const sum of [right, listed])
+            assert.equal((await root.run(['enable', 'in.qcow2', sum])).code, 0);
+    });
+
+    test('one that is none is refused whatever it is for', async () => {
+        root.write('home/own.raw', 'x');
+        for (const word of [web.url('a.qcow2'), root.path('home/own.raw'), 'nobody.raw'])
+            for (const sum of ['abc', '', 'f'.repeat(63), 'file:///etc/passwd'])
+                await refused(root.run(['enable', word, `--sha256=${sum}`]), 2, /is not a SHA-256/);
+        assert.deepEqual(web.requests, []);
+    });
+
     test('one that is none, a list without the file, and no list', async () => {
         web.files['a.qcow2'] = { body: image };
         web.files.SHA256SUMS = { body: Buffer.from(`${sha256(image)}  x.qcow2\n`) };
