@@ -20,7 +20,9 @@ static const MachineAttribute attributes[] = {
     ATTRIBUTE(description, "", "", "What the machine is, for the page."),
     ATTRIBUTE(picture, "", "", "Its picture on the page: the name of a file in dir_layout/pictures."),
     ATTRIBUTE(cost, "", "", "What it costs, for the page, in words: 2 credits an hour."),
-    ATTRIBUTE(url, "", "", "Where the image comes from."),
+    ATTRIBUTE(url, "", "",
+              "Where the image comes from: an http:// or https:// address, or a file that the service account can read "
+              "(file:// or its path), which is copied."),
     ATTRIBUTE(sha256, "", "", "The image's SHA-256; a download that differs is thrown away."),
     ATTRIBUTE(sha256_url, "", "", "A list of checksums that names the image, such as a distribution's SHA256SUMS."),
     ATTRIBUTE(arch, "", "x86_64 aarch64",

@@ -30,8 +30,10 @@ const Command commands[] = {
      1, 2, command_enable},
     {"disable", "VM", "Take a machine off offer: its entry is commented out, its image stays.", 1, 1, command_disable},
     {"download", "[VM...]",
-     "Download images from the url of their entries: those that are named, else those of enabled machines that are not "
-     "there. A download that broke off goes on where it stopped. Also called update.",
+     "Get images from the url of their entries, an address or a file that is copied: those that are named, else those "
+     "of "
+     "enabled machines that are not there. A download that broke off goes on where it stopped. One that others are "
+     "based on or run on is not replaced. Also called update.",
      0, 1000, command_download},
     {"edit", "[machines|groups|config|web|VM]",
      "Edit the list of machines, what groups may choose, the settings, the page's template, or the file with a "

@@ -2,6 +2,7 @@
  * qwd-download: puts one image into dir_machines. Standard input is a JSON object:
  *
  *   {"name": "debian.qcow2", "url": "https://...", "sha256": "..."}   downloads
+ *   {"name": "debian.qcow2", "url": "/srv/debian.qcow2"}    copies that file; also file:///...
  *   {"name": "debian.qcow2", "copy": true}       copies the file that is descriptor 3
  *   {"name": "debian.qcow2", "inspect": true}    only looks at an image that is there
  *
@@ -211,7 +212,7 @@ static bool offer(const Job *job, Part *part, GError **error)
     return part_save(part, error) && (put_in_place(job, part, &cause) || refuse_keeping(job, part, cause, error));
 }
 
-/* --- the three ways --- */
+/* --- the ways --- */
 
 static bool download(const Job *job, GError **error)
 {
@@ -227,24 +228,54 @@ static bool download(const Job *job, GError **error)
            check_sum(job, &part, expected, error) && offer(job, &part, error);
 }
 
-static bool check_room(const Job *job, const Part *part, GError **error)
+static bool check_room(const Job *job, int source, const Part *part, GError **error)
 {
     struct stat st;
-    gint64 needed = fstat(SOURCE_FD, &st) == 0 ? (gint64)st.st_blocks * 512 : 0;
+    gint64 needed = fstat(source, &st) == 0 ? (gint64)st.st_blocks * 512 : 0;
     return needed <= part_free_bytes(part) - job->settings->service_min_free_disk * MIB ||
            qwd_error_fail(error, QWD_ERROR_LIMIT, "The disk of %s has too little room for %s.",
                           job->settings->dir_machines, job->name);
 }
 
-static bool copy(const Job *job, GError **error)
+static bool copy(const Job *job, int source, GError **error)
 {
     g_auto(Part) part = PART_INIT;
     g_autofree char *expected = NULL;
+    return part_open(&part, job->target, "", error) && find_expected(job, &expected, error) &&
+           check_room(job, source, &part, error) && copy_file(source, part.fd, on_copy, NULL, error) &&
+           check_sum(job, &part, expected, error) && offer(job, &part, error);
+}
+
+static bool copy_given(const Job *job, GError **error)
+{
     if (g_file_test(job->target, G_FILE_TEST_EXISTS))
         return qwd_error_fail(error, QWD_ERROR_CONFLICT, "%s exists already.", job->target);
-    return part_open(&part, job->target, "", error) && find_expected(job, &expected, error) &&
-           check_room(job, &part, error) && copy_file(SOURCE_FD, part.fd, on_copy, NULL, error) &&
-           check_sum(job, &part, expected, error) && offer(job, &part, error);
+    return copy(job, SOURCE_FD, error);
+}
+
+/* The file that an address is, NULL when it is one of the web. Free with g_free. */
+static char *local_path(const char *url)
+{
+    return *url == '/' ? g_strdup(url) : g_str_has_prefix(url, "file:") ? g_filename_from_uri(url, NULL, NULL) : NULL;
+}
+
+/* Opened with the rights of the service account, which can write some of the entries itself; a pipe is not waited for.
+ */
+static bool copy_local(const Job *job, const char *path, GError **error)
+{
+    if (!may_replace(job, error))
+        return false;
+    autofd int source = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (source < 0)
+        return qwd_error_fail(error, errno == ENOENT ? QWD_ERROR_NOT_FOUND : QWD_ERROR_DENIED,
+                              "%s cannot be read by the service account: %s.", path, g_strerror(errno));
+    return copy(job, source, error);
+}
+
+static bool fetch(const Job *job, GError **error)
+{
+    g_autofree char *path = local_path(json_get_text(job->request, "url", ""));
+    return path ? copy_local(job, path, error) : download(job, error);
 }
 
 static bool look(const Job *job, GError **error)
@@ -269,7 +300,7 @@ static bool run(const Settings *settings, const json_t *request, GError **error)
     job.target = g_build_filename(settings->dir_machines, job.name, NULL);
     if (json_get_bool(request, "inspect", false))
         return look(&job, error);
-    return json_get_bool(request, "copy", false) ? copy(&job, error) : download(&job, error);
+    return json_get_bool(request, "copy", false) ? copy_given(&job, error) : fetch(&job, error);
 }
 
 static json_t *read_request(GError **error)

@@ -91,6 +91,40 @@ describe('a server that behaves', () => {
         assert.ok(holds('m0.qcow2', image), 'what is named is taken anew');
     });
 
+    test('download: an entry whose url is a file gets a copy', async () => {
+        fs.mkdirSync(root.path('home/my images'), { recursive: true });
+        const source = root.path('home/my images/lab.qcow2');
+        fs.writeFileSync(source, image);
+        list('a.qcow2', { url: `file://${source.replace(' ', '%20')}` });
+        list('b.qcow2', { url: source, sha256: sha256(image) });
+        const first = await root.run(['download']);
+        assert.equal(first.code, 0, first.err);
+        assert.match(first.err, /^a\.qcow2: copy +100 %/m);
+        assert.ok(holds('a.qcow2', image) && holds('b.qcow2', image));
+        fs.writeFileSync(source, other);
+        assert.equal((await root.run(['download', 'a.qcow2'])).code, 0);
+        assert.ok(holds('a.qcow2', other), 'what is named is taken anew');
+        assert.equal((await root.run(['download', 'b.qcow2'])).code, 4);
+        assert.ok(holds('b.qcow2', image), 'not with another checksum');
+        root.record(path.join(root.machines, 'a.qcow2'));
+        const used = await root.run(['download', 'a.qcow2']);
+        assert.match(used.err, /in use by the session/);
+        assert.deepEqual(there(), ['a.qcow2', 'b.qcow2']);
+    });
+
+    test('download: a file that is none, is not there, or that the service account cannot read', async () => {
+        const closed = root.write('home/closed.raw', 'secret', 0o600);
+        const pipe = root.path('home/pipe');
+        sh('mkfifo', pipe);
+        for (const [url, code, words] of [['/no/such/file.raw', 3, /No such file/], [`file://${root.path('home')}`, 2, /not a regular file/],
+                                          [pipe, 2, /not a regular file/], ['file:', 2, /no address/],
+                                          ...(isRoot ? [[closed, 4, /cannot be read by the service account/]] : [])]) {
+            root.write('etc/machines.conf', `[x.raw]\nurl=${url}\n`);
+            await refused(root.run(['download']), code, words);
+        }
+        assert.deepEqual(there(), []);
+    });
+
     test('three at a time, no more and no less', async () => {
         for (let i = 0; i < 6; i++) {
             web.files[`t${i}.qcow2`] = { body: image };
