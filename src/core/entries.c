@@ -70,11 +70,8 @@ char *machines_file_of(const Settings *settings, const char *name, GError **erro
     return file ? file : own_file(settings, name);
 }
 
-/* What would not be accepted when it is read is not written. */
-static bool put_text(const Settings *settings, const char *path, const char *text, GError **error)
+static bool put_text(const char *path, const char *text, GError **error)
 {
-    if (!machines_check_text(text, strlen(text), path, settings->dir_machines, error))
-        return false;
     g_autofree char *folder = g_path_get_dirname(path);
     if (g_mkdir_with_parents(folder, 0755) < 0)
         return qwd_error_errno(error, errno, "Cannot make the folder %s", folder);
@@ -96,6 +93,12 @@ static char *with_value(char *text, const char *name, const char *key, const cha
     return changed;
 }
 
+/* What would not be accepted when it is read is not written. */
+static bool check_text(const Settings *settings, const char *path, const char *text, GError **error)
+{
+    return machines_check_text(text, strlen(text), path, settings->dir_machines, error);
+}
+
 /* The text with the entry enabled, whatever there was of it. */
 static char *enabled_text(const char *text, const MachineEntry *entry)
 {
@@ -109,22 +112,53 @@ static char *enabled_text(const char *text, const MachineEntry *entry)
     return with_value(changed, entry->name, "description", entry->description);
 }
 
-bool machines_enable(const Settings *settings, const MachineEntry *entry, char **file, GError **error)
+/* The file that has the entry, as it is and as it will be. */
+typedef struct {
+    char *path, *text, *changed;
+} Change;
+
+static void change_clear(Change *change)
+{
+    g_free(change->path);
+    g_free(change->text);
+    g_free(change->changed);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Change, change_clear)
+
+static bool plan_change(const Settings *settings, const MachineEntry *entry, Change *change, GError **error)
 {
     if (!check_value(entry->description, error) || !check_value(entry->url, error) ||
         !check_value(entry->sha256, error) || !check_value(entry->sha256_url, error))
         return false;
-    *file = machines_file_of(settings, entry->name, error);
-    g_autofree char *text = *file ? entries_read(*file, error) : NULL;
-    g_autofree char *changed = text ? enabled_text(text, entry) : NULL;
-    return changed && (g_str_equal(changed, text) || put_text(settings, *file, changed, error));
+    change->path = machines_file_of(settings, entry->name, error);
+    change->text = change->path ? entries_read(change->path, error) : NULL;
+    change->changed = change->text ? enabled_text(change->text, entry) : NULL;
+    return change->changed &&
+           (g_str_equal(change->changed, change->text) || check_text(settings, change->path, change->changed, error));
+}
+
+bool machines_check_entry(const Settings *settings, const MachineEntry *entry, GError **error)
+{
+    g_auto(Change) change = {0};
+    g_autoptr(GPtrArray) machines = NULL;
+    return plan_change(settings, entry, &change, error) && (machines = machines_load(settings, error)) != NULL;
+}
+
+bool machines_enable(const Settings *settings, const MachineEntry *entry, char **file, GError **error)
+{
+    g_auto(Change) change = {0};
+    if (!plan_change(settings, entry, &change, error) ||
+        (!g_str_equal(change.changed, change.text) && !put_text(change.path, change.changed, error)))
+        return false;
+    *file = g_steal_pointer(&change.path);
+    return true;
 }
 
 static bool disable_in(const Settings *settings, const char *path, const char *name, GError **error)
 {
     g_autofree char *text = entries_read(path, error);
     g_autofree char *changed = text ? machines_text_disable(text, name) : NULL;
-    return changed && put_text(settings, path, changed, error);
+    return changed && check_text(settings, path, changed, error) && put_text(path, changed, error);
 }
 
 bool machines_disable(const Settings *settings, const char *name, char **file, GError **error)

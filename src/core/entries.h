@@ -19,6 +19,10 @@ typedef struct {
     const char *name, *description, *url, *sha256, *sha256_url;
 } MachineEntry;
 
+/* Whether the entry could be enabled as things are: what can be known before an image is fetched for it. Errors as
+ * machines_enable, and those of the lists as a whole. */
+bool machines_check_entry(const Settings *settings, const MachineEntry *entry, GError **error);
+
 /* Enables a machine: its disabled entry, else a new one in config.d/NAME.ini. *file is where it stands (g_free). What
  * an enabled one says is changed. QWD_ERROR_USAGE for what cannot be a name or stand in an entry. */
 bool machines_enable(const Settings *settings, const MachineEntry *entry, char **file, GError **error);

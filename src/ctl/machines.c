@@ -125,9 +125,9 @@ static bool check_file_name(const char *url, GError **error)
            qwd_error_fail(error, QWD_ERROR_USAGE, "%s does not end in the name of a file.", url);
 }
 
-static bool enable_url(const Settings *settings, MachineEntry *entry, const char *url, GError **error)
+static bool enable_url(const Settings *settings, const MachineEntry *entry, GError **error)
 {
-    entry->url = url;
+    const char *url = entry->url;
     if (!check_file_name(url, error) || !refuse_existing(settings, entry->name, error))
         return false;
     if (g_str_has_prefix(url, "http:") && !entry->sha256 && !entry->sha256_url)
@@ -161,15 +161,14 @@ static bool enable_name(const Settings *settings, const MachineEntry *entry, GEr
                           settings->dir_machines);
 }
 
-/* A name is checked before anything is fetched under it. */
-static bool bring(const Settings *settings, MachineEntry *entry, const char *word, GError **error)
+/* An entry is checked before anything is fetched for it. */
+static bool bring(const Settings *settings, const MachineEntry *entry, const char *word, GError **error)
 {
-    g_autofree char *file = machines_file_of(settings, entry->name, error);
-    g_autofree char *path = file && !is_url(word) ? local_path(settings, word) : NULL;
-    if (!file)
+    if (!machines_check_entry(settings, entry, error))
         return false;
-    if (is_url(word))
-        return enable_url(settings, entry, word, error);
+    if (entry->url)
+        return enable_url(settings, entry, error);
+    g_autofree char *path = local_path(settings, word);
     return path ? enable_file(settings, entry, path, error) : enable_name(settings, entry, error);
 }
 
@@ -178,7 +177,7 @@ bool command_enable(Arguments *arguments, GError **error)
     const Settings *settings = arguments->settings;
     g_auto(GStrv) words = command_words(arguments);
     g_autofree char *name = name_of(words[0]), *file = NULL;
-    MachineEntry entry = {.name = name, .description = words[1]};
+    MachineEntry entry = {.name = name, .description = words[1], .url = is_url(words[0]) ? words[0] : NULL};
     if (!take_sum(&entry, command_option_value(arguments, "--sha256"), error) ||
         !bring(settings, &entry, words[0], error) || !machines_enable(settings, &entry, &file, error) ||
         !refresh_page(settings, error))

@@ -70,6 +70,18 @@ describe('a server that behaves', () => {
         assert.match(again.err, /exists already/);
     });
 
+    test('enable URL: a description or a list that is not accepted is told before anything is fetched', async () => {
+        web.files['a.qcow2'] = { body: image };
+        await refused(root.run(['enable', web.url('a.qcow2'), 'two\nlines']), 2, /A description is one line/);
+        for (const broken of ['etc/machines.conf', 'etc/config.d/a.qcow2.ini']) {
+            root.write(broken, '[b.qcow2]\ncolour=red\n');
+            await refused(enable('a.qcow2'), 2, /unknown attribute "colour"/);
+            fs.rmSync(root.path(broken));
+        }
+        assert.deepEqual(web.requests, []);
+        assert.deepEqual(there(), []);
+    });
+
     test('download: what is missing, or what is named; several at once', async () => {
         for (let i = 0; i < 5; i++) {
             web.files[`m${i}.qcow2`] = { body: i % 2 ? image : other };
