@@ -218,15 +218,22 @@ static bool copy_watched(const char *disk, const BackupTarget *target, Growth *g
     return good;
 }
 
+static char *find_disk(const Settings *settings, const SessionRecord *session, GError **error)
+{
+    g_autofree char *folder = store_folder(settings, session->id);
+    g_autofree char *disk = g_build_filename(folder, "disk.qcow2", NULL);
+    if (access(disk, R_OK) == 0)
+        return g_steal_pointer(&disk);
+    qwd_error_fail(error, QWD_ERROR_CONFLICT, "This session has ended, and its disk is gone.");
+    return NULL;
+}
+
 bool save_copy(const Settings *settings, const SessionRecord *session, const SaveRequest *request, GError **error)
 {
     g_auto(ImageInfo) info = {0};
-    g_autofree char *folder = store_folder(settings, session->id);
-    g_autofree char *disk = g_build_filename(folder, "disk.qcow2", NULL);
+    g_autofree char *disk = find_disk(settings, session, error);
     g_autofree char *part = save_part_path(settings, request->name);
-    if (access(disk, R_OK) < 0)
-        return qwd_error_fail(error, QWD_ERROR_CONFLICT, "This session has ended, and its disk is gone.");
-    if (!image_inspect(session->plan->image, settings->dir_machines, &info, error))
+    if (!disk || !image_inspect(session->plan->image, settings->dir_machines, &info, error))
         return false;
     bool based = !request->standalone && !info.is_iso;
     BackupTarget target = {.path = part, .master = based ? session->plan->image : NULL, .master_format = info.format};
@@ -235,13 +242,49 @@ bool save_copy(const Settings *settings, const SessionRecord *session, const Sav
     return copy_watched(disk, &target, &growth, error);
 }
 
+static bool note_copier(SessionRecord *session, void *data, GError **error)
+{
+    if (session_state_is_alive(session->state))
+        return qwd_error_fail(error, QWD_ERROR_CONFLICT, "This session is being resumed.");
+    if (!save_note_asked(session, data, error))
+        return false;
+    session_set_text(&session->save_state, SAVE_RUNNING);
+    session_set_process(session, SAVE_PROCESS, process_id_of(getpid()));
+    return true;
+}
+
+static bool note_outcome(SessionRecord *session, void *data, GError **error)
+{
+    (void)error;
+    const char *reason = data;
+    session_set_text(&session->save_state, reason ? SAVE_FAILED : SAVE_DONE);
+    session_set_text(&session->save_reason, reason ? reason : "");
+    session->save_percent = reason ? session->save_percent : 100;
+    return true;
+}
+
+void save_note_outcome(const Settings *settings, const char *id, const GError *cause)
+{
+    session_free(store_change(settings, id, note_outcome, cause ? cause->message : NULL, NULL));
+}
+
+/* The record says so meanwhile, so that nobody takes the disk away, nor the part. */
 static bool save_ended(const Settings *settings, const SessionRecord *session, const SaveRequest *request,
                        GError **error)
 {
-    if (save_copy(settings, session, request, error) && save_publish(settings, request->name, error))
-        return true;
-    save_discard(settings, request->name);
-    return false;
+    g_autoptr(GError) cause = NULL;
+    g_autofree char *disk = find_disk(settings, session, error);
+    g_autoptr(SessionRecord) noted =
+        disk ? store_change(settings, session->id, note_copier, (void *)request, error) : NULL;
+    if (!noted)
+        return false;
+    bool good = save_copy(settings, session, request, &cause) && save_publish(settings, request->name, &cause);
+    if (!good)
+        save_discard(settings, request->name);
+    save_note_outcome(settings, session->id, cause);
+    if (cause)
+        g_propagate_error(error, g_steal_pointer(&cause));
+    return good;
 }
 
 SessionRecord *app_save(const Settings *settings, const Identity *who, const SaveRequest *request, GError **error)

@@ -32,7 +32,9 @@ bool save_publish(const Settings *settings, const char *name, GError **error);
 void save_discard(const Settings *settings, const char *name);
 
 /* Parts of app_save, for app/save_own.c: what is checked first; what the record says when it is asked for (StoreChange,
- * `data` is the SaveRequest); the copy of an ended session's disk into the part. */
+ * `data` is the SaveRequest); the copy of an ended session's disk into the part; what the record says at the end, good
+ * when there is no `cause`. */
 bool save_check(const Settings *settings, const SessionRecord *session, const SaveRequest *request, GError **error);
 bool save_note_asked(SessionRecord *session, void *data, GError **error);
 bool save_copy(const Settings *settings, const SessionRecord *session, const SaveRequest *request, GError **error);
+void save_note_outcome(const Settings *settings, const char *id, const GError *cause);

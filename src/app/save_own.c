@@ -90,22 +90,6 @@ static bool start_copier(const Settings *settings, const SessionRecord *session,
     return engine_find("direct")->start(&job, error);
 }
 
-static bool note_failure(SessionRecord *session, void *data, GError **error)
-{
-    (void)error;
-    session_set_text(&session->save_state, SAVE_FAILED);
-    session_set_text(&session->save_reason, data);
-    return true;
-}
-
-static bool note_success(SessionRecord *session, void *data, GError **error)
-{
-    (void)data, (void)error;
-    session_set_text(&session->save_state, SAVE_DONE);
-    session->save_percent = 100;
-    return true;
-}
-
 static bool ask_kept(SessionRecord *session, void *data, GError **error)
 {
     if (!session_is_kept(session, session_now()))
@@ -122,7 +106,7 @@ static SessionRecord *save_kept(const Settings *settings, const SaveRequest *req
     g_autoptr(SessionRecord) session = store_change(settings, request->session_id, ask_kept, (void *)request, error);
     if (!session || start_copier(settings, session, &cause))
         return g_steal_pointer(&session);
-    session_free(store_change(settings, request->session_id, note_failure, cause->message, NULL));
+    save_note_outcome(settings, request->session_id, cause);
     g_propagate_error(error, g_steal_pointer(&cause));
     return NULL;
 }
@@ -217,7 +201,7 @@ bool save_own_perform(const Settings *settings, const char *id, GError **error)
     bool good = save_copy(settings, session, &request, &cause) && save_own_publish(settings, session, &cause);
     if (!good)
         save_discard(settings, session->save_name);
-    session_free(store_change(settings, id, good ? note_success : note_failure, good ? NULL : cause->message, NULL));
+    save_note_outcome(settings, id, cause);
     if (cause)
         g_propagate_error(error, g_steal_pointer(&cause));
     return good;

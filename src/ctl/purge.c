@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/save.h"
 #include "app/usage.h"
 #include "base/account.h"
 #include "base/error.h"
@@ -55,10 +56,10 @@ static void add(GPtrArray *list, const char *folder, const char *name, const cha
 /* --- what there is --- */
 
 /* A download under way holds a lock on its part. */
-static bool is_under_way(const char *folder, const char *name)
+static bool is_being_downloaded(const char *path)
 {
-    size_t stem = strlen(name) - (g_str_has_suffix(name, ".json") ? strlen(".json") : 0);
-    g_autofree char *part = g_strdup_printf("%s/%.*s", folder, (int)stem, name);
+    size_t stem = strlen(path) - (g_str_has_suffix(path, ".json") ? strlen(".json") : 0);
+    g_autofree char *part = g_strndup(path, stem);
     if (!g_file_test(part, G_FILE_TEST_EXISTS))
         return false;
     g_autoptr(GError) error = NULL;
@@ -66,12 +67,34 @@ static bool is_under_way(const char *folder, const char *name)
     return lock < 0 && g_error_matches(error, QWD_ERROR, QWD_ERROR_CONFLICT);
 }
 
+/* The record of the session says so before there is a part. What cannot be known counts as being saved. */
+static bool is_being_saved(const Settings *settings, const char *path)
+{
+    g_autoptr(GPtrArray) sessions = store_list(settings, NULL);
+    for (guint i = 0; sessions && i < sessions->len; i++) {
+        const SessionRecord *session = sessions->pdata[i];
+        g_autofree char *part = save_part_path(settings, session->save_name);
+        if (save_is_busy(session) && g_str_equal(part, path))
+            return true;
+    }
+    return !sessions;
+}
+
+/* Whether it is a part that somebody is still at. */
+static bool is_under_way(const Settings *settings, const char *path)
+{
+    return entry_is_partial(path) && (is_being_downloaded(path) || is_being_saved(settings, path));
+}
+
+/* The parts of saved machines are hidden. */
 static void add_partial(GPtrArray *list, const Settings *settings)
 {
     g_autoptr(GDir) dir = g_dir_open(settings->dir_machines, 0, NULL);
     for (const char *name; dir && (name = g_dir_read_name(dir));) {
-        if (entry_is_partial(name) && !is_under_way(settings->dir_machines, name))
-            add(list, settings->dir_machines, name, "a download that broke off");
+        g_autofree char *path = g_build_filename(settings->dir_machines, name, NULL);
+        if (entry_is_partial(name) && !is_under_way(settings, path))
+            add(list, settings->dir_machines, name,
+                *name == '.' ? "a saved machine that broke off" : "a download that broke off");
     }
 }
 
@@ -153,14 +176,15 @@ static void print_json(const GPtrArray *list)
     output_json(array);
 }
 
-/* What the service itself may not remove, as files that root has put there, is named; the rest goes. */
-static bool remove_all(const GPtrArray *list, GError **error)
+/* What the service itself may not remove, as files that root has put there, is named; the rest goes. A part may have
+ * been taken up again since it was listed. */
+static bool remove_all(const Settings *settings, const GPtrArray *list, GError **error)
 {
     g_autoptr(GString) left = g_string_new(NULL);
     g_autoptr(GError) first = NULL;
     for (guint i = 0; i < list->len; i++) {
         const char *path = ((const Rubbish *)list->pdata[i])->path;
-        if (folder_remove(path, first ? NULL : &first))
+        if (is_under_way(settings, path) || folder_remove(path, first ? NULL : &first))
             continue;
         g_autofree char *quoted = g_shell_quote(path);
         g_string_append_printf(left, " %s", quoted);
@@ -186,7 +210,7 @@ bool command_purge(Arguments *arguments, GError **error)
     else
         output_note("There is nothing to remove.");
     if (!list->len || command_option(arguments, "--yes") || output_confirm("Remove them for good?", false))
-        return !list->len || remove_all(list, error);
+        return !list->len || remove_all(settings, list, error);
     return output_is_terminal() || command_option(arguments, "--json") ||
            qwd_error_fail(error, QWD_ERROR_DENIED, "Nothing was removed. To remove them: qwdctl purge --yes");
 }

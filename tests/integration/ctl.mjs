@@ -103,11 +103,19 @@ export class Root {
         return spawn(this.program, words, { env: this.environment(env), cwd: this.path('home'), stdio: 'pipe' });
     }
 
+    // The input is a text, or a function of what it has said: when that returns a text, that is the input.
     async collect(child, what, { input = '', ms = 60000 } = {}) {
-        const out = [], err = [];
+        const out = [], err = [], answer = typeof input === 'function' ? input : () => input;
+        const reply = () => {
+            const text = child.stdin.writableEnded ? undefined : answer(Buffer.concat(out).toString());
+            if (text !== undefined)
+                child.stdin.end(text);
+        };
         child.stdout.on('data', (chunk) => out.push(chunk));
         child.stderr.on('data', (chunk) => err.push(chunk));
-        child.stdin.on('error', () => {}).end(input);
+        child.stdin.on('error', () => {});
+        child.stdout.on('data', reply);
+        reply();
         try {
             const [code] = await within(ms, what, once(child, 'close'));
             return { code, out: Buffer.concat(out).toString(), err: Buffer.concat(err).toString() };

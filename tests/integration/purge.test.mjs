@@ -60,3 +60,24 @@ test('a machine that others stand on is not removed, though it is disabled itsel
         assert.equal((await root.run(['purge', name, '--yes'])).code, 0);
     assert.deepEqual(fs.readdirSync(root.machines), []);
 });
+
+test('the part of a machine that is being saved stays, also when that begins after the question', async () => {
+    const part = (name) => root.write(`service/machines/.${name}.part`, 'x'.repeat(5000));
+    const [field] = fs.readFileSync('/proc/self/stat', 'utf8').split(') ').slice(-1);
+    const own = { name: 'save', pid: process.pid, start_ticks: Number(field.split(' ')[19]) };
+    const image = path.join(root.machines, 'x.raw'), saving = { save_state: 'running' };
+    root.write('etc/machines.conf', '[x.raw]\n');
+    root.write('service/machines/x.raw', 'x');
+    for (const name of ['running', 'kept', 'dead', 'late'])
+        part(name);
+    root.record(image, { ...saving, save_name: 'running' });
+    root.record(image, { ...saving, save_name: 'kept', state: 'ended', processes: [own] });
+    root.record(image, { ...saving, save_name: 'dead', state: 'ended', processes: [{ ...own, start_ticks: 1 }] });
+    const found = JSON.parse((await root.run(['purge', '--json'])).out);
+    assert.deepEqual(found.map((one) => path.basename(one.path)).sort(), ['.dead.part', '.late.part']);
+    assert.equal(found[0].why, 'a saved machine that broke off');
+
+    const late = (said) => said.includes('Remove them for good?') && root.record(image, { ...saving, save_name: 'late' });
+    assert.equal((await root.terminal(['purge'], { input: (said) => (late(said) ? 'y\n' : undefined) })).code, 0);
+    assert.deepEqual(fs.readdirSync(root.machines).sort(), ['.kept.part', '.late.part', '.running.part', 'x.raw']);
+});

@@ -97,11 +97,19 @@ static void test_save(Fixture *f, gconstpointer unused)
     g_assert_false(g_file_test(part, G_FILE_TEST_EXISTS));
 }
 
-/* A qemu-img that has written a part goes on only when that was told. */
+typedef struct {
+    const Fixture *f;
+    const char *gate;
+} Watch;
+
+/* A qemu-img that has written a part goes on only when that was told. The record says meanwhile whose part it is. */
 static void on_percent(int percent, void *data)
 {
-    const char *gate = data;
-    int fd = open(gate, O_RDWR | O_CLOEXEC); /* open until the test ends: who reads it may be late */
+    const Watch *watch = data;
+    int fd = open(watch->gate, O_RDWR | O_CLOEXEC); /* open until the test ends: who reads it may be late */
+    g_autoptr(SessionRecord) session = store_load(watch->f->settings, watch->f->session->id, NULL);
+    g_assert_true(save_is_busy(session));
+    g_assert_cmpstr(session->save_name, ==, "told.qcow2");
     g_assert_cmpint(percent, >, 0);
     g_assert_cmpint(percent, <, 100);
     g_assert_cmpint(write(fd, "on\n", 3), ==, 3);
@@ -122,12 +130,16 @@ static void test_progress(Fixture *f, gconstpointer unused)
     g_assert_cmpint(mkfifo(gate, 0600), ==, 0);
     g_free(temp_script(bin, "qemu-img", shim));
     Identity who = {.user = "root", .is_admin = true};
-    SaveRequest request = {.session_id = f->session->id, .name = "told.qcow2", .on_percent = on_percent, .data = gate};
+    Watch watch = {f, gate};
+    SaveRequest request = {
+        .session_id = f->session->id, .name = "told.qcow2", .on_percent = on_percent, .data = &watch};
     g_setenv("PATH", own_path, TRUE);
     g_autoptr(SessionRecord) session = app_save(f->settings, &who, &request, &error);
     g_setenv("PATH", path, TRUE);
     g_assert_no_error(error);
     g_assert_true(holds_the_mark(f, "told.qcow2"));
+    g_autoptr(SessionRecord) saved = store_load(f->settings, f->session->id, NULL);
+    g_assert_cmpstr(saved->save_state, ==, SAVE_DONE);
 }
 
 static void test_refused(Fixture *f, gconstpointer unused)
