@@ -159,73 +159,78 @@ static void print_man_settings(void)
 
 /* What the words of a usage line stand for; the other words in capitals are the user's own. */
 static const struct {
-    const char *word, *completion;
+    const char *word, *statement;
 } completions[] = {
-    {"VM", "$(qwdctl names machines 2>/dev/null)"},
-    {"ID", "$(qwdctl names sessions 2>/dev/null)"},
-    {"KEY", "$([ $COMP_CWORD -gt 2 ] && echo ${settings//[-=]/})"},
-    {"COMMAND", "$commands"},
+    {"VM", "names=machines"},
+    {"ID", "names=sessions"},
+    {"KEY", "if [ \"$COMP_CWORD\" -gt 2 ]; then words+=(\"${settings[@]//[-=]/}\"); fi"},
+    {"COMMAND", "words+=(\"${commands[@]}\")"},
 };
 
-static const char *completion_of(const char *word)
+static const char *statement_of(const char *word)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(completions); i++) {
         if (g_str_equal(completions[i].word, word))
-            return completions[i].completion;
+            return completions[i].statement;
     }
-    return g_ascii_isupper(*word) ? NULL : word;
+    return NULL;
 }
 
-/* One branch for each command, made of its usage line. */
+/* One branch for each command, made of its usage line: the words themselves, then what finds more of them. */
 static void print_branch(const Command *command)
 {
     g_auto(GStrv) words = g_strsplit_set(command->arguments, " []|", -1);
-    bool takes_file = false;
-    printf("    %s) words=\"", command->name);
+    g_autoptr(GString) plain = g_string_new(NULL), statements = g_string_new(NULL);
+    bool takes_file = g_str_equal(command->name, "start");
     for (char **word = words; *word; word++) {
         bool is_example = g_str_has_prefix(*word, "--key=") || g_str_has_prefix(*word, "...");
-        g_autofree char *plain = g_strndup(*word, g_str_has_suffix(*word, "...") ? strlen(*word) - 3 : strlen(*word));
-        const char *option_end = g_str_has_prefix(plain, "--") ? strchr(plain, '=') : NULL;
-        const char *completion = option_end ? NULL : completion_of(plain);
-        takes_file = takes_file || g_str_equal(plain, "FILE") || g_str_equal(command->name, "start");
-        if (option_end && !is_example)
-            printf(" %.*s=", (int)(option_end - plain), plain);
-        else if (completion && *completion)
-            printf(" %s", completion);
+        if (g_str_has_suffix(*word, "..."))
+            (*word)[strlen(*word) - strlen("...")] = '\0';
+        bool is_option = g_str_has_prefix(*word, "--");
+        const char *statement = statement_of(*word), *value = is_option ? strchr(*word, '=') : NULL;
+        takes_file = takes_file || g_str_equal(*word, "FILE");
+        if (statement)
+            g_string_append_printf(statements, "; %s", statement);
+        else if (**word && !is_example && !g_ascii_isupper(**word))
+            g_string_append_printf(plain, "%s%.*s", plain->len ? " " : "",
+                                   (int)(value ? value + 1 - *word : (gssize)strlen(*word)), *word);
     }
-    printf("\"%s ;;\n", takes_file ? "; files=yes" : "");
+    printf("    %s) words=(%s)%s%s ;;\n", command->name, plain->str, statements->str, takes_file ? "; files=yes" : "");
 }
 
 static void print_settings_words(void)
 {
-    printf("    local settings=\"");
+    printf("    local settings=(");
     for (const SettingRow *row = settings_rows(); row->key || row->chapter; row++) {
         if (row->key)
             printf("--%s= ", row->key);
     }
-    printf("--config=\"\n");
+    printf("--config=)\n");
 }
 
+/* Names of files come in here: none of them is ever expanded (as compgen -W would), and each is quoted. */
 static void print_completion(void)
 {
-    printf("# bash completion for qwdctl, made by `make docs`.\n_qwdctl() {\n    local commands=\"");
+    printf("# bash completion for qwdctl, made by `make docs`.\n_qwdctl() {\n    local commands=(");
     for (const Command *command = commands; command->name; command++)
         printf("%s%s", command == commands ? "" : " ", command->name);
-    printf("\"\n");
+    printf(")\n");
     print_settings_words();
-    printf(
-        "    local word=${COMP_WORDS[COMP_CWORD]} words files=\n"
-        "    if [ \"$COMP_CWORD\" = 1 ]; then mapfile -t COMPREPLY < <(compgen -W \"$commands\" -- \"$word\"); return; "
-        "fi\n"
-        "    local IFS=$' \\t\\n'\n"
-        "    case ${COMP_WORDS[1]#--} in\n");
+    printf("    local word=${COMP_WORDS[COMP_CWORD]} words=() names='' files='' candidate quoted\n"
+           "    if [ \"$COMP_CWORD\" = 1 ]; then words=(\"${commands[@]}\"); else case ${COMP_WORDS[1]#--} in\n");
     for (const Command *command = commands; command->name; command++)
         print_branch(command);
     printf(
-        "    esac\n"
-        "    if [[ $word == -* ]]; then words=\"$words $settings\"; fi\n"
-        "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n"
-        "    if [ -n \"$files\" ]; then mapfile -t -O \"${#COMPREPLY[@]}\" COMPREPLY < <(compgen -f -- \"$word\"); fi\n"
+        "    esac; fi\n"
+        "    if [[ $word == -* && $COMP_CWORD -gt 1 ]]; then words+=(\"${settings[@]}\"); fi\n"
+        "    if [ -n \"$names\" ]; then mapfile -t -O ${#words[@]} words < <(qwdctl names \"$names\" 2>/dev/null); fi\n"
+        "    if [ -n \"$files\" ]; then mapfile -t -O ${#words[@]} words < <(compgen -f -- \"$word\"); fi\n"
+        "    COMPREPLY=()\n"
+        "    for candidate in \"${words[@]}\"; do\n"
+        "        printf -v quoted %%q \"$candidate\"\n"
+        "        if [[ $word == '~'* ]]; then quoted=${quoted#\\\\}; fi\n"
+        "        if [[ $candidate == \"$word\"* || $quoted == \"$word\"* ]]; then COMPREPLY+=(\"$quoted\"); fi\n"
+        "    done\n"
         "    if [[ ${COMPREPLY[0]} == *= ]]; then compopt -o nospace; fi\n"
         "}\ncomplete -F _qwdctl qwdctl\n");
 }

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/units.h"
 #include "core/inventory.h"
+#include "core/machine.h"
 #include "core/store.h"
 #include "ctl/commands.h"
 #include "ctl/output.h"
@@ -109,6 +110,22 @@ bool command_status(Arguments *arguments, GError **error)
 
 /* --- names --- */
 
+static void print_sessions_names(const GPtrArray *sessions)
+{
+    for (guint i = 0; i < sessions->len; i++)
+        printf("%s\n", ((const SessionRecord *)sessions->pdata[i])->id);
+}
+
+/* A file may have any name; a machine may not. */
+static void print_machines_names(const GPtrArray *inventory)
+{
+    for (guint i = 0; i < inventory->len; i++) {
+        const InventoryItem *item = inventory->pdata[i];
+        if (machine_name_is_valid(item->name))
+            printf("%s\n", item->name);
+    }
+}
+
 bool command_names(Arguments *arguments, GError **error)
 {
     const Settings *settings = arguments->settings;
@@ -117,8 +134,9 @@ bool command_names(Arguments *arguments, GError **error)
     if (!of_sessions && !g_str_equal(words[0], "machines"))
         return qwd_error_fail(error, QWD_ERROR_USAGE, "Usage: qwdctl names machines|sessions");
     g_autoptr(GPtrArray) list = of_sessions ? store_list(settings, error) : inventory_load(settings, error);
-    for (guint i = 0; list && i < list->len; i++)
-        printf("%s\n", of_sessions ? ((const SessionRecord *)list->pdata[i])->id
-                                   : ((const InventoryItem *)list->pdata[i])->name);
+    if (list && of_sessions)
+        print_sessions_names(list);
+    else if (list)
+        print_machines_names(list);
     return list != NULL;
 }

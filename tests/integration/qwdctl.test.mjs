@@ -329,8 +329,7 @@ test('colour on a terminal only, and not with NO_COLOR; a pipe gets rows and not
     assert.ok(piped.out.trimEnd().split('\n').every((line) => /^(enabled|disabled|missing|orphan) +\| /.test(line)), piped.out);
 });
 
-test('completion: commands, their words, machines, settings and files', () => {
-    withMachines();
+describe('completion', () => {
     const complete = (...words) => {
         const script = `compopt() { :; }; . ${top}/etc/bash-completion/qwdctl
             COMP_WORDS=(qwdctl "$@"); COMP_CWORD=$#; _qwdctl; printf '%s\\n' "\${COMPREPLY[@]}"`;
@@ -339,16 +338,45 @@ test('completion: commands, their words, machines, settings and files', () => {
         assert.equal(made.stderr, '');
         return made.stdout.trim().split('\n').filter(Boolean).sort();
     };
-    assert.deepEqual(complete('d'), ['disable', 'docs', 'doctor', 'download']);
-    assert.deepEqual(complete('disable', 't'), ['tiny.iso']);
-    assert.deepEqual(complete('edit', 'm'), ['machines']);
-    assert.deepEqual(complete('status', '--j'), ['--json']);
-    assert.deepEqual(complete('config', 'ch'), ['check']);
-    assert.deepEqual(complete('config', 'get', 'dir_sn'), ['dir_snapshots']);
-    assert.deepEqual(complete('start', 'x', '--dir_sn'), ['--dir_snapshots=']);
-    root.write('home/file-to-enable', '');
-    assert.ok(complete('enable', 'file-').includes('file-to-enable'));
-    assert.ok(complete('help', 'pu').includes('purge'));
+
+    test('commands, their words, machines, settings and files', () => {
+        withMachines();
+        assert.deepEqual(complete('d'), ['disable', 'docs', 'doctor', 'download']);
+        assert.deepEqual(complete('disable', 't'), ['tiny.iso']);
+        assert.deepEqual(complete('edit', 'm'), ['machines']);
+        assert.deepEqual(complete('status', '--j'), ['--json']);
+        assert.deepEqual(complete('enable', 'x', '--sh'), ['--sha256=']);
+        assert.deepEqual(complete('config', 'ch'), ['check']);
+        assert.deepEqual(complete('config', 'get', 'dir_sn'), ['dir_snapshots']);
+        assert.deepEqual(complete('start', 'x', '--dir_sn'), ['--dir_snapshots=']);
+        root.write('home/file-to-enable', '');
+        assert.deepEqual(complete('enable', 'file-'), ['file-to-enable']);
+        assert.deepEqual(complete('enable', '~/file-'), ['~/file-to-enable']);
+        assert.deepEqual(complete('help', 'pu'), ['purge']);
+        assert.deepEqual(complete('download', 'nobody'), []);
+    });
+
+    test('names are words and never commands', async () => {
+        const hostile = ['$(touch${IFS}x)', '`touch y`', '*', 'a;touch z', '"', 'new\nline'];
+        withMachines();
+        for (const name of hostile) {
+            root.write(`service/machines/${name}`, 'x');
+            root.write(`home/${name}`, 'x');
+        }
+        root.write('service/machines/my lab.raw', 'x');
+        const machines = ['alone.raw', 'my\\ lab.raw', 'old.iso', 'tiny.iso', 'windows.vhdx'];
+        assert.deepEqual((await root.run(['names', 'machines'])).out.trim().split('\n').sort(),
+                         ['alone.raw', 'my lab.raw', 'old.iso', 'tiny.iso', 'windows.vhdx']);
+        assert.deepEqual(complete('disable', ''), machines);
+        for (const begun of ['my', 'my lab', 'my\\ l'])
+            assert.deepEqual(complete('disable', begun), ['my\\ lab.raw']);
+        for (const command of ['start', 'enable', 'purge', 'edit'])
+            complete(command, '');
+        assert.deepEqual(complete('enable', '$'), ['\\$\\(touch\\$\\{IFS\\}x\\)']);
+        assert.deepEqual(complete('enable', 'a;'), ['a\\;touch\\ z']);
+        assert.deepEqual(['x', 'y', 'z'].filter((name) => fs.existsSync(root.path('home', name))), []);
+        hostile.forEach((name) => fs.rmSync(root.path('home', name)));
+    });
 });
 
 // --- doctor ---
