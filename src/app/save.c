@@ -55,7 +55,7 @@ void save_discard(const Settings *settings, const char *name)
 
 /* --- what is checked first --- */
 
-static bool check_name(const Settings *settings, const char *name, GError **error)
+bool save_check_name(const Settings *settings, const char *name, GError **error)
 {
     struct stat st;
     if (!machine_name_is_valid(name))
@@ -109,7 +109,7 @@ static bool check_master(const Settings *settings, const SessionRecord *session,
 
 bool save_check(const Settings *settings, const SessionRecord *session, const SaveRequest *request, GError **error)
 {
-    return check_name(settings, request->name, error) && check_folder(settings, error) &&
+    return save_check_name(settings, request->name, error) && check_folder(settings, error) &&
            check_master(settings, session, request, error) && check_room(settings, session, request->standalone, error);
 }
 
@@ -300,27 +300,78 @@ SessionRecord *app_save(const Settings *settings, const Identity *who, const Sav
 
 /* --- the entry --- */
 
-char *save_entry(const Settings *settings, const SessionRecord *session, const char *name, const char *description,
-                 const char *owner)
+/* The entry of the session's machine as it stands now: whom it is for, and what may be chosen, hold for the new one.
+ * An image that an administrator has started by its path has none. Borrowed from the list. */
+static const Machine *find_machine(GPtrArray *machines, const Plan *plan, GError **error)
 {
-    const Plan *plan = session->plan;
+    const Machine *listed = machines_find(machines, plan->machine, NULL);
+    if (listed)
+        return listed;
+    if (!plan->by_admin) {
+        qwd_error_fail(error, QWD_ERROR_CONFLICT,
+                       "%s is not on offer any more, so nobody can tell whom a copy of it would be for. Ask the "
+                       "administrator to enable it first.",
+                       plan->title);
+        return NULL;
+    }
+    g_ptr_array_add(machines, machine_from_path(plan->image));
+    return machines->pdata[machines->len - 1];
+}
+
+/* What the disk has run with; "" as elsewhere, NULL when a plan does not say it as an entry does. */
+static const char *value_in_plan(const Settings *settings, const Plan *plan, const char *key)
+{
+    bool is_usual = g_str_equal(plan->display, settings->qemu_video);
+    const char *const pairs[][2] = {{"arch", plan->arch}, {"firmware", plan->firmware},
+                                    {"disk", plan->disk}, {"display", is_usual ? "" : plan->display},
+                                    {"os", plan->os},     {"script_method", plan->script_method}};
+    for (size_t i = 0; i < G_N_ELEMENTS(pairs); i++) {
+        if (g_str_equal(pairs[i][0], key))
+            return pairs[i][1];
+    }
+    return NULL;
+}
+
+/* All but what says where the other image comes from. An owner's machine is for nobody else. */
+static const char *value_of(const MachineAttribute *attribute, const Machine *machine, const char *in_plan,
+                            const char *owner)
+{
+    static const char *const of_the_image[] = {"description", "url", "sha256", "sha256_url", NULL};
+    if (g_strv_contains(of_the_image, attribute->key))
+        return attribute->default_text;
+    if (owner && *owner && g_str_equal(attribute->key, "users"))
+        return owner;
+    if (owner && *owner && g_str_equal(attribute->key, "groups"))
+        return "";
+    return in_plan && *in_plan ? in_plan : *(char *const *)((const char *)machine + attribute->offset);
+}
+
+static void append_description(GString *text, const Plan *plan, const char *title)
+{
     g_autoptr(GDateTime) now = g_date_time_new_now_local();
     g_autofree char *day = g_date_time_format(now, "%Y-%m-%d");
-    GString *text = g_string_new(NULL);
-    g_string_append_printf(text, "[%s]\n", name);
-    if (description && *description)
-        g_string_append_printf(text, "description=%s\n", description);
+    if (title && *title)
+        g_string_append_printf(text, "description=%s\n", title);
     else
         g_string_append_printf(text, "description=%s, saved %s\n", plan->title, day);
-    const char *const pairs[][2] = {{"arch", plan->arch},       {"firmware", plan->firmware},
-                                    {"disk", plan->disk},       {"os", plan->os},
-                                    {"display", plan->display}, {"script_method", plan->script_method}};
-    for (size_t i = 0; i < G_N_ELEMENTS(pairs); i++) {
-        bool is_default = g_str_equal(pairs[i][0], "display") && g_str_equal(pairs[i][1], settings->qemu_video);
-        if (!is_default && *pairs[i][1])
-            g_string_append_printf(text, "%s=%s\n", pairs[i][0], pairs[i][1]);
+}
+
+char *save_entry(const Settings *settings, const SessionRecord *session, const SaveRequest *request, GError **error)
+{
+    const Plan *plan = session->plan;
+    g_autoptr(GPtrArray) machines = machines_load(settings, error);
+    const Machine *machine = machines ? find_machine(machines, plan, error) : NULL;
+    if (!machine)
+        return NULL;
+    g_autoptr(GString) text = g_string_new(NULL);
+    g_string_append_printf(text, "[%s]\n", request->name);
+    append_description(text, plan, request->title);
+    for (const MachineAttribute *attribute = machine_attributes(); attribute->key; attribute++) {
+        const char *in_plan = value_in_plan(settings, plan, attribute->key);
+        const char *value = value_of(attribute, machine, in_plan, request->owner);
+        if (!g_str_equal(value, attribute->default_text))
+            g_string_append_printf(text, "%s=%s\n", attribute->key, value);
     }
-    if (owner && *owner)
-        g_string_append_printf(text, "users=%s\n", owner);
-    return g_string_free(text, FALSE);
+    bool good = machines_check_text(text->str, text->len, request->name, settings->dir_machines, error);
+    return good ? g_string_free(g_steal_pointer(&text), FALSE) : NULL;
 }

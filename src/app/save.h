@@ -20,10 +20,14 @@ typedef struct {
  * QWD_ERROR_LIMIT when there is no room, QWD_ERROR_UNAVAILABLE with what went wrong. */
 SessionRecord *app_save(const Settings *settings, const Identity *who, const SaveRequest *request, GError **error);
 
-/* The section of the new machine, for a file of config.d: what it is like, as the session's machine is. `owner` NULL or
- * "": for everybody. Free with g_free. */
-char *save_entry(const Settings *settings, const SessionRecord *session, const char *name, const char *description,
-                 const char *owner);
+/* Whether a new machine may have this name: QWD_ERROR_USAGE, QWD_ERROR_CONFLICT for one that is taken. */
+bool save_check_name(const Settings *settings, const char *name, GError **error);
+
+/* The section of the new machine, `name`, `owner` and `title` of the request, for a file of config.d or saved.d: what
+ * it is like, whom it is for and what may be chosen for it are as of the session's machine; an owner's one is for that
+ * user alone. Free with g_free. NULL with QWD_ERROR_CONFLICT when that machine is not on offer any more,
+ * QWD_ERROR_CONFIG for what would not be accepted when it is read. */
+char *save_entry(const Settings *settings, const SessionRecord *session, const SaveRequest *request, GError **error);
 
 /* For the supervisor: where the image is written, and its two ends. Publishing checks that the image refers to nothing
  * outside dir_machines, and never replaces another one. */

@@ -79,6 +79,14 @@ static bool check_others(const Settings *settings, const SessionRecord *session,
                           session->owner, count);
 }
 
+/* It is written at the end; what hinders that is told before anything is copied. */
+static bool check_entry(const Settings *settings, const SessionRecord *session, const SaveRequest *request,
+                        GError **error)
+{
+    g_autofree char *text = save_entry(settings, session, request, error);
+    return text != NULL;
+}
+
 /* --- an ended session --- */
 
 static bool start_copier(const Settings *settings, const SessionRecord *session, GError **error)
@@ -125,7 +133,8 @@ SessionRecord *app_save_own(const Settings *settings, const Identity *who, const
     if (!name || !check_owner_name(session->owner, error) || (lock = store_lock(settings, error)) < 0)
         return NULL;
     SaveRequest request = {.session_id = session->id, .name = name, .owner = session->owner, .title = wanted->title};
-    if (!check_others(settings, session, name, error) || !save_check(settings, session, &request, error))
+    if (!check_others(settings, session, name, error) || !save_check(settings, session, &request, error) ||
+        !check_entry(settings, session, &request, error))
         return NULL;
     if (session_state_is_alive(session->state))
         return store_change(settings, session->id, ask_running, &request, error);
@@ -141,8 +150,9 @@ bool save_own_publish(const Settings *settings, const SessionRecord *session, GE
         return false;
     if (!*session->save_owner)
         return true;
-    g_autofree char *text = save_entry(settings, session, name, session->save_title, session->save_owner);
-    if (saved_write(settings, name, text, error))
+    SaveRequest request = {.name = name, .owner = session->save_owner, .title = session->save_title};
+    g_autofree char *text = save_entry(settings, session, &request, error);
+    if (text && saved_write(settings, name, text, error))
         return true;
     g_autofree char *image = g_build_filename(settings->dir_machines, name, NULL);
     unlink(image);

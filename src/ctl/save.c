@@ -80,12 +80,31 @@ static char *entry_path(const Settings *settings, const char *name)
     return g_strdup_printf("%s/config.d/%s.ini", folder, name);
 }
 
-static bool write_entry(const Settings *settings, const SessionRecord *session, char **words, GError **error)
+/* It may hold a machine that is disabled, and what else somebody has written. */
+static bool check_place(const char *path, GError **error)
 {
-    g_autofree char *path = entry_path(settings, words[1]), *folder = g_path_get_dirname(path);
-    g_autofree char *text = save_entry(settings, session, words[1], words[2], NULL);
+    return access(path, F_OK) < 0 ||
+           qwd_error_fail(error, QWD_ERROR_CONFLICT,
+                          "There is a file %s already. Choose another name, or move that file away.", path);
+}
+
+static char *make_entry(const Settings *settings, char **words, GError **error)
+{
+    SaveRequest request = {.name = words[1], .title = words[2]};
+    if (words[2] && (!g_utf8_validate(words[2], -1, NULL) || text_has_controls(words[2]))) {
+        qwd_error_fail(error, QWD_ERROR_USAGE, "A description is one line of text.");
+        return NULL;
+    }
+    g_autoptr(SessionRecord) session = store_find(settings, words[0], error);
+    return session && save_check_name(settings, words[1], error) ? save_entry(settings, session, &request, error)
+                                                                 : NULL;
+}
+
+static bool write_entry(const char *path, const char *text, char **words, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
     g_mkdir_with_parents(folder, 0755);
-    if (file_write_atomic(path, text, strlen(text), 0644, FILE_WRITE_DURABLE, error)) {
+    if (check_place(path, error) && file_write_atomic(path, text, strlen(text), 0644, FILE_WRITE_DURABLE, error)) {
         printf("Saved as %s, an entry in %s. `qwdctl refresh` puts it on the page.\n", words[1], path);
         return true;
     }
@@ -93,6 +112,7 @@ static bool write_entry(const Settings *settings, const SessionRecord *session, 
     return false;
 }
 
+/* The entry is made first: what hinders it is told before anything is copied. */
 bool command_save(Arguments *arguments, GError **error)
 {
     const Settings *settings = arguments->settings;
@@ -100,12 +120,11 @@ bool command_save(Arguments *arguments, GError **error)
     bool standalone = command_option(arguments, "--standalone");
     if (command_option(arguments, "--image-only"))
         return save_image(settings, words, standalone, error);
-    if (words[2] && text_has_controls(words[2]))
-        return qwd_error_fail(error, QWD_ERROR_USAGE, "The description must be one line.");
-    g_autoptr(SessionRecord) session = store_find(settings, words[0], error);
-    if (!session)
+    g_autofree char *text = make_entry(settings, words, error);
+    g_autofree char *path = entry_path(settings, words[1]);
+    if (!text || !check_place(path, error))
         return false;
     bool good = geteuid() == 0 ? save_image_as_account(words, standalone, error)
                                : save_image(settings, words, standalone, error);
-    return good && write_entry(settings, session, words, error);
+    return good && write_entry(path, text, words, error);
 }

@@ -15,7 +15,7 @@ const service = useService({ settings: { snapshot_alloc_mem: '256M' } }, () => {
     fs.copyFileSync(path.join(tiny, 'tiny.qcow2'), image('base.qcow2'));
     if (isRoot)
         service.give('service/machines/base.qcow2');
-    fs.appendFileSync(service.path('etc/machines.conf'), '[base.qcow2]\ndescription=Base\ndisk=scsi\n');
+    fs.appendFileSync(service.path('etc/machines.conf'), '[base.qcow2]\ndescription=Base\ndisk=scsi\ngpu=no\nmemory=256M, 512M\n');
 });
 
 const image = (name) => service.path('service/machines', name);
@@ -66,7 +66,8 @@ test('a running session becomes machines, on its image and alone, and goes on', 
     assert.ok(fs.statSync(image('based.qcow2')).size < fs.statSync(image('base.qcow2')).size / 4, 'only what is different');
     const entry = fs.readFileSync(service.path('etc/config.d/full.qcow2.ini'), 'utf8');
     assert.match(entry, /^\[full\.qcow2\]\ndescription=With a mark\n/);
-    assert.match(entry, /^disk=scsi$/m);
+    for (const line of [/^disk=scsi$/m, /^gpu=no$/m, /^memory=256M, 512M$/m])
+        assert.match(entry, line);
     assert.match(fs.readFileSync(service.path('etc/config.d/based.qcow2.ini'), 'utf8'), /^description=Base, saved \d{4}-\d\d-\d\d$/m);
 
     // names that are taken, or are none; sessions that are not there
@@ -77,6 +78,16 @@ test('a running session becomes machines, on its image and alone, and goes on', 
         assert.notEqual(refused.code, 0);
         assert.match(refused.err, reason);
     }
+    const config = service.path('etc/config.d'), files = fs.readdirSync(config);
+    const latin = ['sh', '-c', 'exec "$0" save "$1" x.qcow2 "$(printf "caf\\351")"', path.join(service.bin, 'qwdctl'), session.id];
+    assert.match((await service.run(latin, { asRoot: true })).err, /one line of text/);
+    fs.writeFileSync(path.join(config, 'x.qcow2.ini'), ';[x.qcow2]\n;users=teachers\n');
+    const written = await qwdctl('save', session.id, 'x.qcow2');
+    assert.match(written.err, /There is a file .*config\.d\/x\.qcow2\.ini already\. Choose another name, or move that file away/);
+    assert.equal(fs.readFileSync(path.join(config, 'x.qcow2.ini'), 'utf8'), ';[x.qcow2]\n;users=teachers\n');
+    fs.rmSync(path.join(config, 'x.qcow2.ini'));
+    assert.deepEqual(fs.readdirSync(config), files);
+    assert.ok(!fs.existsSync(image('x.qcow2')));
     await stop(session);
     const late = await qwdctl('save', session.id, 'late.qcow2');
     assert.match(late.err, /its disk is gone/);

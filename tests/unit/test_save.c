@@ -42,6 +42,7 @@ static void set_up(Fixture *f, gconstpointer unused)
     run(create);
     f->session = test_session_new(f->settings, "alice");
     session_set_text(&f->session->plan->image, master);
+    f->session->plan->by_admin = true;
     f->session->state = SESSION_ENDED;
     g_assert_true(store_create(f->settings, f->session, NULL));
     g_autofree char *folder = store_folder(f->settings, f->session->id);
@@ -196,20 +197,45 @@ static void test_publish(Fixture *f, gconstpointer unused)
     assert_error(error, QWD_ERROR_INTERNAL, "Cannot name the image");
 }
 
-/* The entry is read again by who reads machines.conf. */
+/* --- the entry --- */
+
+static char *make_entry(const Fixture *f, const char *title, const char *owner, GError **error)
+{
+    SaveRequest request = {.name = "new.qcow2", .title = title, .owner = owner};
+    return save_entry(f->settings, f->session, &request, error);
+}
+
+/* As who reads machines.conf has it. */
+static Machine *read_entry(const Fixture *f, const char *title, const char *owner)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = make_entry(f, title, owner, &error);
+    g_assert_no_error(error);
+    g_free(temp_file(f->folder, "config.d/new.ini", text));
+    g_autoptr(GPtrArray) machines = machines_load(f->settings, &error);
+    g_assert_no_error(error);
+    guint at;
+    const Machine *machine = machines_find(machines, "new.qcow2", NULL);
+    g_assert_true(g_ptr_array_find(machines, machine, &at));
+    return g_ptr_array_steal_index(machines, at);
+}
+
+static void make_config_folder(const Fixture *f)
+{
+    g_autofree char *folder = g_build_filename(f->folder, "config.d", NULL);
+    g_assert_cmpint(g_mkdir_with_parents(folder, 0755), ==, 0);
+}
+
+/* What the session has run with. */
 static void test_entry(Fixture *f, gconstpointer unused)
 {
     (void)unused;
     static const char *const descriptions[] = {"", "Mine = [not yours]; #1 \\n"};
+    make_config_folder(f);
     session_set_text(&f->session->plan->disk, "scsi");
     session_set_text(&f->session->plan->display, "VGA");
     for (size_t i = 0; i < G_N_ELEMENTS(descriptions); i++) {
-        g_autoptr(GError) error = NULL;
-        g_autofree char *text = save_entry(f->settings, f->session, "new.qcow2", descriptions[i], "alice");
-        g_free(temp_file(f->folder, "machines.conf", text));
-        g_autoptr(GPtrArray) machines = machines_load(f->settings, &error);
-        g_assert_no_error(error);
-        const Machine *machine = machines_find(machines, "new.qcow2", NULL);
+        g_autoptr(Machine) machine = read_entry(f, descriptions[i], "alice");
         g_assert_cmpstr(machine->disk, ==, "scsi");
         g_assert_cmpstr(machine->display, ==, "VGA");
         g_assert_cmpstr(machine->users, ==, "alice");
@@ -218,6 +244,49 @@ static void test_entry(Fixture *f, gconstpointer unused)
         else
             g_assert_true(g_str_has_prefix(machine->description, "tiny.iso, saved 20"));
     }
+}
+
+/* A value other than the default one. */
+static const char *odd_value(const MachineAttribute *attribute)
+{
+    return *attribute->allowed ? strrchr(attribute->allowed, ' ') + 1 : attribute->key;
+}
+
+/* Nobody gets more by saving: all that the other machine's entry says holds, but for where its image comes from and
+ * what it is called; test_entry has those that the session itself knows. */
+static void test_entry_restricts(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const char *const others[] = {"description", "url",     "sha256", "sha256_url",    "arch", "firmware",
+                                         "disk",        "display", "os",     "script_method", NULL};
+    g_autoptr(GString) text = g_string_new("[tiny.iso]\n");
+    make_config_folder(f);
+    for (const MachineAttribute *row = machine_attributes(); row->key; row++)
+        g_string_append_printf(text, "%s=%s\n", row->key, odd_value(row));
+    g_free(temp_file(f->folder, "machines.conf", text->str));
+    g_autoptr(Machine) shared = read_entry(f, "", ""), own = read_entry(f, "", "alice");
+    for (const MachineAttribute *row = machine_attributes(); row->key; row++) {
+        const char *value = *(char *const *)((const char *)shared + row->offset);
+        if (!g_strv_contains(others, row->key))
+            g_assert_cmpstr(value, ==, odd_value(row));
+    }
+    g_assert_cmpstr(shared->url, ==, "");
+    g_assert_cmpstr(own->memory, ==, "memory");
+    g_assert_cmpstr(own->users, ==, "alice");
+    g_assert_cmpstr(own->groups, ==, "");
+}
+
+static void test_entry_refused(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    GError *error = NULL;
+    g_assert_null(make_entry(f, "caf\xe9", NULL, &error));
+    assert_error(error, QWD_ERROR_CONFIG, "UTF-8");
+    g_assert_null(make_entry(f, "two\n[x]\nlines=1", NULL, &error));
+    assert_error(error, QWD_ERROR_CONFIG, "line");
+    f->session->plan->by_admin = false;
+    g_assert_null(make_entry(f, "", NULL, &error));
+    assert_error(error, QWD_ERROR_CONFLICT, "not on offer any more");
 }
 
 int main(int argc, char **argv)
@@ -229,7 +298,9 @@ int main(int argc, char **argv)
                  {"/save/progress", test_progress},
                  {"/save/refused", test_refused},
                  {"/save/publish", test_publish},
-                 {"/save/entry", test_entry}};
+                 {"/save/entry", test_entry},
+                 {"/save/entry-restricts", test_entry_restricts},
+                 {"/save/entry-refused", test_entry_refused}};
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
         g_test_add(tests[i].name, Fixture, NULL, set_up, tests[i].test, tear_down);

@@ -36,7 +36,9 @@ static void set_up(Fixture *f, gconstpointer unused)
     g_autofree char *master = g_build_filename(f->settings->dir_machines, "base.qcow2", NULL);
     const char *create[] = {"qemu-img", "create", "-q", "-f", "qcow2", master, "16M", NULL};
     g_assert_true(process_run_checked(create, DEADLINE_MS, &result, NULL));
+    g_free(temp_file(f->folder, "machines.conf", "[base.qcow2]\ngroups=students\nmemory=1G\nlifetime=2h\n"));
     f->session = test_session_new(f->settings, "alice");
+    session_set_text(&f->session->plan->machine, "base.qcow2");
     session_set_text(&f->session->plan->image, master);
     f->session->state = SESSION_ENDED;
     f->session->kept_until = session_now() + 3600;
@@ -127,6 +129,7 @@ static void test_refused(Fixture *f, gconstpointer unused)
     refuse(f, &f->alice, "", QWD_ERROR_USAGE, "no name");
     g_free(temp_file(f->folder, "machines.conf", "[" MACHINE "]\n"));
     refuse(f, &f->alice, "course", QWD_ERROR_CONFLICT, "already");
+    refuse(f, &f->alice, "x", QWD_ERROR_CONFLICT, "is not on offer any more");
     f->session->ready_at = 0;
     put(f);
     refuse(f, &f->alice, "x", QWD_ERROR_CONFLICT, "no disk to save now");
@@ -198,6 +201,9 @@ static void test_kept(Fixture *f, gconstpointer unused)
     g_assert_nonnull(machine);
     g_assert_true(machine_is_present(machine));
     g_assert_cmpstr(machine->users, ==, "alice");
+    g_assert_cmpstr(machine->groups, ==, "");
+    g_assert_cmpstr(machine->memory, ==, "1G");
+    g_assert_cmpstr(machine->lifetime, ==, "2h");
 }
 
 /* Neither a process that cannot be started nor one that has died leaves the session busy for good. */
