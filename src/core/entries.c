@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "core/machine.h"
 #include "core/machines_edit.h"
+#include "core/saved.h"
 
 #define FILE_MAX_BYTES (1024 * 1024)
 #define FILE_MODE 0644
@@ -27,10 +28,23 @@ char *entries_read(const char *path, GError **error)
     return file_read_text(path, FILE_MAX_BYTES, error);
 }
 
+/* Those that may have an entry of this name, in the same order: what administrators write goes before what a user has
+ * saved, so that comes first. */
+static char **files_of(const Settings *settings, const char *name)
+{
+    g_autoptr(GStrvBuilder) files = g_strv_builder_new();
+    g_auto(GStrv) more = entries_files(settings);
+    g_autofree char *saved = machine_name_is_valid(name) ? saved_path(settings, name) : NULL;
+    if (saved)
+        g_strv_builder_add(files, saved);
+    g_strv_builder_addv(files, (const char **)more);
+    return g_strv_builder_end(files);
+}
+
 /* The last file with an entry in this state: what is read later counts. NULL when there is none. */
 static char *last_file_with(const Settings *settings, const char *name, SectionState wanted)
 {
-    g_auto(GStrv) files = entries_files(settings);
+    g_auto(GStrv) files = files_of(settings, name);
     for (guint i = g_strv_length(files); i-- > 0;) {
         g_autofree char *text = entries_read(files[i], NULL);
         if (text && machines_text_state(text, name) == wanted)
@@ -60,6 +74,18 @@ static bool check_name(const char *name, GError **error)
                           name);
 }
 
+/* A new entry would go before this one, and be for everybody. */
+static bool check_no_saved(const Settings *settings, const char *name, GError **error)
+{
+    g_autofree char *saved = saved_path(settings, name);
+    return !saved_has_entry(settings, name) ||
+           qwd_error_fail(
+               error, QWD_ERROR_CONFIG,
+               "%s is the file of a machine that a user has saved, and has no entry for it. Mend it, or move "
+               "it away.",
+               saved);
+}
+
 char *machines_file_of(const Settings *settings, const char *name, GError **error)
 {
     if (!check_name(name, error))
@@ -67,11 +93,16 @@ char *machines_file_of(const Settings *settings, const char *name, GError **erro
     char *file = last_file_with(settings, name, SECTION_ENABLED);
     if (!file)
         file = last_file_with(settings, name, SECTION_DISABLED);
-    return file ? file : own_file(settings, name);
+    if (file)
+        return file;
+    return check_no_saved(settings, name, error) ? own_file(settings, name) : NULL;
 }
 
-static bool put_text(const char *path, const char *text, GError **error)
+/* Root follows no symbolic link in the folder of saved machines, which is the service account's. */
+static bool put_text(const Settings *settings, const char *path, const char *text, GError **error)
 {
+    if (saved_holds(settings, path))
+        return file_write_atomic(path, text, strlen(text), FILE_MODE, FILE_WRITE_DURABLE, error);
     g_autofree char *folder = g_path_get_dirname(path);
     if (g_mkdir_with_parents(folder, 0755) < 0)
         return qwd_error_errno(error, errno, "Cannot make the folder %s", folder);
@@ -133,8 +164,7 @@ static bool plan_change(const Settings *settings, const MachineEntry *entry, Cha
     change->path = machines_file_of(settings, entry->name, error);
     change->text = change->path ? entries_read(change->path, error) : NULL;
     change->changed = change->text ? enabled_text(change->text, entry) : NULL;
-    return change->changed &&
-           (g_str_equal(change->changed, change->text) || check_text(settings, change->path, change->changed, error));
+    return change->changed && check_text(settings, change->path, change->changed, error);
 }
 
 bool machines_check_entry(const Settings *settings, const MachineEntry *entry, GError **error)
@@ -148,7 +178,7 @@ bool machines_enable(const Settings *settings, const MachineEntry *entry, char *
 {
     g_auto(Change) change = {0};
     if (!plan_change(settings, entry, &change, error) ||
-        (!g_str_equal(change.changed, change.text) && !put_text(change.path, change.changed, error)))
+        (!g_str_equal(change.changed, change.text) && !put_text(settings, change.path, change.changed, error)))
         return false;
     *file = g_steal_pointer(&change.path);
     return true;
@@ -158,7 +188,7 @@ static bool disable_in(const Settings *settings, const char *path, const char *n
 {
     g_autofree char *text = entries_read(path, error);
     g_autofree char *changed = text ? machines_text_disable(text, name) : NULL;
-    return changed && check_text(settings, path, changed, error) && put_text(path, changed, error);
+    return changed && check_text(settings, path, changed, error) && put_text(settings, path, changed, error);
 }
 
 bool machines_disable(const Settings *settings, const char *name, char **file, GError **error)

@@ -11,7 +11,8 @@
 /* machines.conf and config.d/ (*.ini), in the order they are read. Free with g_strfreev. */
 char **entries_files(const Settings *settings);
 
-/* The file that has, or would have, the machine's entry. Free with g_free. NULL on error. */
+/* The file that has, or would have, the machine's entry; that of a machine which a user has saved (core/saved.h) as
+ * well. Free with g_free. NULL on error: QWD_ERROR_USAGE for no name, QWD_ERROR_CONFIG when a user's file is broken. */
 char *machines_file_of(const Settings *settings, const char *name, GError **error);
 
 /* What an entry says; NULL leaves as it is. */

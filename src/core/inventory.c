@@ -8,6 +8,7 @@
 #include "core/entries.h"
 #include "core/machine.h"
 #include "core/machines_edit.h"
+#include "core/saved.h"
 
 static void item_free(InventoryItem *item)
 {
@@ -53,21 +54,38 @@ static char *value_or_empty(const char *text, const char *name, const char *key)
     return value ? value : g_strdup("");
 }
 
+static void add_disabled_item(GPtrArray *inventory, const Settings *settings, const char *text, const char *name)
+{
+    if (inventory_find(inventory, name))
+        return;
+    InventoryItem *item = add_item(inventory, settings, name, ENTRY_DISABLED);
+    item->description = value_or_empty(text, name, "description");
+    item->url = value_or_empty(text, name, "url");
+    item->sha256 = value_or_empty(text, name, "sha256");
+    item->sha256_url = value_or_empty(text, name, "sha256_url");
+}
+
 static void add_disabled(GPtrArray *inventory, const Settings *settings)
 {
     g_auto(GStrv) files = entries_files(settings);
     for (char **file = files; *file; file++) {
         g_autofree char *text = entries_read(*file, NULL);
         g_auto(GStrv) names = machines_text_disabled(text ? text : "");
-        for (char **name = names; *name; name++) {
-            if (inventory_find(inventory, *name))
-                continue;
-            InventoryItem *item = add_item(inventory, settings, *name, ENTRY_DISABLED);
-            item->description = value_or_empty(text, *name, "description");
-            item->url = value_or_empty(text, *name, "url");
-            item->sha256 = value_or_empty(text, *name, "sha256");
-            item->sha256_url = value_or_empty(text, *name, "sha256_url");
-        }
+        for (char **name = names; *name; name++)
+            add_disabled_item(inventory, settings, text, *name);
+    }
+}
+
+/* A file of saved.d is about the machine that it is called after. */
+static void add_disabled_saved(GPtrArray *inventory, const Settings *settings)
+{
+    g_auto(GStrv) files = saved_files(settings);
+    for (char **file = files; *file; file++) {
+        g_autofree char *text = entries_read(*file, NULL), *name = g_path_get_basename(*file);
+        *strrchr(name, '.') = '\0';
+        g_auto(GStrv) names = machines_text_disabled(text ? text : "");
+        if (g_strv_contains((const char *const *)names, name))
+            add_disabled_item(inventory, settings, text, name);
     }
 }
 
@@ -101,6 +119,7 @@ GPtrArray *inventory_load(const Settings *settings, GError **error)
     if (!add_enabled(inventory, settings, error))
         return NULL;
     add_disabled(inventory, settings);
+    add_disabled_saved(inventory, settings);
     add_files(inventory, settings);
     return g_steal_pointer(&inventory);
 }

@@ -57,6 +57,12 @@ char *saved_path(const Settings *settings, const char *machine)
     return g_build_filename(settings->dir_machines, ENTRIES, file, NULL);
 }
 
+bool saved_holds(const Settings *settings, const char *path)
+{
+    g_autofree char *folder = entries_folder(settings), *parent = g_path_get_dirname(path);
+    return g_str_equal(folder, parent);
+}
+
 char **saved_files(const Settings *settings)
 {
     g_autofree char *folder = entries_folder(settings);
@@ -83,11 +89,16 @@ bool saved_write(const Settings *settings, const char *machine, const char *text
     return file_write_atomic(path, text, strlen(text), 0644, FILE_WRITE_DURABLE, error);
 }
 
+bool saved_has_entry(const Settings *settings, const char *machine)
+{
+    g_autofree char *entry = saved_path(settings, machine);
+    return !strchr(machine, '/') && g_file_test(entry, G_FILE_TEST_IS_REGULAR);
+}
+
 bool saved_is_of(const Settings *settings, const char *machine, const char *user)
 {
-    g_autofree char *prefix = saved_prefix(user, NULL), *entry = saved_path(settings, machine);
-    return prefix && g_str_has_prefix(machine, prefix) && !strchr(machine, '/') &&
-           g_file_test(entry, G_FILE_TEST_IS_REGULAR);
+    g_autofree char *prefix = saved_prefix(user, NULL);
+    return prefix && g_str_has_prefix(machine, prefix) && saved_has_entry(settings, machine);
 }
 
 bool saved_remove(const Settings *settings, const char *machine, GError **error)

@@ -19,11 +19,17 @@ char *saved_prefix(const char *user, GError **error);
 /* The file of a machine's entry. Free with g_free. */
 char *saved_path(const Settings *settings, const char *machine);
 
+/* Whether a path is that of such a file. */
+bool saved_holds(const Settings *settings, const char *path);
+
 /* All of them, sorted. Free with g_strfreev. */
 char **saved_files(const Settings *settings);
 
 /* How many a user has. */
 guint saved_count(const Settings *settings, const char *user);
+
+/* Whether there is such a file for a machine, readable or not. */
+bool saved_has_entry(const Settings *settings, const char *machine);
 
 /* Whether a machine of that name is one that this user has saved: the entry is there. */
 bool saved_is_of(const Settings *settings, const char *machine, const char *user);

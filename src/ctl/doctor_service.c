@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "core/inventory.h"
 #include "core/policy.h"
+#include "core/saved.h"
 #include "core/store.h"
 #include "ctl/commands.h"
 #include "ctl/doctor.h"
@@ -144,12 +145,17 @@ static void check_item(Doctor *doctor, const InventoryItem *item)
     g_autofree char *fetch = g_strdup_printf("qwdctl download '%s'", item->name);
     g_autofree char *disable = g_strdup_printf("qwdctl disable '%s'", item->name);
     g_autofree char *open = g_strdup_printf("chmod a+r '%s'", item->path);
+    g_autofree char *saved = saved_path(doctor->settings, item->name);
+    g_autofree char *edit = g_strdup_printf("sensible-editor '%s'", saved);
     if (item->entry == ENTRY_ENABLED && !item->has_file)
         doctor_note(doctor, LEVEL_WARNING, "machines", *item->url ? fetch : disable, "The image of %s is not there.",
                     item->name);
     else if (item->entry == ENTRY_ENABLED && !doctor_account_may(doctor, item->path, 4))
         doctor_note(doctor, LEVEL_BROKEN, "machines", open, "The image of %s cannot be read by %s.", item->name,
                     doctor->account.name);
+    else if (item->entry == ENTRY_NONE && saved_has_entry(doctor->settings, item->name))
+        doctor_note(doctor, LEVEL_WARNING, "machines", edit, "The entry of %s is broken, so nobody can start it.",
+                    item->name);
 }
 
 static void check_page(Doctor *doctor)

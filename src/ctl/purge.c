@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "core/entries.h"
 #include "core/inventory.h"
+#include "core/saved.h"
 #include "core/store.h"
 #include "ctl/commands.h"
 #include "ctl/output.h"
@@ -114,7 +115,8 @@ static bool add_orphans(GPtrArray *list, const Settings *settings, GError **erro
     g_autoptr(GPtrArray) sessions = machines ? usage_of_sessions(settings, error) : NULL;
     for (guint i = 0; sessions && i < inventory->len; i++) {
         const InventoryItem *item = inventory->pdata[i];
-        if (item->entry == ENTRY_NONE && !usage_find(machines, item->path, NULL) &&
+        bool is_saved = saved_has_entry(settings, item->name); /* then its entry is broken */
+        if (item->entry == ENTRY_NONE && !is_saved && !usage_find(machines, item->path, NULL) &&
             !usage_find(sessions, item->path, NULL))
             add(list, settings->dir_machines, item->name, "an image that no entry names");
     }
@@ -130,6 +132,14 @@ static bool collect(GPtrArray *list, const Settings *settings, GError **error)
     return true;
 }
 
+/* Without its image, the entry of a machine that a user has saved is of no use. */
+static void add_saved_entry(GPtrArray *list, const Settings *settings, const char *name)
+{
+    g_autofree char *path = saved_path(settings, name);
+    g_autofree char *folder = g_path_get_dirname(path), *file = g_path_get_basename(path);
+    add(list, folder, file, "the entry of a machine that a user has saved");
+}
+
 /* One machine's image: when it is named, one that is disabled may go as well. */
 static bool collect_named(GPtrArray *list, const Settings *settings, const char *name, GError **error)
 {
@@ -137,14 +147,18 @@ static bool collect_named(GPtrArray *list, const Settings *settings, const char 
     const InventoryItem *item = inventory ? inventory_find(inventory, name) : NULL;
     if (!inventory)
         return false;
-    if (!item || !item->has_file)
+    bool is_saved = saved_has_entry(settings, name);
+    if (!item || (!item->has_file && !is_saved))
         return qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "There is no image %s in %s.", name, settings->dir_machines);
     if (item->entry == ENTRY_ENABLED)
         return qwd_error_fail(error, QWD_ERROR_CONFLICT, "%s is on offer. First: qwdctl disable %s", name, name);
     if (!usage_refuse_machines(settings, item->path, name, error) ||
         !usage_refuse_sessions(settings, item->path, error))
         return false;
-    add(list, settings->dir_machines, name, "an image that is not on offer");
+    if (is_saved)
+        add_saved_entry(list, settings, name);
+    if (item->has_file)
+        add(list, settings->dir_machines, name, "an image that is not on offer");
     return true;
 }
 

@@ -317,6 +317,40 @@ echo '# theirs' >>${root.path('etc/machines.conf')}
     });
 });
 
+// --- saved machines ---
+
+test('a machine that a user has saved: disabled and enabled in its place, and removed with its entry', async () => {
+    const name = 'alice:x.qcow2', entry = `service/machines/saved.d/${name}.ini`;
+    const text = `[${name}]\ndescription=Mine\ngpu=no\nusers=alice\n`;
+    const machine = async () => JSON.parse((await root.run(['status', '--json'])).out).machines.find((one) => one.name === name);
+    fs.mkdirSync(path.join(root.machines, 'saved.d'));
+    root.write(entry, text);
+    randomImage(path.join(root.machines, name), 65536);
+    if (isRoot)
+        sh('chown', '-R', account, root.path('service'));
+    const refused = await root.run(['purge', name, '--yes']);
+    assert.match(refused.err, /is on offer\. First: qwdctl disable alice:x\.qcow2/);
+    for (const [words, state, now] of [[['disable', name], 'disabled', text.replaceAll(/^(?=.)/mg, ';')], [['enable', name], 'enabled', text],
+                                       [['enable', name, 'Hers'], 'enabled', text.replace('Mine', 'Hers')]]) {
+        const done = await root.run(words);
+        assert.equal(done.code, 0, done.err);
+        assert.equal(root.read(entry), now);
+        assert.equal((await machine()).state, state);
+    }
+    assert.deepEqual(fs.readdirSync(root.path('etc/config.d')), []);
+
+    root.write(entry, 'broken');
+    const findings = JSON.parse((await root.run(['doctor', '--json'])).out);
+    assert.ok(findings.some(({ text: told }) => /The entry of alice:x\.qcow2 is broken/.test(told)));
+    assert.match((await root.run(['purge'])).err, /There is nothing to remove/);
+    root.write(entry, text);
+    await root.run(['disable', name]);
+    const purged = await root.run(['purge', name, '--yes']);
+    assert.equal(purged.code, 0, purged.err);
+    assert.deepEqual(fs.readdirSync(path.join(root.machines, 'saved.d')), []);
+    assert.ok(!fs.existsSync(path.join(root.machines, name)) && !await machine());
+});
+
 // --- terminals and pipes ---
 
 test('colour on a terminal only, and not with NO_COLOR; a pipe gets rows and nothing else', async () => {

@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "core/entries.h"
+#include "core/inventory.h"
 #include "core/machine.h"
 #include "core/saved.h"
 #include "temp.h"
@@ -89,11 +91,67 @@ static void test_entries(void)
     g_assert_cmpint(saved_count(settings, "ali"), ==, 0);
 }
 
+static EntryState state_of(const Settings *settings, const char *name)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) inventory = inventory_load(settings, &error);
+    g_assert_no_error(error);
+    const InventoryItem *item = inventory_find(inventory, name);
+    return item ? item->entry : ENTRY_NONE;
+}
+
+/* In its own file, which says for whom it is; a broken one gets no other beside it, which would be for everybody. */
+static void test_disable_and_enable(void)
+{
+    static const char name[] = "alice:a.qcow2", before[] = "[alice:a.qcow2]\ndescription=A\nmemory=1G\nusers=alice\n";
+    GError *error = NULL;
+    g_autoptr(TempFolder) folder = temp_folder();
+    g_autoptr(Settings) settings = temp_settings(folder, NULL);
+    g_autofree char *path = saved_path(settings, name), *off = NULL, *on = NULL, *again = NULL, *none = NULL;
+    g_assert_cmpint(g_mkdir_with_parents(settings->dir_machines, 0755), ==, 0);
+    g_assert_true(saved_write(settings, name, before, NULL));
+    g_assert_true(machines_disable(settings, name, &off, NULL));
+    g_assert_cmpstr(off, ==, path);
+    g_assert_cmpint(state_of(settings, name), ==, ENTRY_DISABLED);
+    g_assert_true(machines_enable(settings, &(MachineEntry){.name = name}, &on, NULL));
+    g_assert_cmpstr(on, ==, path);
+    g_autofree char *text = entries_read(path, NULL);
+    g_assert_cmpstr(text, ==, before);
+    g_assert_true(machines_enable(settings, &(MachineEntry){.name = name, .description = "B"}, &again, NULL));
+    g_autofree char *changed = entries_read(path, NULL);
+    g_assert_cmpstr(changed, ==, "[alice:a.qcow2]\ndescription=B\nmemory=1G\nusers=alice\n");
+    g_assert_true(saved_write(settings, name, "[alice:a.qcow2\n", NULL));
+    g_assert_false(machines_enable(settings, &(MachineEntry){.name = name}, &none, &error));
+    assert_error(error, QWD_ERROR_CONFIG, "has no entry for it");
+    g_assert_true(saved_write(settings, name, "[alice:a.qcow2]\ncolour=red\n", NULL));
+    g_assert_false(machines_enable(settings, &(MachineEntry){.name = name}, &none, &error));
+    assert_error(error, QWD_ERROR_CONFIG, "line 2");
+    g_assert_cmpint(state_of(settings, name), ==, ENTRY_NONE);
+}
+
+/* What administrators have written of it counts. */
+static void test_disable_both(void)
+{
+    static const char name[] = "alice:a.qcow2";
+    g_autoptr(TempFolder) folder = temp_folder();
+    g_autoptr(Settings) settings = temp_settings(folder, NULL);
+    g_autofree char *path = temp_file(folder, "machines.conf", "[alice:a.qcow2]\ngroups=all\n"), *file = NULL;
+    g_assert_cmpint(g_mkdir_with_parents(settings->dir_machines, 0755), ==, 0);
+    g_assert_true(saved_write(settings, name, "[alice:a.qcow2]\nusers=alice\n", NULL));
+    g_assert_true(machines_disable(settings, name, &file, NULL));
+    g_assert_cmpint(state_of(settings, name), ==, ENTRY_DISABLED);
+    g_clear_pointer(&file, g_free);
+    g_assert_true(machines_enable(settings, &(MachineEntry){.name = name}, &file, NULL));
+    g_assert_cmpstr(file, ==, path);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/saved/names", test_names);
     g_test_add_func("/saved/no-names", test_no_names);
     g_test_add_func("/saved/entries", test_entries);
+    g_test_add_func("/saved/disable-and-enable", test_disable_and_enable);
+    g_test_add_func("/saved/disable-both", test_disable_both);
     return g_test_run();
 }
