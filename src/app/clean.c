@@ -12,7 +12,9 @@
 #include "app/metrics.h"
 #include "app/monitor.h"
 #include "app/queue.h"
+#include "app/save.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "base/token.h"
@@ -98,11 +100,25 @@ static void describe_end(const Settings *settings, SessionRecord *session)
     journal_session(settings, "ERROR", session, session->reason);
 }
 
-static void end_session(const Settings *settings, SessionRecord *session, GPtrArray *report)
+/* Its writer is gone; once that is known, another session may be saved under the same name. */
+static void discard_part(const Settings *settings, const GPtrArray *sessions, const SessionRecord *session)
+{
+    for (guint i = 0; i < sessions->len; i++) {
+        const SessionRecord *other = sessions->pdata[i];
+        if (!g_str_equal(other->id, session->id) && save_is_busy(other) &&
+            g_str_equal(other->save_name, session->save_name))
+            return;
+    }
+    save_discard(settings, session->save_name);
+}
+
+static void end_session(const Settings *settings, const GPtrArray *sessions, SessionRecord *session, GPtrArray *report)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *run_folder = store_run_folder(settings, session->id);
     end_processes(session);
+    if (save_is_busy(session))
+        discard_part(settings, sessions, session);
     remove_tokens(settings, session);
     folder_remove(run_folder, NULL);
     describe_end(settings, session);
@@ -124,7 +140,47 @@ static void end_abandoned(const Settings *settings, const GPtrArray *sessions, G
             continue;
         g_autoptr(SessionRecord) session = store_load(settings, listed->id, NULL);
         if (session && is_abandoned(settings, session))
-            end_session(settings, session, report);
+            end_session(settings, sessions, session, report);
+    }
+}
+
+/* --- kept disks that were being saved --- */
+
+/* The process that copies has died; or it has not even begun, long after it was started. */
+static bool is_broken_off(const Settings *settings, const SessionRecord *session)
+{
+    ProcessId copier = session_process(session, SAVE_PROCESS);
+    g_autofree char *record = g_build_filename(settings->dir_snapshots, session->id, "session.json", NULL);
+    bool was_asked = g_str_equal(session->save_state, SAVE_ASKED);
+    if (session_state_is_alive(session->state) || (!was_asked && !g_str_equal(session->save_state, SAVE_RUNNING)))
+        return false;
+    return copier.pid ? !process_is_alive(copier) : is_settled(record);
+}
+
+/* The page says that it was interrupted. */
+static bool note_broken_off(SessionRecord *session, void *data, GError **error)
+{
+    if (!is_broken_off(data, session))
+        return qwd_error_fail(error, QWD_ERROR_CONFLICT, "It goes on.");
+    session_set_text(&session->save_state, SAVE_FAILED);
+    return true;
+}
+
+/* Under the lock of the store: nobody asks for one of the names meanwhile. */
+static void end_broken_saves(const Settings *settings, GPtrArray *report)
+{
+    autofd int lock = store_lock(settings, NULL);
+    g_autoptr(GPtrArray) sessions = lock >= 0 ? store_list(settings, NULL) : NULL;
+    for (guint i = 0; sessions && i < sessions->len; i++) {
+        const SessionRecord *session = sessions->pdata[i];
+        if (!is_broken_off(settings, session))
+            continue;
+        g_autoptr(SessionRecord) noted = store_change(settings, session->id, note_broken_off, (void *)settings, NULL);
+        if (!noted)
+            continue;
+        discard_part(settings, sessions, noted);
+        tell(report, "Gave up saving %s of %s as %s: the copying process was gone.", session->id, session->owner,
+             session->save_name);
     }
 }
 
@@ -257,6 +313,7 @@ bool app_clean(const Settings *settings, GPtrArray *report, GError **error)
     g_autofree char *viewers_folder = g_build_filename(settings->dir_cfg, "viewers", NULL);
     app_monitor_sample(settings, sessions, NULL); /* without a history the sweeping is as good */
     end_abandoned(settings, sessions, report);
+    end_broken_saves(settings, report);
     keep_remove_expired(settings, report);
     for_each_entry(settings, settings->dir_snapshots, put_broken_aside, report);
     for_each_entry(settings, settings->dir_snapshots, remove_half_written, report);

@@ -5,7 +5,8 @@
 
 #include "core/settings.h"
 
-/* Ends sessions whose supervisor is gone, with their processes, sockets and folders; removes kept disks and logs whose
- * time is over, and sockets and folders of no session; puts records that cannot be read aside. `report` collects a line
- * (char *) for each thing done. False only when the folders cannot be read. */
+/* Ends sessions whose supervisor is gone, with their processes, sockets, folders and half saved images, and the saving
+ * of kept disks whose process is gone; removes kept disks and logs whose time is over, and sockets and folders of no
+ * session; puts records that cannot be read aside. `report` collects a line (char *) for each thing done. False only
+ * when the folders cannot be read. */
 bool app_clean(const Settings *settings, GPtrArray *report, GError **error);

@@ -7,7 +7,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { Browser, Portal, notice } from '../auth/portal.mjs';
-import { isRoot, tinyFolder } from './service.mjs';
+import { clean, kill } from './matrix.mjs';
+import { isRoot, tinyFolder, watching } from './service.mjs';
 
 const minute = 60000;
 const html = { Accept: 'text/html' };
@@ -105,7 +106,7 @@ test('owners save what they have made, for themselves alone', async () => {
         await stop(alice, next.id);
     }
     assert.equal((await alice.submit({ session_discard: session.id })).status, 303);
-    assert.deepEqual(fs.readdirSync(image()).filter((name) => name.endsWith('.part')), []);
+    assert.deepEqual(parts(), []);
 
     // what nobody uses can be given up, by its owner
     const list = async (who) => (await who.get({ manage: '1' })).text;
@@ -119,6 +120,44 @@ test('owners save what they have made, for themselves alone', async () => {
     assert.ok(!fs.existsSync(image('alice:course.qcow2')));
     assert.doesNotMatch(await list(alice), /alice:course/);
     assert.ok(!await offers(alice, 'alice:course.qcow2') && await offers(alice, 'alice:late.qcow2'));
+});
+
+const parts = () => fs.readdirSync(image()).filter((name) => name.endsWith('.part'));
+
+test('the supervisor is killed while it saves, and the process that saves a kept disk: one clean leaves nothing of them', async () => {
+    const alice = await login('alice');
+    const session = await alice.createRunning({ machine: 'base.qcow2' });
+    const processOf = (name) => service.record(session.id).processes.find((one) => one.name === name).pid;
+    process.kill(processOf('qemu'), 'SIGSTOP'); // it answers nothing, so the copy does not end
+    assert.equal((await save(alice, session.id, 'cut')).status, 303);
+    await watching([image()], () => parts().length, minute, 'a part');
+    assert.deepEqual(parts(), ['.alice:cut.qcow2.part']);
+    await kill(processOf('supervisor'));
+    await clean(service);
+    assert.deepEqual(parts(), []);
+    await service.state(session.id, 'failed');
+
+    const gate = service.path('home/gate');
+    assert.equal(spawnSync('mkfifo', ['-m', '666', gate]).status, 0);
+    const copier = service.shim('qemu-img', `#!/bin/sh
+[ "$1" = convert ] || exec /usr/bin/qemu-img "$@"
+for part; do :; done
+echo half > "$part"
+exec cat ${gate}
+`);
+    try {
+        assert.equal((await save(alice, session.id, 'cut')).status, 303);
+        await watching([image()], () => parts().length, minute, 'a part');
+        assert.match(await page(alice, session.id), /is being saved/);
+        await kill(service.record(session.id).processes.find(({ name }) => name === 'save').pid);
+    } finally {
+        fs.rmSync(copier);
+        fs.closeSync(fs.openSync(gate, 'r+')); // who waits for it goes on
+    }
+    assert.match(await clean(service), /Gave up saving .* as alice:cut\.qcow2/);
+    assert.deepEqual(parts(), []);
+    assert.match(await page(alice, session.id), /Copying the disk was interrupted/);
+    assert.equal((await alice.submit({ session_discard: session.id })).status, 303);
 });
 
 test('not where the service does not have it, nor without room', async () => {

@@ -2,8 +2,10 @@
  * Owners save their sessions: who may, what is refused, what the record says. Real sessions: save-own.test.mjs. */
 #include <string.h>
 #include <unistd.h>
+#include <utime.h>
 
 #include "app/app.h"
+#include "app/clean.h"
 #include "app/save_own.h"
 #include "app/saved.h"
 #include "base/error.h"
@@ -226,6 +228,79 @@ static void test_kept_fails(Fixture *f, gconstpointer unused)
     g_assert_false(save_is_busy(failed));
 }
 
+/* --- what is left of those that died --- */
+
+static bool note_copier(SessionRecord *session, void *data, GError **error)
+{
+    (void)error;
+    session_set_process(session, SAVE_PROCESS, *(const ProcessId *)data);
+    return true;
+}
+
+/* One clean, and whether what was copied of the machine is still there. */
+static bool part_stays(const Fixture *f)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) report = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *part = save_part_path(f->settings, MACHINE);
+    g_assert_true(g_file_set_contents(part, "half", -1, NULL));
+    g_assert_true(app_clean(f->settings, report, &error));
+    g_assert_no_error(error);
+    return g_file_test(part, G_FILE_TEST_EXISTS);
+}
+
+static void test_clean(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    ProcessId alive = process_id_of(getpid()), dead = {.pid = getpid(), .start_ticks = 1};
+    session_set_text(&f->session->save_state, SAVE_RUNNING);
+    session_set_text(&f->session->save_name, MACHINE);
+    put(f);
+    session_free(store_change(f->settings, f->session->id, note_copier, &alive, NULL));
+    g_assert_true(part_stays(f));
+    session_free(store_change(f->settings, f->session->id, note_copier, &dead, NULL));
+    g_assert_false(part_stays(f));
+    g_autoptr(SessionRecord) failed = store_load(f->settings, f->session->id, NULL);
+    g_assert_cmpstr(failed->save_state, ==, SAVE_FAILED);
+    g_assert_true(session_is_kept(failed, session_now()));
+}
+
+/* The process that was to begin has died before; one that was only just asked for may still come. */
+static void test_clean_never_begun(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autofree char *folder = store_folder(f->settings, f->session->id);
+    g_autofree char *record = g_build_filename(folder, "session.json", NULL);
+    session_set_text(&f->session->save_state, SAVE_ASKED);
+    session_set_text(&f->session->save_name, MACHINE);
+    put(f);
+    g_assert_true(part_stays(f));
+    struct utimbuf old = {.actime = session_now() - 3600, .modtime = session_now() - 3600};
+    g_assert_cmpint(utime(record, &old), ==, 0);
+    g_assert_false(part_stays(f));
+    g_autoptr(SessionRecord) failed = store_load(f->settings, f->session->id, NULL);
+    g_assert_cmpstr(failed->save_state, ==, SAVE_FAILED);
+}
+
+/* Another session may have taken the name over. */
+static void test_clean_same_name(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    ProcessId alive = process_id_of(getpid()), dead = {.pid = getpid(), .start_ticks = 1};
+    g_autoptr(SessionRecord) other = test_session_new(f->settings, "alice");
+    other->state = SESSION_ENDED;
+    other->kept_until = session_now() + 3600;
+    session_set_text(&other->save_state, SAVE_RUNNING);
+    session_set_text(&other->save_name, MACHINE);
+    session_set_process(other, SAVE_PROCESS, alive);
+    g_assert_true(store_create(f->settings, other, NULL));
+    session_set_text(&f->session->save_state, SAVE_RUNNING);
+    session_set_text(&f->session->save_name, MACHINE);
+    put(f);
+    session_free(store_change(f->settings, f->session->id, note_copier, &dead, NULL));
+    g_assert_true(part_stays(f));
+}
+
 /* --- giving machines up --- */
 
 /* A machine that alice has saved, with an image. */
@@ -306,6 +381,9 @@ int main(int argc, char **argv)
                  {"/save-own/others", test_others},
                  {"/save-own/kept", test_kept},
                  {"/save-own/kept-fails", test_kept_fails},
+                 {"/save-own/clean", test_clean},
+                 {"/save-own/clean-never-begun", test_clean_never_begun},
+                 {"/save-own/clean-same-name", test_clean_same_name},
                  {"/save-own/remove-saved", test_remove_saved},
                  {"/save-own/remove-used", test_remove_used}};
     g_test_init(&argc, &argv, NULL);
