@@ -85,6 +85,8 @@ static bool use_master(Supervisor *supervisor, GError **error)
     if (access(plan->image, W_OK) < 0)
         return qwd_error_fail(error, QWD_ERROR_DENIED, "The image of %s cannot be written by the service: %s.",
                               plan->machine, g_strerror(errno));
+    if (!image_check_master(plan->image, &supervisor->image, error))
+        return false;
     supervisor->disk_path = g_strdup(plan->image);
     return true;
 }

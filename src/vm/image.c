@@ -26,6 +26,7 @@ void image_info_clear(ImageInfo *info)
 {
     g_clear_pointer(&info->format, g_free);
     g_clear_pointer(&info->version, g_free);
+    g_clear_pointer(&info->reference, g_free);
 }
 
 static bool has_iso_identifier(const char *path)
@@ -147,6 +148,37 @@ static bool check_chain(const char *path, const json_t *info, const char *folder
                           CHAIN_MAX_IMAGES);
 }
 
+static void add_reference(GPtrArray *files, const char *path, const char *reference)
+{
+    g_autofree char *parent = g_path_get_dirname(path);
+    if (reference)
+        g_ptr_array_add(files, g_canonicalize_filename(reference, parent));
+}
+
+static void add_references_of(GPtrArray *files, const char *path, const json_t *info)
+{
+    size_t i;
+    json_t *extent;
+    const json_t *data = json_object_get(json_object_get(info, "format-specific"), "data");
+    add_reference(files, path, json_get_text(data, "data-file", NULL));
+    json_array_foreach(json_object_get(data, "extents"), i, extent)
+        add_reference(files, path, json_get_text(extent, "filename", NULL));
+    add_reference(files, path, json_get_text(info, "backing-filename", NULL));
+}
+
+/* A file that an image needs besides itself; NULL: none. Free with g_free. */
+static char *first_reference(const char *path, const json_t *info)
+{
+    g_autofree char *own = g_canonicalize_filename(path, NULL);
+    g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(g_free);
+    add_references_of(files, own, info);
+    for (guint i = 0; i < files->len; i++) {
+        if (!g_str_equal(files->pdata[i], own))
+            return g_strdup(files->pdata[i]);
+    }
+    return NULL;
+}
+
 bool image_inspect(const char *path, const char *allowed_folder, ImageInfo *info, GError **error)
 {
     struct stat st;
@@ -159,28 +191,26 @@ bool image_inspect(const char *path, const char *allowed_folder, ImageInfo *info
         return false;
     info->format = g_strdup(json_get_text(described, "format", ""));
     info->version = g_strdup(version->str);
+    info->reference = first_reference(path, described);
     info->size_bytes = json_get_integer(described, "virtual-size", 0);
     info->is_iso = g_str_equal(info->format, "raw") && has_iso_identifier(path);
     return true;
 }
 
-static void add_reference(GPtrArray *files, const char *path, const char *reference)
+bool image_check_master(const char *path, const ImageInfo *info, GError **error)
 {
-    g_autofree char *parent = g_path_get_dirname(path);
-    if (reference)
-        g_ptr_array_add(files, g_canonicalize_filename(reference, parent));
+    g_autofree char *suffix = g_strconcat(".", info->format, NULL);
+    return !info->reference || g_str_has_suffix(path, suffix) ||
+           qwd_error_fail(error, QWD_ERROR_DENIED,
+                          "The image %s refers to another file (%s), and its sessions may have written that into it, "
+                          "so it is not started. If its administrator has made it so, its name has to end in %s.",
+                          path, info->reference, suffix);
 }
 
 static void add_references(GPtrArray *files, const char *path)
 {
-    size_t i;
-    json_t *extent;
     g_autoptr(JsonValue) info = ask_qemu_img(path, NULL);
-    const json_t *data = json_object_get(json_object_get(info, "format-specific"), "data");
-    add_reference(files, path, json_get_text(data, "data-file", NULL));
-    json_array_foreach(json_object_get(data, "extents"), i, extent)
-        add_reference(files, path, json_get_text(extent, "filename", NULL));
-    add_reference(files, path, json_get_text(info, "backing-filename", NULL));
+    add_references_of(files, path, info);
 }
 
 GPtrArray *image_references(const char *path)

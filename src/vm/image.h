@@ -9,6 +9,7 @@ typedef struct {
     char *format;      /* QEMU block driver: "qcow2", "raw", "vdi", "vmdk", "vpc", "vhdx", "qed" */
     bool is_iso;       /* a raw image with an ISO 9660 file system: started from a CD drive */
     gint64 size_bytes; /* as the guest sees it */
+    char *reference;   /* a file that it needs besides itself; NULL: none */
     char *version;     /* another text when it, or a file that it needs, has been replaced or changed */
 } ImageInfo;
 
@@ -18,6 +19,11 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImageInfo, image_info_clear)
 /* Looks at an image and all it is based on. QWD_ERROR_NOT_FOUND, QWD_ERROR_DENIED for a format that is not
  * accepted or a reference out of the folder `allowed_folder`. */
 bool image_inspect(const char *path, const char *allowed_folder, ImageInfo *info, GError **error);
+
+/* Whether an image that has been looked at may be written to by its guest, and opened again afterwards. What a guest
+ * writes to the beginning of a raw one may be the header of another format, which has any file of the folder read or
+ * written; so one that needs others has its format in its name. QWD_ERROR_DENIED. */
+bool image_check_master(const char *path, const ImageInfo *info, GError **error);
 
 /* The files that an image needs besides itself: what it is based on, and what holds parts of it, as absolute paths
  * (char *). What cannot be read needs nothing. Free with g_ptr_array_unref. */

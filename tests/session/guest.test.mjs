@@ -174,6 +174,14 @@ test('snapshot_use_master of an ISO, and of an image that must not be written', 
     const iso = await service.run([qwdctl, 'start', 'tiny.iso', '--snapshot_use_master=yes'], { asRoot: true });
     assert.notEqual(iso.code, 0);
     assert.match(iso.err, /tiny\.iso is an ISO image, which cannot be changed/);
+    // what a guest has put at the beginning of its raw disk
+    fs.copyFileSync(path.join(tiny, 'tiny.qcow2'), service.path('service/machines/private.qcow2'));
+    qemuImg('create', '-q', '-f', 'qcow2', '-b', 'private.qcow2', '-F', 'qcow2', service.path('service/machines/planted.raw'));
+    if (isRoot)
+        service.give('service/machines/planted.raw');
+    const planted = await service.run([qwdctl, 'start', 'planted.raw', '--snapshot_use_master=yes'], { asRoot: true });
+    assert.notEqual(planted.code, 0);
+    assert.match(planted.err, /refers to another file .*private\.qcow2/);
     if (isRoot) {
         const disk = await service.run([qwdctl, 'start', 'tiny.qcow2', '--snapshot_use_master=yes'], { asRoot: true });
         assert.notEqual(disk.code, 0);

@@ -246,6 +246,40 @@ static void test_planted_header(Fixture *f, gconstpointer unused)
     assert_refused(f, "raw", QWD_ERROR_DENIED, "/etc/shadow");
 }
 
+static bool may_be_written(const Fixture *f, const char *name, GError **error)
+{
+    g_auto(ImageInfo) info = {0};
+    g_autofree char *path = g_build_filename(f->folder, name, NULL);
+    g_assert_true(inspect(f, name, &info, NULL));
+    return image_check_master(path, &info, error);
+}
+
+/* The same where the guest writes to the machine's image itself, and names another machine's. */
+static void test_planted_for_master(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const char *const good[] = {"raw.img", "plain", "based.qcow2", "whole.vmdk", "flat.vmdk"};
+    static const char *const bad[] = {"based", "based.raw", "based.img", "data.raw", "extents.raw"};
+    qemu_img(f, "create", "-q", "-f", "raw", "raw.img", "10M", NULL);
+    qemu_img(f, "create", "-q", "-f", "qcow2", "plain", "10M", NULL);
+    qemu_img(f, "create", "-q", "-f", "vmdk", "whole.vmdk", "10M", NULL);
+    qemu_img(f, "create", "-q", "-f", "vmdk", "-o", "subformat=monolithicFlat", "flat.vmdk", "10M", NULL);
+    for (const char *const *name = (const char *const[]){"based.qcow2", "based", "based.raw", "based.img", NULL}; *name;
+         name++)
+        qemu_img(f, "create", "-q", "-f", "qcow2", "-b", "raw.img", "-F", "raw", *name, NULL);
+    qemu_img(f, "create", "-q", "-f", "qcow2", "-o", "data_file=data", "data.raw", "10M", NULL);
+    g_free(temp_file(f->folder, "extents.raw",
+                     "# Disk DescriptorFile\nversion=1\nCID=00000001\nparentCID=ffffffff\n"
+                     "createType=\"monolithicFlat\"\n\nRW 20480 FLAT \"raw.img\" 0\n"));
+    for (size_t i = 0; i < G_N_ELEMENTS(good); i++)
+        g_assert_true(may_be_written(f, good[i], NULL));
+    for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+        GError *error = NULL;
+        g_assert_false(may_be_written(f, bad[i], &error));
+        assert_error(error, QWD_ERROR_DENIED, "refers to another file");
+    }
+}
+
 static void test_data_file(Fixture *f, gconstpointer unused)
 {
     (void)unused;
@@ -387,6 +421,7 @@ int main(int argc, char **argv)
         {"/image/backing-of-backing", test_backing_of_backing},
         {"/image/chain", test_chain},
         {"/image/planted-header", test_planted_header},
+        {"/image/planted-for-master", test_planted_for_master},
         {"/image/data-file", test_data_file},
         {"/image/vmdk-extents", test_vmdk_extents},
         {"/image/overlay", test_overlay},
