@@ -32,7 +32,7 @@ static bool revive(SessionRecord *session, void *data, GError **error)
     const SessionRecord *wanted = data;
     if (!session_is_kept(session, wanted->resumed_at))
         return qwd_error_fail(error, QWD_ERROR_CONFLICT, "This session is being resumed already.");
-    kept_revive(session, wanted->resumed_at);
+    kept_revive(session, wanted->admitted_ms);
     session->state = wanted->state;
     gpu_copy(session->plan, wanted->plan);
     return true;
@@ -61,7 +61,7 @@ SessionRecord *app_resume(const Settings *settings, const Identity *who, const c
     g_autoptr(SessionRecord) session = store_load(settings, id, error);
     if (!session)
         return NULL;
-    kept_revive(session, session_now());
+    kept_revive(session, g_get_real_time() / 1000);
     gpu_give_back(session->plan); /* the one of its last life may be somebody else's by now */
     if (app_queue_reenter(settings, session, commit_revival, error))
         return store_find(settings, id, error);

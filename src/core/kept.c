@@ -124,8 +124,9 @@ bool kept_size_is_allowed(const Settings *settings, gint64 bytes)
 
 /* --- another life --- */
 
-void kept_revive(SessionRecord *session, gint64 now)
+void kept_revive(SessionRecord *session, gint64 now_ms)
 {
+    gint64 now = now_ms / 1000;
     char **texts[] = {&session->step,        &session->reason,  &session->note,
                       &session->accelerator, &session->stop_by, &session->save_state};
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
@@ -140,6 +141,7 @@ void kept_revive(SessionRecord *session, gint64 now)
     for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)
         g_ptr_array_set_size(lists[i], 0);
     session->state = SESSION_STARTING;
+    session->admitted_ms = now_ms;
     session->resumed_at = now;
     session->ends_at = now + session->plan->lifetime_s;
 }

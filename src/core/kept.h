@@ -36,5 +36,6 @@ bool kept_size_is_allowed(const Settings *settings, gint64 bytes);
 /* Makes an ended session's record that of one whose disk is kept. */
 void kept_note(SessionRecord *session, const SessionRecord *ended);
 
-/* Makes the record of an ended session that of one that is about to start again, with the life-time it had at first. */
-void kept_revive(SessionRecord *session, gint64 now);
+/* Makes the record of an ended session that of one that is about to start again, with the life-time it had at first. It
+ * is asked for at `now_ms` (UTC milliseconds): its turn and its start are measured from then. */
+void kept_revive(SessionRecord *session, gint64 now_ms);

@@ -78,8 +78,8 @@ typedef struct {
     char *stop_by;     /* who asked for the end; "" nobody */
     char *overrides;   /* settings it was created with, as in $QWD_OVERRIDES */
     gint64 created_at, started_at, ready_at, ends_at, ended_at; /* UTC seconds, 0 not yet */
-    gint64 admitted_ms; /* UTC milliseconds when it was asked for, or taken out of the queue: its start is measured from
-                           then */
+    gint64 admitted_ms; /* UTC milliseconds when its present life was asked for, or taken out of the queue: its start is
+                           measured from then */
     gint64 stop_requested_at, last_input_at;
     gint64 touched_at;     /* when somebody last said by a form that it is in use */
     gint64 extensions;     /* by its users, in this life */

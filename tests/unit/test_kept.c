@@ -153,7 +153,8 @@ static void test_revive(void)
     session_set_text(&session->image_version, "1-2");
     session_set_process(session, "qemu", (ProcessId){1, 2});
     session_add_step(session, "disk", 1);
-    kept_revive(session, 5000);
+    session->admitted_ms = 5;
+    kept_revive(session, 5000250);
     g_assert_cmpint(session->state, ==, SESSION_STARTING);
     g_assert_cmpint(session->ready_at + session->ended_at + session->kept_until + session->extensions, ==, 0);
     g_assert_cmpint(session->idle_stop_at, ==, 0);
@@ -162,6 +163,7 @@ static void test_revive(void)
     g_assert_cmpuint(session->processes->len + session->steps->len, ==, 0);
     g_assert_cmpint(session->created_at, ==, created_at);
     g_assert_cmpint(session->resumed_at, ==, 5000);
+    g_assert_cmpint(session->admitted_ms, ==, 5000250);
     g_assert_cmpint(session->ends_at, ==, 5000 + 7200);
 }
 
