@@ -136,6 +136,10 @@ typedef struct {
 static bool extend(SessionRecord *session, void *data, GError **error)
 {
     const Extension *extension = data;
+    if (session->state == SESSION_QUEUED)
+        return qwd_error_fail(error, QWD_ERROR_CONFLICT,
+                              "This session waits for room: its time begins when it starts, so there is nothing to "
+                              "extend yet.");
     return life_extend(extension->settings, session, &extension->wanted, error);
 }
 

@@ -28,6 +28,16 @@ static gint64 latest_end(const Settings *settings, const SessionRecord *session,
     return MIN(latest, total);
 }
 
+gint64 life_extension_gain_s(const Settings *settings, const SessionRecord *session, const LifeExtension *extension)
+{
+    const char *reason;
+    gint64 most = life_extension_s(settings);
+    if (extension->by_admin)
+        return most;
+    gint64 gain = MIN(most, latest_end(settings, session, extension->now, &reason) - session->ends_at);
+    return gain >= GAIN_MIN_S ? gain : 0;
+}
+
 bool life_may_extend(const Settings *settings, const SessionRecord *session, GError **error)
 {
     if (!settings->session_extension)

@@ -74,5 +74,9 @@ bool life_may_extend(const Settings *settings, const SessionRecord *session, GEr
 /* How much a press of Extend adds, at most; by an administrator where users may not extend. */
 gint64 life_extension_s(const Settings *settings);
 
+/* How much a press of Extend adds now, `extension` saying by whom and when: less where the longest life-time is near; 0
+ * when nothing is to be gained. Whether they may at all, life_may_extend says. */
+gint64 life_extension_gain_s(const Settings *settings, const SessionRecord *session, const LifeExtension *extension);
+
 /* Moves the end. QWD_ERROR_DENIED, QWD_ERROR_USAGE or QWD_ERROR_CONFLICT say why not, and what to do. */
 bool life_extend(const Settings *settings, SessionRecord *session, const LifeExtension *extension, GError **error);

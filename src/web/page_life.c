@@ -31,9 +31,17 @@ static char *long_duration(gint64 seconds)
     return units_format_duration(seconds);
 }
 
-json_t *extension_text(const Settings *settings)
+static gint64 gain_of(const Settings *settings, const Identity *who, const SessionRecord *session)
 {
-    g_autofree char *text = long_duration(life_extension_s(settings));
+    const LifeExtension press = {.by_admin = who->is_admin, .now = session_now()};
+    return life_extension_gain_s(settings, session, &press);
+}
+
+json_t *extension_text(const Settings *settings, const Identity *who, const SessionRecord *session)
+{
+    gint64 most = life_extension_s(settings), gain = gain_of(settings, who, session);
+    bool is_part = gain && gain < most; /* which grows as time goes on: what changes each second is no help */
+    g_autofree char *text = long_duration(is_part ? gain - gain % (gain < 3600 ? 60 : 3600) : most);
     return json_string(text);
 }
 
@@ -94,7 +102,7 @@ static Ending nearest(const Settings *settings, const SessionRecord *session, bo
 
 json_t *ending_value(const Settings *settings, const Identity *who, const SessionRecord *session)
 {
-    bool may_extend = may_press_extend(settings, who, session);
+    bool may_extend = may_press_extend(settings, who, session) && gain_of(settings, who, session) > 0;
     Ending ending = session->state == SESSION_RUNNING ? nearest(settings, session, may_extend) : (Ending){0};
     if (!ending.kind)
         return json_null();

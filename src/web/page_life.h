@@ -16,8 +16,8 @@ json_t *time_of_day_value(gint64 unix_s); /* the hour alone is shown */
 /* Whether the Extend button is shown: it may still say that there is nothing to gain at the moment. */
 bool may_press_extend(const Settings *settings, const Identity *who, const SessionRecord *session);
 
-/* How much it adds: "1 day". */
-json_t *extension_text(const Settings *settings);
+/* How much it adds now, at least: "1 day"; where there is nothing to gain, as much as it adds otherwise. */
+json_t *extension_text(const Settings *settings, const Identity *who, const SessionRecord *session);
 
 /* "ending" of session.html: the first of the ends that are near; null when none is. */
 json_t *ending_value(const Settings *settings, const Identity *who, const SessionRecord *session);

@@ -196,7 +196,8 @@ json_t *page_session_value(const PageContext *context, const SessionRecord *sess
     json_object_set_new(value, "is_new", json_boolean(queued || session->state == SESSION_STARTING));
     json_object_set_new(value, "may_stop", json_boolean(may_stop));
     json_object_set_new(value, "may_extend", json_boolean(may_extend));
-    json_object_set_new(value, "extension", may_extend ? extension_text(context->settings) : json_null());
+    json_object_set_new(value, "extension",
+                        may_extend ? extension_text(context->settings, context->who, session) : json_null());
     return value;
 }
 

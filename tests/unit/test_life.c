@@ -381,6 +381,23 @@ static void test_extension(void)
         check_extension(&extension_rows[i]);
 }
 
+/* What a press would add, as pages say it: the same that it does add. */
+static void test_gain(void)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(extension_rows); i++) {
+        const ExtensionRow *row = &extension_rows[i];
+        if (row->wanted.seconds || row->kind == QWD_ERROR_DENIED || row->extensions == 2)
+            continue; /* more or less than a press, or not at all */
+        g_autoptr(Settings) settings = temp_settings("/nonexistent", "snapshot_lifetime=4d", row->settings[0],
+                                                     row->settings[1], row->settings[2], NULL);
+        g_autoptr(SessionRecord) session = test_session_new(settings, "alice");
+        LifeExtension press = row->wanted;
+        press.now = session->created_at + row->age_s;
+        session->ends_at = session->created_at + 7200;
+        g_assert_cmpint(life_extension_gain_s(settings, session, &press), ==, row->gain_s);
+    }
+}
+
 /* What a group may choose at most holds for extensions as well. */
 static void test_extension_of_group(void)
 {
@@ -424,6 +441,7 @@ int main(int argc, char **argv)
     g_test_add_func("/life/warning", test_warning);
     g_test_add_func("/life/extension", test_extension);
     g_test_add_func("/life/extension-of-group", test_extension_of_group);
+    g_test_add_func("/life/gain", test_gain);
     g_test_add_func("/life/touch", test_touch);
     return g_test_run();
 }

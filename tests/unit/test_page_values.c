@@ -513,6 +513,10 @@ static void test_ending_without_extension(Fixture *f, gconstpointer unused)
     g_assert_false(is_true(ending, "offers_extension"));
     g_assert_nonnull(strstr(json_get_text(ending, "help", ""), "Save what you need"));
     g_assert_false(is_true(json_object_get(values, "session"), "may_extend"));
+    settings_free(f->settings);
+    f->context.settings = f->settings = temp_settings(f->folder, "session_total_max=1d", NULL); /* that is over */
+    ending = ending_of(f, &values);
+    g_assert_false(is_true(ending, "offers_extension"));
     f->who.is_admin = true;
     ending = ending_of(f, &values);
     g_assert_true(is_true(ending, "offers_extension"));
@@ -526,12 +530,37 @@ static void test_extension_text(Fixture *f, gconstpointer unused)
                                            {"session_extension=1h", "1 hour"}, {"session_extension=30m", "30 minutes"},
                                            {"session_extension=4d", "4 days"}, {"session_extension=90m", "90 minutes"}};
     f->session->state = SESSION_RUNNING;
+    f->session->ends_at = session_now() + 600;
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         json_t *session;
-        g_autoptr(Settings) settings = temp_settings(f->folder, cases[i][0], NULL);
+        g_autoptr(Settings) settings = temp_settings(f->folder, cases[i][0], "snapshot_lifetime=5d", NULL);
         f->context.settings = settings;
         g_autoptr(JsonValue) values = session_values(f, &session);
         g_assert_cmpstr(json_get_text(session, "extension", ""), ==, cases[i][1]);
+    }
+}
+
+/* What a press adds where the longest life-time is near, at least. */
+static void test_extension_part(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const struct {
+        gint64 left_s; /* of 12 hours */
+        const char *user, *admin;
+    } rows[] = {{600, "11 hours", "1 day"},
+                {12 * 3600 - 1810, "30 minutes", "1 day"},
+                {12 * 3600 - 30, "1 day", "1 day"}}; /* nothing now, as much later */
+    g_autoptr(Settings) settings = temp_settings(f->folder, "snapshot_lifetime=12h", "session_extension=1d", NULL);
+    f->context.settings = settings;
+    f->session->state = SESSION_RUNNING;
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        for (int admin = 0; admin < 2; admin++) {
+            json_t *session;
+            f->who.is_admin = admin;
+            f->session->ends_at = session_now() + rows[i].left_s;
+            g_autoptr(JsonValue) values = session_values(f, &session);
+            g_assert_cmpstr(json_get_text(session, "extension", ""), ==, admin ? rows[i].admin : rows[i].user);
+        }
     }
 }
 
@@ -796,6 +825,7 @@ int main(int argc, char **argv)
         {"/page-values/ending", test_ending},
         {"/page-values/ending-without-extension", test_ending_without_extension},
         {"/page-values/extension-text", test_extension_text},
+        {"/page-values/extension-part", test_extension_part},
         {"/page-values/kept", test_kept},
         {"/page-values/no-viewer", test_ready_without_viewer},
         {"/page-values/viewer", test_viewer},
