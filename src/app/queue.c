@@ -49,6 +49,8 @@ static bool read_situation(const Settings *settings, Situation *situation, GErro
     situation->settings = settings;
     situation->sessions = store_list(settings, error);
     host_use_read(&situation->use, settings->dir_snapshots);
+    if (situation->sessions)
+        host_use_read_sessions(&situation->use, settings, situation->sessions);
     return situation->sessions != NULL;
 }
 
@@ -127,7 +129,7 @@ static bool decide(const Situation *situation, SessionRecord *wanted, bool may_w
         return false;
     if ((waiting == 0 || wanted->plan->by_admin) && limits_and_gpu_allow(situation, wanted))
         return true;
-    if (!may_wait || !limits_can_wait(settings, &situation->use, wanted))
+    if (!may_wait || !limits_can_wait(settings, &situation->use, situation->sessions, wanted))
         return refuse(situation, wanted, error);
     wanted->state = SESSION_QUEUED;
     return check_queue_length(settings, waiting, error);
@@ -175,12 +177,20 @@ static bool take_out(SessionRecord *session, void *data, GError **error)
     return session->stop_requested_at == 0 || qwd_error_fail(error, QWD_ERROR_CANCELLED, "It has left the queue.");
 }
 
-/* Whether the queue goes on behind this one: who is held up by sessions of the same user holds up nobody else. */
+/* Who is held up by sessions of the same user holds up nobody else, and neither does who would not have room if nothing
+ * else ran. For all others room comes when sessions end. */
+static bool holds_up(const Situation *situation, const SessionRecord *next, const LimitRule *broken)
+{
+    return !limit_rule_is_own(broken) &&
+           limits_can_wait(situation->settings, &situation->use, situation->sessions, next);
+}
+
+/* Whether the queue goes on behind this one. */
 static bool take_next(const Situation *situation, SessionRecord *next, GPtrArray *taken)
 {
     const LimitRule *broken = limits_broken(situation->settings, &situation->use, situation->sessions, next);
     if (broken)
-        return limit_rule_is_own(broken);
+        return !holds_up(situation, next, broken);
     if (!image_is_free(situation, next) || !gpu_reserve(situation->settings, situation->sessions, next->plan, NULL))
         return true;
     SessionRecord *changed = store_change(situation->settings, next->id, take_out, next->plan, NULL);

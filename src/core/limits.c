@@ -9,6 +9,10 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "core/host.h"
+#include "core/queue.h"
+
+#define MIB 1048576
+#define ROUNDING 1e-6 /* a share such as 0.29 of 100 is a little less than 29 in binary */
 
 /* --- the host --- */
 
@@ -33,19 +37,33 @@ void host_use_read(HostUse *use, const char *folder)
 
 /* --- what runs --- */
 
+static bool holds_room(const SessionRecord *session)
+{
+    return session_state_is_alive(session->state) && session->state != SESSION_QUEUED;
+}
+
+void host_use_read_sessions(HostUse *use, const Settings *settings, const GPtrArray *sessions)
+{
+    use->memory_touched_mib = 0;
+    for (guint i = 0; settings->service_min_free_memory && i < sessions->len; i++) {
+        const SessionRecord *session = sessions->pdata[i];
+        ProcessUse qemu;
+        if (holds_room(session) && process_use_read(session_process(session, "qemu"), &qemu))
+            use->memory_touched_mib += MIN(qemu.memory_bytes / MIB, session->plan->memory_mib);
+    }
+}
+
 typedef struct {
     gint64 sessions, cpus, memory_mib, gpus;
 } Sum;
 
-/* Where nobody logs in, many have no name: then the computer they sit at counts. */
-static bool is_same_user(const SessionRecord *a, const SessionRecord *b)
+/* Adds it `times` times; -1 takes it away. */
+static void sum_add(Sum *sum, const SessionRecord *session, int times)
 {
-    return g_str_equal(a->owner, b->owner) && (*a->owner || g_str_equal(a->remote_host, b->remote_host));
-}
-
-static bool holds_room(const SessionRecord *session)
-{
-    return session_state_is_alive(session->state) && session->state != SESSION_QUEUED;
+    sum->sessions += times;
+    sum->cpus += times * session->plan->cpus;
+    sum->memory_mib += times * session->plan->memory_mib;
+    sum->gpus += times * session->plan->gpu;
 }
 
 /* Of all, or of the user of `wanted`; never `wanted` itself. */
@@ -54,37 +72,33 @@ static Sum sum_of(const GPtrArray *sessions, const SessionRecord *wanted, bool o
     Sum sum = {0};
     for (guint i = 0; i < sessions->len; i++) {
         const SessionRecord *session = sessions->pdata[i];
-        if (!holds_room(session) || g_str_equal(session->id, wanted->id) ||
-            (only_own && !is_same_user(session, wanted)))
-            continue;
-        sum.sessions++;
-        sum.cpus += session->plan->cpus;
-        sum.memory_mib += session->plan->memory_mib;
-        sum.gpus += session->plan->gpu;
+        bool counts = holds_room(session) && !g_str_equal(session->id, wanted->id);
+        if (counts && (!only_own || session_is_same_user(session, wanted)))
+            sum_add(&sum, session, 1);
     }
     return sum;
 }
 
-static gint64 next_end(const GPtrArray *sessions, const char *owner, bool with_gpu)
+static gint64 next_end(const GPtrArray *sessions, const SessionRecord *of_user, bool with_gpu)
 {
     gint64 first = 0;
     for (guint i = 0; i < sessions->len; i++) {
         const SessionRecord *session = sessions->pdata[i];
-        bool mine = holds_room(session) && (!owner || g_str_equal(session->owner, owner));
+        bool mine = holds_room(session) && (!of_user || session_is_same_user(session, of_user));
         if (mine && (!with_gpu || session->plan->gpu) && (first == 0 || session->ends_at < first))
             first = session->ends_at;
     }
     return first;
 }
 
-gint64 limits_next_end(const GPtrArray *sessions, const char *owner)
+gint64 limits_next_end(const GPtrArray *sessions, const SessionRecord *of_user)
 {
-    return next_end(sessions, owner, false);
+    return next_end(sessions, of_user, false);
 }
 
-gint64 limits_next_gpu_end(const GPtrArray *sessions, const char *owner)
+gint64 limits_next_gpu_end(const GPtrArray *sessions, const SessionRecord *of_user)
 {
-    return next_end(sessions, owner, true);
+    return next_end(sessions, of_user, true);
 }
 
 /* --- the rules --- */
@@ -125,7 +139,7 @@ static Finding find_own_sessions(const Case *c)
 static Finding find_own_cpus(const Case *c)
 {
     double fraction = c->settings->service_max_cpu_fraction_nb_per_user;
-    double most = MAX((int)(fraction * c->use->cpus), (double)c->settings->snapshot_alloc_cpu);
+    double most = MAX((int)(fraction * c->use->cpus + ROUNDING), (double)c->settings->snapshot_alloc_cpu);
     return (Finding){fraction == 0, (double)c->own.cpus, (double)c->wanted->plan->cpus, most};
 }
 
@@ -150,10 +164,12 @@ static Finding find_load(const Case *c)
     return (Finding){most == 0, c->use->load, 0, most};
 }
 
+/* What sessions have been granted and have not touched yet is promised, though it is still free. */
 static Finding find_memory(const Case *c)
 {
     gint64 kept = c->settings->service_min_free_memory;
-    double left = (double)(c->use->memory_free_mib - kept);
+    gint64 promised = c->all.memory_mib - c->use->memory_touched_mib;
+    double left = (double)(c->use->memory_free_mib - promised - kept);
     return (Finding){kept == 0, 0, (double)c->wanted->plan->memory_mib, MAX(left, 0)};
 }
 
@@ -185,7 +201,7 @@ struct LimitRule {
     const char *sentence; /* {used}, {asked} and {most} stand for the figures */
     bool is_own;          /* about the user's own sessions */
     bool frees_with_end;  /* there may be room when a session ends */
-    bool is_physical;     /* holds for administrators, too */
+    bool is_physical;     /* about what the host has, not about places: holds for administrators, too */
 };
 
 static const LimitRule rules[] = {
@@ -217,8 +233,6 @@ bool limit_rule_is_own(const LimitRule *rule)
     return rule->is_own;
 }
 
-/* --- the refusal --- */
-
 static char *sentence_of(const LimitRule *rule, const Finding *finding)
 {
     GString *text = g_string_new(rule->sentence);
@@ -230,13 +244,7 @@ static char *sentence_of(const LimitRule *rule, const Finding *finding)
     return g_string_free(text, FALSE);
 }
 
-char *limits_when_text(gint64 unix_s)
-{
-    g_autoptr(GDateTime) when = g_date_time_new_from_unix_local(unix_s);
-    g_autofree char *clock = g_date_time_format(when, "%Y-%m-%d %H:%M"); /* the same in all languages */
-    g_autofree char *wait = units_format_duration(MAX(unix_s - session_now(), 60));
-    return g_strdup_printf(N_(" The next one is due to end at %s, in %s."), clock, wait);
-}
+/* --- the decision --- */
 
 static Case case_of(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
                     const SessionRecord *wanted)
@@ -272,21 +280,172 @@ const LimitRule *limits_broken(const Settings *settings, const HostUse *use, con
     return broken_rule(&c, &finding);
 }
 
-bool limits_allow(const Settings *settings, const HostUse *use, const GPtrArray *sessions, const SessionRecord *wanted,
-                  GError **error)
+char *limits_reason(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
+                    const SessionRecord *wanted)
 {
     Finding finding;
     Case c = case_of(settings, use, sessions, wanted);
     const LimitRule *rule = broken_rule(&c, &finding);
+    return rule ? sentence_of(rule, &finding) : NULL;
+}
+
+/* --- other times --- */
+
+static void sum_take(Sum *sum, const Sum *away)
+{
+    *sum = (Sum){sum->sessions - away->sessions, sum->cpus - away->cpus, sum->memory_mib - away->memory_mib,
+                 sum->gpus - away->gpus};
+}
+
+/* The same when the user's own sessions have ended: the memory that they touched is free again, too (find_memory). */
+static Case case_without_own(const Case *c)
+{
+    Case later = *c;
+    sum_take(&later.all, &c->own);
+    later.own = (Sum){0};
+    return later;
+}
+
+/* The same when nothing runs. Of disk and load nobody knows how much is the sessions'. */
+static Case case_of_idle_host(const Case *c, HostUse *idle)
+{
+    *idle = *c->use;
+    idle->load = 0;
+    if (c->all.sessions)
+        idle->disk_free_mib = G_MAXINT64;
+    Case later = *c;
+    later.use = idle;
+    later.all = later.own = (Sum){0};
+    return later;
+}
+
+bool limits_can_wait(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
+                     const SessionRecord *wanted)
+{
+    HostUse idle;
+    Finding finding;
+    Case c = case_of(settings, use, sessions, wanted), later = case_of_idle_host(&c, &idle);
+    return !broken_rule(&later, &finding);
+}
+
+static gint compare_ends(gconstpointer a, gconstpointer b)
+{
+    const SessionRecord *first = *(SessionRecord *const *)a, *second = *(SessionRecord *const *)b;
+    return (first->ends_at > second->ends_at) - (first->ends_at < second->ends_at);
+}
+
+static GPtrArray *by_end(const GPtrArray *sessions)
+{
+    GPtrArray *holders = g_ptr_array_new();
+    for (guint i = 0; i < sessions->len; i++) {
+        if (holds_room(sessions->pdata[i]))
+            g_ptr_array_add(holders, sessions->pdata[i]);
+    }
+    g_ptr_array_sort(holders, compare_ends);
+    return holders;
+}
+
+static void case_add(Case *c, const SessionRecord *session, int times)
+{
+    sum_add(&c->all, session, times);
+    if (session_is_same_user(session, c->wanted))
+        sum_add(&c->own, session, times);
+}
+
+/* As if those who wait before it had got their room. */
+static void add_ahead(Case *c, const GPtrArray *sessions)
+{
+    g_autoptr(GPtrArray) order = queue_order(sessions);
+    for (guint i = 0; i < order->len; i++) {
+        const SessionRecord *waiting = order->pdata[i];
+        if (g_str_equal(waiting->id, c->wanted->id))
+            return;
+        case_add(c, waiting, 1);
+    }
+}
+
+gint64 limits_expected_at(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
+                          const SessionRecord *wanted)
+{
+    Finding finding;
+    const LimitRule *rule;
+    gint64 at = 0;
+    Case c = case_of(settings, use, sessions, wanted);
+    g_autoptr(GPtrArray) holders = by_end(sessions);
+    add_ahead(&c, sessions);
+    for (guint i = 0; (rule = broken_rule(&c, &finding)); i++) {
+        if (i == holders->len || !rule->frees_with_end || rule->is_physical)
+            return 0;
+        const SessionRecord *next = holders->pdata[i];
+        case_add(&c, next, -1);
+        at = next->ends_at;
+    }
+    return at;
+}
+
+/* --- the refusal --- */
+
+char *limits_when_text(gint64 unix_s)
+{
+    g_autoptr(GDateTime) when = g_date_time_new_from_unix_local(unix_s);
+    g_autofree char *clock = g_date_time_format(when, "%Y-%m-%d %H:%M"); /* the same in all languages */
+    g_autofree char *wait = units_format_duration(MAX(unix_s - session_now(), 60));
+    return g_strdup_printf(N_(" The next one is due to end at %s, in %s."), clock, wait);
+}
+
+/* A text for people is not more than what it stands for: nobody is to ask for a size that is refused again. */
+static char *ask_for_text(const LimitRule *rule, double most)
+{
+    bool is_rounded = rule->text == size_text && most >= 1024;
+    g_autofree char *text = rule->text(is_rounded ? (double)((gint64)(most * 10 / 1024) * 1024 / 10) : most);
+    return g_strdup_printf(N_(" Ask for at most %s."), text);
+}
+
+/* What helps: less, where so much can never be had; a session of one's own that makes room; time. *due is when the next
+ * one ends that may make room, 0 where that does not help. */
+static char *help_text(const Case *c, const GPtrArray *sessions, const LimitRule *rule, gint64 *due)
+{
+    HostUse idle;
+    Finding finding;
+    Case at_best = case_of_idle_host(c, &idle), without_own = case_without_own(c);
+    *due = 0;
+    if (!is_kept(&at_best, rule, &finding))
+        return finding.asked > 0 && finding.most >= 1 ? ask_for_text(rule, finding.most)
+                                                      : g_strdup(N_(" Tell the administrator of this service."));
+    if (rule->frees_with_end)
+        *due = next_end(sessions, rule->is_own ? c->wanted : NULL, rule->find == find_own_gpus);
+    bool stopping_helps = c->own.sessions > 0 && is_kept(&without_own, rule, &finding);
+    return g_strdup(stopping_helps ? N_(" Stopping a session of yours makes room.") : N_(" Try again later."));
+}
+
+/* One that can never be kept goes before the others: no time and no end helps with it. */
+static const LimitRule *worst_rule(const Case *c, Finding *finding)
+{
+    HostUse idle;
+    Case at_best = case_of_idle_host(c, &idle);
+    const LimitRule *never = broken_rule(&at_best, finding);
+    if (!never)
+        return broken_rule(c, finding);
+    *finding = never->find(c);
+    return never;
+}
+
+bool limits_allow(const Settings *settings, const HostUse *use, const GPtrArray *sessions, const SessionRecord *wanted,
+                  GError **error)
+{
+    Finding finding;
+    gint64 due;
+    Case c = case_of(settings, use, sessions, wanted);
+    const LimitRule *rule = worst_rule(&c, &finding);
     if (!rule)
         return true;
-    const char *owner = rule->is_own ? wanted->owner : NULL;
-    gint64 due = rule->frees_with_end ? next_end(sessions, owner, rule->find == find_own_gpus) : 0;
     g_autofree char *sentence = sentence_of(rule, &finding);
+    g_autofree char *help = help_text(&c, sessions, rule, &due);
     g_autofree char *when = due ? limits_when_text(due) : g_strdup("");
-    const char *help = c.own.sessions > 0 ? N_(" Stopping a session of yours makes room.") : N_(" Try again later.");
     return qwd_error_fail(error, QWD_ERROR_LIMIT, "%s%s%s", sentence, when, help);
 }
+
+/* --- what is free --- */
 
 Capacity limits_capacity(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
                          const SessionRecord *wanted)
@@ -294,22 +453,11 @@ Capacity limits_capacity(const Settings *settings, const HostUse *use, const GPt
     Finding finding;
     Case c = case_of(settings, use, sessions, wanted);
     const LimitRule *rule = broken_rule(&c, &finding);
-    return (Capacity){
-        .most = settings->service_max_session_nb,
-        .taken = c.all.sessions,
-        .own_most = wanted->plan->by_admin ? 0 : own_sessions_max(&c),
-        .own_taken = c.own.sessions,
-        .is_full = rule != NULL,
-        .is_own = rule && rule->is_own,
-        .free_at = rule && rule->frees_with_end ? next_end(sessions, rule->is_own ? wanted->owner : NULL, false) : 0};
-}
-
-bool limits_can_wait(const Settings *settings, const HostUse *use, const SessionRecord *wanted)
-{
-    g_autoptr(GPtrArray) nobody = g_ptr_array_new();
-    HostUse idle = {.cpus = use->cpus,
-                    .memory_mib = use->memory_mib,
-                    .memory_free_mib = use->memory_mib,
-                    .disk_free_mib = G_MAXINT64};
-    return !limits_broken(settings, &idle, nobody, wanted);
+    return (Capacity){.most = settings->service_max_session_nb,
+                      .taken = c.all.sessions,
+                      .own_most = wanted->plan->by_admin ? 0 : own_sessions_max(&c),
+                      .own_taken = c.own.sessions,
+                      .is_full = rule != NULL,
+                      .is_own = rule && rule->is_own,
+                      .free_at = limits_expected_at(settings, use, sessions, wanted)};
 }

@@ -9,11 +9,17 @@
 typedef struct {
     int cpus;
     gint64 memory_mib, memory_free_mib; /* in all; what new programs can have (MemAvailable of proc(5)) */
+    gint64 memory_touched_mib;          /* what living sessions have taken of the memory that they were granted */
     gint64 disk_free_mib;               /* in the folder of the sessions */
     double load;                        /* of the last minute, in processors */
 } HostUse;
 
+/* All but what sessions have taken of it: host_use_read_sessions. */
 void host_use_read(HostUse *use, const char *folder);
+
+/* What these sessions (SessionRecord *) have taken of the host; looked up only when a limit of `settings` asks for it.
+ */
+void host_use_read_sessions(HostUse *use, const Settings *settings, const GPtrArray *sessions);
 
 /* Whether one more session may run beside those in `sessions` (SessionRecord *; only those count that live
  * and do not wait, and not `wanted` itself). QWD_ERROR_LIMIT says which limit is reached, the figures, what would help,
@@ -34,8 +40,19 @@ const char *limit_rule_setting(const LimitRule *rule);
 /* Whether it is about the user's own sessions, so that it holds up nobody else. */
 bool limit_rule_is_own(const LimitRule *rule);
 
-/* Whether waiting can help: there would be room if nothing else ran. */
-bool limits_can_wait(const Settings *settings, const HostUse *use, const SessionRecord *wanted);
+/* The limit that limits_broken finds in words, a sentence with the figures; NULL for none. Free with g_free. */
+char *limits_reason(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
+                    const SessionRecord *wanted);
+
+/* Whether waiting can help: there would be room if none of `sessions` ran. Of the disk, nobody knows what they would
+ * give back: then waiting can help as long as any runs. */
+bool limits_can_wait(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
+                     const SessionRecord *wanted);
+
+/* When there is likely to be room for `wanted`, behind those that wait before it, if everybody stays to the end as it
+ * is now: UTC seconds; 0 when there is room, and when nobody can tell, as of load, memory and disk. */
+gint64 limits_expected_at(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
+                          const SessionRecord *wanted);
 
 /* What whoever looks for room wants to know. */
 typedef struct {
@@ -43,19 +60,19 @@ typedef struct {
     gint64 own_most, own_taken; /* of this user */
     bool is_full;               /* there is no room ... */
     bool is_own;                /* ... because of the user's own sessions */
-    gint64 free_at;             /* when there will be at the latest, UTC seconds; 0 unknown */
+    gint64 free_at;             /* limits_expected_at */
 } Capacity;
 
 /* For a session such as `wanted`. */
 Capacity limits_capacity(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
                          const SessionRecord *wanted);
 
-/* When the first session that holds room (of this owner; NULL: of all) is due to end, UTC seconds; 0 when there is
- * none. */
-gint64 limits_next_end(const GPtrArray *sessions, const char *owner);
+/* When the first session that holds room (of the user of this one; NULL: of all) is due to end, UTC seconds; 0 when
+ * there is none. */
+gint64 limits_next_end(const GPtrArray *sessions, const SessionRecord *of_user);
 
 /* The same among those with a GPU. */
-gint64 limits_next_gpu_end(const GPtrArray *sessions, const char *owner);
+gint64 limits_next_gpu_end(const GPtrArray *sessions, const SessionRecord *of_user);
 
 /* A sentence about that time, with a space in front, for refusals. Free with g_free. */
 char *limits_when_text(gint64 unix_s);

@@ -18,7 +18,7 @@ static gint compare_arrival(const SessionRecord *a, const SessionRecord *b)
 
 static bool goes_before(const SessionRecord *other, const SessionRecord *session)
 {
-    if (other == session || !session_state_is_alive(other->state) || !g_str_equal(other->owner, session->owner))
+    if (other == session || !session_state_is_alive(other->state) || !session_is_same_user(other, session))
         return false;
     return other->state != SESSION_QUEUED || compare_arrival(other, session) < 0;
 }

@@ -103,6 +103,11 @@ GError *session_not_found(void)
                                N_("There is no such session. It may have ended; the list shows what is running."));
 }
 
+bool session_is_same_user(const SessionRecord *a, const SessionRecord *b)
+{
+    return g_str_equal(a->owner, b->owner) && (*a->owner || g_str_equal(a->remote_host, b->remote_host));
+}
+
 gint64 session_now(void)
 {
     return g_get_real_time() / G_USEC_PER_SEC;

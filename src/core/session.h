@@ -144,6 +144,9 @@ void session_pack_describe(GString *layout);
  * which. */
 GError *session_not_found(void);
 
+/* Whether two sessions are of one user: those who have no name are told apart by the computer they sit at. */
+bool session_is_same_user(const SessionRecord *a, const SessionRecord *b);
+
 /* The machine's name for people. Borrowed from the session. */
 const char *session_title(const SessionRecord *session);
 

@@ -242,6 +242,7 @@ static json_t *capacity_value(const PageContext *context, const Offer *offer, co
     if (!wanted)
         return json_null();
     host_use_read(&use, settings->dir_snapshots);
+    host_use_read_sessions(&use, settings, sessions);
     Capacity capacity = limits_capacity(settings, &use, sessions, wanted);
     g_autoptr(GPtrArray) queue = queue_order(sessions);
     bool is_first = queue->len == 0 || context->who->is_admin;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "core/limits.h"
@@ -19,7 +20,8 @@ static SessionRecord *session_of(const char *owner, gint64 cpus, gint64 memory_m
 
 #define ROOMY                                                                                                          \
     {                                                                                                                  \
-        .cpus = 8, .memory_mib = 16384, .memory_free_mib = 8192, .disk_free_mib = 100000, .load = 1                    \
+        .cpus = 8, .memory_mib = 16384, .memory_free_mib = 8192, .memory_touched_mib = 5120, .disk_free_mib = 100000,  \
+        .load = 1                                                                                                      \
     }
 
 static const HostUse roomy = ROOMY;
@@ -72,6 +74,7 @@ static const struct {
     {"service_max_cpu_fraction_nb_per_user=0.5", "marie", 3, 512, ROOMY,
      "Processor cores for one user: 4 at once; you use 2 and ask for 3."},
     {"service_max_cpu_fraction_nb_per_user=0.01", "new", 1, 512, ROOMY, NULL}, /* never less than one core */
+    {"service_max_cpu_fraction_nb_per_user=0.29", "new", 29, 512, {.cpus = 100}, NULL},
     {"service_max_mem_fraction_nb_per_user=0.3", "marie", 1, 512, ROOMY, NULL},
     {"service_max_mem_fraction_nb_per_user=0.3", "marie", 1, 1024, ROOMY,
      "Memory for one user: 4.8 GB at once; you use 4 GB and ask for 1 GB."},
@@ -84,6 +87,14 @@ static const struct {
      "The server is busy: its load is 4.1, and may be 4.0 at most."},
     {"service_min_free_memory=1G", "new", 1, 7168, ROOMY, NULL},
     {"service_min_free_memory=1G", "new", 1, 7169, ROOMY, "The server has 7 GB of memory to give away"},
+    /* 3 GB of what is free have been granted to sessions that have not touched them yet */
+    {"service_min_free_memory=1G", "new", 1, 4096, {.memory_free_mib = 8192, .memory_touched_mib = 2048}, NULL},
+    {"service_min_free_memory=1G",
+     "new",
+     1,
+     4097,
+     {.memory_free_mib = 8192, .memory_touched_mib = 2048},
+     "The server has 4 GB of memory to give away"},
     {"service_min_free_disk=1G", "new", 1, 512, {.cpus = 8, .memory_free_mib = 8192, .disk_free_mib = 1024}, NULL},
     {"service_min_free_disk=1G",
      "new",
@@ -140,20 +151,59 @@ static void test_gpus(void)
     }
 }
 
-/* What helps differs: a session of one's own that can be stopped, or time. */
+/* What helps differs: a session of one's own that makes room, time, less, or somebody else. */
+static const struct {
+    const char *override, *owner;
+    gint64 cpus, memory_mib;
+    HostUse use;
+    const char *advice; /* the end of the refusal */
+    bool has_time;
+} advice_cases[] = {
+    {"service_max_session_nb=3", "marie", 1, 512, ROOMY, " Stopping a session of yours makes room.", true},
+    {"service_max_session_nb=3", "new", 1, 512, ROOMY, " Try again later.", true},
+    {"service_max_cpu_fraction_nb_per_user=0.5", "marie", 4, 512, ROOMY, " Stopping a session of yours makes room.",
+     true},
+    {"service_max_cpu_fraction_nb_per_user=0.5", "marie", 5, 512, ROOMY, "ask for 5. Ask for at most 4.", false},
+    {"service_max_mem_fraction_nb_per_user=0.297", "marie", 1, 8192, ROOMY, "ask for 8 GB. Ask for at most 4.7 GB.",
+     false},
+    {"service_max_mem_fraction_nb_per_user=0.03", "marie", 1, 8192, ROOMY, " Ask for at most 491 MB.", false},
+    {"service_max_load=0.01", "marie", 1, 512, ROOMY, " Try again later.", false},
+    {"service_min_free_disk=1T", "marie", 1, 512, ROOMY, " Try again later.", false},
+    {"service_min_free_memory=1G", "marie", 1, 11264, ROOMY, " Stopping a session of yours makes room.", true},
+    {"service_min_free_memory=1G", "marie", 1, 11265, ROOMY, " Try again later.", true},
+    {"service_min_free_memory=1G", "marie", 1, 12289, ROOMY, " Ask for at most 12 GB.", false},
+    {"service_min_free_memory=14G", "marie", 1, 512, ROOMY, " Tell the administrator of this service.", false},
+};
+
 static void test_advice(void)
 {
-    g_autoptr(Settings) settings = settings_with("service_max_session_nb=3");
+    for (size_t i = 0; i < G_N_ELEMENTS(advice_cases); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Settings) settings = settings_with(advice_cases[i].override);
+        g_autoptr(GPtrArray) sessions = some_sessions();
+        g_autoptr(SessionRecord) wanted =
+            session_of(advice_cases[i].owner, advice_cases[i].cpus, advice_cases[i].memory_mib);
+        g_assert_false(limits_allow(settings, &advice_cases[i].use, sessions, wanted, &error));
+        g_test_message("%s", error->message);
+        g_assert_true(g_str_has_suffix(error->message, advice_cases[i].advice));
+        bool has_time = strstr(error->message, "The next one is due to end at") != NULL;
+        g_assert_true(has_time == advice_cases[i].has_time);
+    }
+}
+
+/* What can never be had is said before what is taken at the moment. */
+static void test_never_first(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Settings) settings = settings_with("service_min_free_memory=1G");
     g_autoptr(GPtrArray) sessions = some_sessions();
-    g_autoptr(SessionRecord) mine = session_of("marie", 1, 512);
-    g_autoptr(SessionRecord) theirs = session_of("new", 1, 512);
-    g_autoptr(GError) first = NULL;
-    g_autoptr(GError) second = NULL;
-    g_assert_false(limits_allow(settings, &roomy, sessions, mine, &first));
-    g_assert_false(limits_allow(settings, &roomy, sessions, theirs, &second));
-    g_assert_nonnull(strstr(first->message, "Stopping a session of yours makes room."));
-    g_assert_nonnull(strstr(second->message, "Try again later."));
-    g_assert_nonnull(strstr(second->message, "The next one is due to end at"));
+    g_autoptr(SessionRecord) wanted = session_of("new", 1, 12289);
+    settings->service_max_session_nb = 3;
+    g_assert_cmpstr(limit_rule_setting(limits_broken(settings, &roomy, sessions, wanted)), ==,
+                    "service_max_session_nb");
+    g_assert_false(limits_allow(settings, &roomy, sessions, wanted, &error));
+    g_assert_cmpstr(error->message, ==,
+                    "The server has 7 GB of memory to give away, and you ask for 12.0 GB. Ask for at most 12 GB.");
 }
 
 /* A share of a small host never forbids the session that one gets without asking. */
@@ -200,15 +250,35 @@ static void test_whose_limit(void)
 }
 
 /* Waiting does not help who asks for more than there ever is. */
+static const struct {
+    const char *override;
+    gint64 cpus, memory_mib;
+    bool nobody_runs, can_wait;
+} wait_cases[] = {
+    {"service_max_session_nb=3", 5, 512, false, true},
+    {"service_max_cpu_fraction_nb_per_user=0.5", 5, 512, false, false},
+    {"service_max_load=0.01", 1, 512, true, true},
+    {"service_min_free_memory=1G", 1, 12288, false, true}, /* free now, and what sessions have touched */
+    {"service_min_free_memory=1G", 1, 12289, false, false},
+    {"service_min_free_disk=1T", 1, 512, false, true}, /* a session may give it back at its end */
+    {"service_min_free_disk=1T", 1, 512, true, false},
+};
+
 static void test_waiting(void)
 {
+    for (size_t i = 0; i < G_N_ELEMENTS(wait_cases); i++) {
+        g_autoptr(Settings) settings = settings_with(wait_cases[i].override);
+        g_autoptr(GPtrArray) sessions = some_sessions();
+        g_autoptr(SessionRecord) wanted = session_of("new", wait_cases[i].cpus, wait_cases[i].memory_mib);
+        for (guint k = 0; wait_cases[i].nobody_runs && k < sessions->len; k++)
+            ((SessionRecord *)sessions->pdata[k])->state = SESSION_ENDED;
+        g_test_message("%s", wait_cases[i].override);
+        g_assert_nonnull(limits_broken(settings, &roomy, sessions, wanted));
+        g_assert_true(limits_can_wait(settings, &roomy, sessions, wanted) == wait_cases[i].can_wait);
+    }
     g_autoptr(Settings) settings = settings_with("service_max_session_nb=3");
-    g_autoptr(Settings) small = settings_with("service_max_cpu_fraction_nb_per_user=0.5");
     g_autoptr(GPtrArray) sessions = some_sessions();
-    g_autoptr(SessionRecord) wanted = session_of("new", 5, 512);
-    g_assert_nonnull(limits_broken(settings, &roomy, sessions, wanted));
-    g_assert_true(limits_can_wait(settings, &roomy, wanted));
-    g_assert_false(limits_can_wait(small, &roomy, wanted));
+    g_autoptr(SessionRecord) wanted = session_of("new", 1, 512);
     ((SessionRecord *)sessions->pdata[0])->state = SESSION_QUEUED; /* who waits takes no room */
     g_assert_null(limits_broken(settings, &roomy, sessions, wanted));
 }
@@ -227,12 +297,78 @@ static void test_next_end(void)
     ((SessionRecord *)sessions->pdata[1])->ends_at = 700;
     ((SessionRecord *)sessions->pdata[2])->ends_at = 600;
     ((SessionRecord *)sessions->pdata[3])->ends_at = 500; /* has ended */
+    g_autoptr(SessionRecord) marie = session_of("marie", 1, 512);
+    g_autoptr(SessionRecord) nobody = session_of("nobody", 1, 512);
     g_assert_cmpint(limits_next_end(sessions, NULL), ==, 600);
-    g_assert_cmpint(limits_next_end(sessions, "marie"), ==, 700);
-    g_assert_cmpint(limits_next_end(sessions, "nobody"), ==, 0);
+    g_assert_cmpint(limits_next_end(sessions, marie), ==, 700);
+    g_assert_cmpint(limits_next_end(sessions, nobody), ==, 0);
     ((SessionRecord *)sessions->pdata[0])->ends_at = 900;
     g_assert_cmpint(limits_next_gpu_end(sessions, NULL), ==, 900);
-    g_assert_cmpint(limits_next_gpu_end(sessions, "paul"), ==, 0);
+    g_assert_cmpint(limits_next_gpu_end(sessions, nobody), ==, 0);
+
+    /* Those without a name are told apart by the computer: nobody hears of a stranger's end. */
+    g_autoptr(SessionRecord) stranger = session_of("", 1, 512);
+    session_set_text(&marie->owner, "");
+    session_set_text(&marie->remote_host, "192.0.2.1");
+    ((SessionRecord *)sessions->pdata[1])->owner[0] = '\0';
+    session_set_text(&((SessionRecord *)sessions->pdata[1])->remote_host, "192.0.2.1");
+    g_assert_cmpint(limits_next_end(sessions, marie), ==, 700);
+    g_assert_cmpint(limits_next_end(sessions, stranger), ==, 0);
+}
+
+/* Sessions of a (ends at 300 and 900) and b (600), and c who waits since before. */
+static const struct {
+    const char *override, *owner;
+    gint64 cpus, expected;
+} expected_cases[] = {
+    {"service_max_session_nb=0", "d", 1, 0},   /* there is room */
+    {"service_max_session_nb=4", "d", 1, 300}, /* c goes before */
+    {"service_max_session_nb=3", "d", 1, 600},
+    {"service_max_session_nb=2", "d", 1, 900},
+    {"service_max_session_nb=1", "d", 1, 0},            /* not before c ends, who has not begun */
+    {"service_max_session_nb_per_user=2", "a", 1, 300}, /* one's own ends alone */
+    {"service_max_session_nb_per_user=1", "a", 1, 900},
+    {"service_max_session_nb_per_user=1", "b", 1, 600},
+    {"service_max_session_nb_per_user=1", "c", 1, 0},
+    {"service_max_cpu_fraction_nb_per_user=0.5", "a", 3, 300},
+    {"service_max_cpu_fraction_nb_per_user=0.5", "a", 4, 900}, /* as many ends as it takes */
+    {"service_max_load=0.1", "d", 1, 0},                       /* nobody can tell */
+    {"service_min_free_memory=14G", "d", 1, 0},
+    {"service_min_free_disk=1T", "d", 1, 0},
+};
+
+static void test_expected(void)
+{
+    static const char *const owners[] = {"a", "b", "a", "c"};
+    for (size_t i = 0; i < G_N_ELEMENTS(expected_cases); i++) {
+        g_autoptr(Settings) settings = settings_with(expected_cases[i].override);
+        g_autoptr(GPtrArray) sessions = g_ptr_array_new_with_free_func((GDestroyNotify)session_free);
+        for (guint k = 0; k < G_N_ELEMENTS(owners); k++) {
+            SessionRecord *session = session_of(owners[k], 1, 512);
+            session->ends_at = 300 * (k + 1);
+            session->state = k == 3 ? SESSION_QUEUED : SESSION_RUNNING;
+            g_ptr_array_add(sessions, session);
+        }
+        g_autoptr(SessionRecord) wanted = session_of(expected_cases[i].owner, expected_cases[i].cpus, 512);
+        g_test_message("%s %s", expected_cases[i].override, expected_cases[i].owner);
+        g_assert_cmpint(limits_expected_at(settings, &roomy, sessions, wanted), ==, expected_cases[i].expected);
+    }
+}
+
+/* Which limit it is that somebody waits for, in words. */
+static void test_reason(void)
+{
+    g_autoptr(Settings) settings = settings_with("service_max_session_nb=3");
+    g_autoptr(GPtrArray) sessions = some_sessions();
+    g_autoptr(SessionRecord) wanted = session_of("marie", 1, 512);
+    g_autofree char *place = limits_reason(settings, &roomy, sessions, wanted);
+    g_assert_cmpstr(place, ==, "Sessions on this service: 3 at once; 3 run.");
+    settings->service_max_session_nb_per_user = 2;
+    g_autofree char *own = limits_reason(settings, &roomy, sessions, wanted);
+    g_assert_cmpstr(own, ==, "Sessions for one user: 2 at once; you have 2.");
+    settings->service_max_session_nb = 0;
+    session_set_text(&wanted->owner, "new");
+    g_assert_null(limits_reason(settings, &roomy, sessions, wanted));
 }
 
 /* What a page says of free places. */
@@ -277,6 +413,30 @@ static void test_host(void)
     g_assert_cmpint(use.disk_free_mib, >, 0);
 }
 
+/* Of each session as much as its QEMU has taken, and not more than it was granted; this program stands for QEMU. */
+static void test_touched(void)
+{
+    HostUse use = {.memory_touched_mib = 42};
+    g_autoptr(Settings) off = settings_with("service_min_free_memory=0");
+    g_autoptr(Settings) on = settings_with("service_min_free_memory=1G");
+    g_autoptr(GPtrArray) sessions = some_sessions();
+    host_use_read_sessions(&use, on, sessions);
+    g_assert_cmpint(use.memory_touched_mib, ==, 0);
+    SessionRecord *small = sessions->pdata[1], *large = sessions->pdata[0];
+    small->plan->memory_mib = 1;
+    session_set_process(small, "qemu", process_id_of(getpid()));
+    session_set_process(sessions->pdata[3], "qemu", process_id_of(getpid())); /* has ended */
+    host_use_read_sessions(&use, on, sessions);
+    g_assert_cmpint(use.memory_touched_mib, ==, 1);
+    large->plan->memory_mib = 1 << 20;
+    session_set_process(large, "qemu", process_id_of(getpid()));
+    host_use_read_sessions(&use, on, sessions);
+    g_assert_cmpint(use.memory_touched_mib, >, 2);
+    g_assert_cmpint(use.memory_touched_mib, <, 1 << 20);
+    host_use_read_sessions(&use, off, sessions);
+    g_assert_cmpint(use.memory_touched_mib, ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -290,5 +450,9 @@ int main(int argc, char **argv)
     g_test_add_func("/limits/next-end", test_next_end);
     g_test_add_func("/limits/capacity", test_capacity);
     g_test_add_func("/limits/host", test_host);
+    g_test_add_func("/limits/never-first", test_never_first);
+    g_test_add_func("/limits/expected", test_expected);
+    g_test_add_func("/limits/reason", test_reason);
+    g_test_add_func("/limits/touched", test_touched);
     return g_test_run();
 }

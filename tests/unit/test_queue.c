@@ -67,11 +67,21 @@ static void test_expected(void)
     g_assert_cmpint(queue_expected_at(sessions, 0), ==, 0);
 }
 
+/* Those without a name are told apart by the computer they sit at. */
+static void test_nameless(void)
+{
+    g_autoptr(GPtrArray) sessions = crowd_of((const char *const[]){":w:1", ":w:2", ":w:3", NULL});
+    session_set_text(&((SessionRecord *)sessions->pdata[2])->remote_host, "192.0.2.1");
+    g_autofree char *order = order_text(sessions);
+    g_assert_cmpstr(order, ==, "@1 @3 @2");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/queue/order", test_order);
     g_test_add_func("/queue/position", test_position);
     g_test_add_func("/queue/expected", test_expected);
+    g_test_add_func("/queue/nameless", test_nameless);
     return g_test_run();
 }
