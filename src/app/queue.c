@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "core/limits.h"
 #include "core/queue.h"
 #include "core/session_logs.h"
@@ -261,4 +262,38 @@ bool app_queue_leave(const Settings *settings, const char *id, const char *reaso
     else if (!g_error_matches(cause, QWD_ERROR, QWD_ERROR_CONFLICT))
         g_propagate_error(error, g_steal_pointer(&cause));
     return session != NULL;
+}
+
+/* --- what one waits for --- */
+
+/* A sentence of our own: that of a refusal says what one could do instead. */
+static char *other_reason(const Situation *situation, const SessionRecord *session)
+{
+    if (!image_is_free(situation, session))
+        return g_strdup(N_("Another session uses the image of this machine."));
+    bool is_free = gpu_reserve(situation->settings, situation->sessions, session->plan, NULL);
+    gpu_give_back(session->plan);
+    return is_free ? NULL : g_strdup(N_("No GPU is free."));
+}
+
+bool app_queue_describe(const Settings *settings, const SessionRecord *session, QueueWait *wait, GError **error)
+{
+    g_auto(Situation) situation = {0};
+    if (!read_situation(settings, &situation, error))
+        return false;
+    *wait = (QueueWait){.position = queue_position(situation.sessions, session->id)};
+    if (wait->position == 0)
+        return true;
+    const LimitRule *broken = limits_broken(settings, &situation.use, situation.sessions, session);
+    wait->is_own = broken && limit_rule_is_own(broken);
+    wait->reason = broken ? limits_reason(settings, &situation.use, situation.sessions, session)
+                          : other_reason(&situation, session);
+    if (broken || !wait->reason)
+        wait->expected_at = limits_expected_at(settings, &situation.use, situation.sessions, session);
+    return true;
+}
+
+void queue_wait_clear(QueueWait *wait)
+{
+    g_clear_pointer(&wait->reason, g_free);
 }

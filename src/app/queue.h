@@ -26,3 +26,17 @@ bool app_queue_advance(const Settings *settings, GError **error);
 
 /* Ends a waiting session. False without an error: it waits no longer, so its supervisor must be asked. */
 bool app_queue_leave(const Settings *settings, const char *id, const char *reason, GError **error);
+
+/* Why a session waits, for its user. */
+typedef struct {
+    guint position;     /* from 1; 0 when it does not wait */
+    char *reason;       /* what there is not, a sentence; NULL: there is room, and others go before */
+    bool is_own;        /* ... because of the user's own sessions */
+    gint64 expected_at; /* when there is likely to be room, UTC seconds; 0 when nobody can tell */
+} QueueWait;
+
+void queue_wait_clear(QueueWait *wait);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(QueueWait, queue_wait_clear)
+
+/* Looks at a session, whose record stays as it is. */
+bool app_queue_describe(const Settings *settings, const SessionRecord *session, QueueWait *wait, GError **error);

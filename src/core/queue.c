@@ -64,21 +64,3 @@ guint queue_position(const GPtrArray *sessions, const char *id)
     }
     return 0;
 }
-
-static gint compare_times(gconstpointer a, gconstpointer b)
-{
-    gint64 first = *(const gint64 *)a, second = *(const gint64 *)b;
-    return (first > second) - (first < second);
-}
-
-gint64 queue_expected_at(const GPtrArray *sessions, guint position)
-{
-    g_autoptr(GArray) ends = g_array_new(FALSE, FALSE, sizeof(gint64));
-    for (guint i = 0; i < sessions->len; i++) {
-        const SessionRecord *session = sessions->pdata[i];
-        if (session_state_is_alive(session->state) && session->state != SESSION_QUEUED)
-            g_array_append_val(ends, session->ends_at);
-    }
-    g_array_sort(ends, compare_times);
-    return position > 0 && position <= ends->len ? g_array_index(ends, gint64, position - 1) : 0;
-}

@@ -11,6 +11,3 @@ GPtrArray *queue_order(const GPtrArray *sessions);
 
 /* A session's place in the queue, from 1; 0 when it does not wait. */
 guint queue_position(const GPtrArray *sessions, const char *id);
-
-/* When there will be room for that place at the latest if everybody stays to the end: UTC seconds, 0 unknown. */
-gint64 queue_expected_at(const GPtrArray *sessions, guint position);

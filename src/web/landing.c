@@ -229,11 +229,6 @@ static SessionRecord *wanted_of(const PageContext *context, const Offer *offer)
     return plan ? session_new(context->who->user, address, plan) : NULL;
 }
 
-static gint64 when_free(const GPtrArray *sessions, const Capacity *capacity, guint waiting)
-{
-    return waiting ? queue_expected_at(sessions, waiting + 1) : capacity->free_at;
-}
-
 static json_t *capacity_value(const PageContext *context, const Offer *offer, const GPtrArray *sessions)
 {
     const Settings *settings = context->settings;
@@ -246,13 +241,13 @@ static json_t *capacity_value(const PageContext *context, const Offer *offer, co
     Capacity capacity = limits_capacity(settings, &use, sessions, wanted);
     g_autoptr(GPtrArray) queue = queue_order(sessions);
     bool is_first = queue->len == 0 || context->who->is_admin;
-    bool is_full = (capacity.is_full && !capacity.is_own) || !is_first;
+    bool is_full = capacity.is_full ? !capacity.is_own : !is_first;
     return json_pack("{s:b, s:b, s:b, s:I, s:I, s:b, s:I, s:I, s:b, s:I, s:o}", "is_full", (int)is_full, "is_own_full",
                      (int)(capacity.is_full && capacity.is_own), "has_most", (int)(capacity.most > 0), "most",
                      (json_int_t)capacity.most, "free", (json_int_t)MAX(capacity.most - capacity.taken, 0), "has_own",
                      (int)(capacity.own_most > 0 && capacity.own_taken > 0), "own_most", (json_int_t)capacity.own_most,
                      "own", (json_int_t)capacity.own_taken, "may_wait", (int)settings->service_queue, "waiting",
-                     (json_int_t)queue->len, "free_at", time_value(when_free(sessions, &capacity, queue->len)));
+                     (json_int_t)queue->len, "free_at", time_value(capacity.free_at));
 }
 
 /* Null in the page that is a file. */

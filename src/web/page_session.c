@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * The page of one session. */
+#include "app/queue.h"
 #include "base/json.h"
 #include "base/units.h"
 #include "core/link.h"
-#include "core/queue.h"
 #include "core/store.h"
 #include "web/catalogue.h"
 #include "web/page_life.h"
@@ -221,15 +221,16 @@ static int picture_period_s(const SessionRecord *session)
     return is_new && !is_known ? PICTURE_NEW_S : PICTURE_PERIOD_S;
 }
 
-/* Where in the queue it is, and when its turn comes at the latest. */
+/* Where in the queue it is, what it waits for, and when its turn is likely to come. */
 static json_t *queue_value(const PageContext *context, const SessionRecord *session)
 {
-    g_autoptr(GPtrArray) sessions = session->state == SESSION_QUEUED ? store_list(context->settings, NULL) : NULL;
-    guint position = sessions ? queue_position(sessions, session->id) : 0;
-    if (position == 0)
+    g_auto(QueueWait) wait = {0};
+    if (session->state != SESSION_QUEUED || !app_queue_describe(context->settings, session, &wait, NULL) ||
+        wait.position == 0)
         return json_null();
-    return json_pack("{s:i, s:b, s:o}", "position", (int)position, "is_next", (int)(position == 1), "expected",
-                     time_value(queue_expected_at(sessions, position)));
+    json_t *reason = wait.reason ? page_message_or_null(wait.reason) : json_null();
+    return json_pack("{s:i, s:b, s:o, s:b, s:o}", "position", (int)wait.position, "is_next", (int)(wait.position == 1),
+                     "reason", reason, "is_own", (int)wait.is_own, "expected", time_value(wait.expected_at));
 }
 
 json_t *page_session(const PageContext *context, const SessionRecord *session)

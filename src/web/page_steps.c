@@ -15,8 +15,8 @@ static const struct {
     const char *advice; /* what one can do then */
 } shown_steps[] = {
     {"queued", N_("Queued"), " ", 300,
-     N_("It takes long because all places are taken. Sessions of your own that you do not need take places, too: stop "
-        "them under My sessions.")},
+     N_("It takes long to get room. Sessions of your own that you do not need take room, too: stop them under My "
+        "sessions.")},
     {"disk", N_("Preparing the disk"), " prepare accelerator disk network folders script ", 20,
      N_("This takes longer than usual: the server is busy, or the disk is large. If nothing has happened in some "
         "minutes, cancel it and try again later.")},

@@ -63,10 +63,20 @@ test('with a queue, they wait in fair order, see their place, and start by thems
     const place = async (id) => (await service.json('GET', { session: id }, queue)).session.queue;
     assert.deepEqual(await Promise.all([greedy1, modest, greedy2].map(async (id) => (await place(id)).position)), [1, 2, 3]);
     assert.ok((await place(greedy1)).is_next);
-    assert.ok((await place(greedy1)).expected.iso);
+    const ends = running.map((id) => service.record(id).ends_at).sort();
+    const expected = await Promise.all([greedy1, modest, greedy2].map(async (id) => (await place(id)).expected));
+    assert.deepEqual(expected.slice(0, places).map(({ iso }) => Date.parse(iso) / 1000), ends);
+    assert.equal(expected[places], null, 'nobody knows when those end who have not begun');
+    assert.equal((await place(greedy1)).reason, `Sessions on this service: ${places} at once; ${places} run.`);
+    const extended = await service.json('POST', { session_extend: modest }, queue);
+    assert.equal(extended.status, 409);
+    assert.match(extended.error.message, /waits for room.* nothing to extend yet/);
+    assert.equal(service.record(modest).extensions, 0);
     const page = await service.get({ session: modest }, { QWD_OVERRIDES: 'service_queue=yes\n' });
     assert.match(page.text, /Waiting for room/);
     assert.match(page.text, /You are number 2 in the queue\./);
+    assert.match(page.text, /Room is expected at /);
+    assert.doesNotMatch(page.text, /at the latest/);
     assert.match(page.text, /Cancel<\/button>/);
     for (const id of [greedy1, greedy2, modest])
         assert.equal(service.record(id).state, 'queued');
@@ -82,6 +92,19 @@ test('with a queue, they wait in fair order, see their place, and start by thems
     assert.equal((await service.stop(greedy2)).session.state, 'ended');
     assert.deepEqual(await service.ended(greedy2).then(({ reason, state }) => [state, reason]), ['ended', 'Taken out of the queue.']);
     await stopAll(greedy1, modest);
+    await service.assertAllGone();
+});
+
+test('who has as many as one may have waits for an end of their own, and is told so', async () => {
+    const { id, ends_at } = await service.createRunning(boot('early'));
+    const own = { ...queue, service_max_session_nb: 0, service_max_session_nb_per_user: 1 };
+    const other = await service.createRunning(boot('other', { snapshot_lifetime: '60' }), own);
+    const waiting = await service.create(boot('early'), own);
+    const { session } = await service.json('GET', { session: waiting }, own);
+    assert.deepEqual([session.queue.reason, session.queue.is_own], ['Sessions for one user: 1 at once; you have 1.', true]);
+    assert.equal(Date.parse(session.queue.expected.iso) / 1000, ends_at);
+    await service.stop(waiting);
+    await stopAll(id, other.id);
     await service.assertAllGone();
 });
 
@@ -106,7 +129,8 @@ test('the queue has an end, and who can never start is refused at once', async (
     const never = await service.json('POST', { create: 'Create', ...boot('later', { memory: '128M' }) },
                                      { ...queue, service_max_mem_fraction_nb_per_user: 0.000001 });
     assert.equal(never.status, 429);
-    assert.match(never.error.message, /^Memory for one user: 64 MB at once; you use 0 MB and ask for 128 MB\./);
+    assert.match(never.error.message,
+                 /^Memory for one user: 64 MB at once; you use 0 MB and ask for 128 MB\. Ask for at most 64 MB\.$/);
     await stopAll(waiting, ...running);
     await service.assertAllGone();
 });

@@ -412,7 +412,7 @@ static void test_advice(Fixture *f, gconstpointer unused)
         gint64 ago_s;
         const char *part; /* NULL: nothing is said */
     } rows[] = {{SESSION_QUEUED, "", 10, NULL},
-                {SESSION_QUEUED, "", 400, "all places are taken"},
+                {SESSION_QUEUED, "", 400, "takes long to get room"},
                 {SESSION_STARTING, "disk", 10, NULL},
                 {SESSION_STARTING, "disk", 30, "the disk is large"},
                 {SESSION_STARTING, "display", 30, NULL}, /* the steps before took most of that */
@@ -697,7 +697,7 @@ static void test_landing_visitor(Fixture *f, gconstpointer unused)
     g_autoptr(GPtrArray) sessions = g_ptr_array_new_with_free_func((GDestroyNotify)session_free);
     g_autoptr(Settings) settings =
         temp_settings(f->folder, "service_open=yes", "service_max_session_nb=2", "service_max_load=0",
-                      "snapshot_alloc_mem=32M", "service_queue=yes", NULL);
+                      "snapshot_alloc_mem=32M", "service_queue=yes", "service_max_cpu_fraction_nb_per_user=0", NULL);
     f->context.settings = settings;
     static const SessionState states[] = {SESSION_RUNNING, SESSION_QUEUED, SESSION_ENDED};
     for (size_t i = 0; i < G_N_ELEMENTS(states); i++) {
@@ -711,6 +711,10 @@ static void test_landing_visitor(Fixture *f, gconstpointer unused)
     g_assert_cmpint(json_get_integer(capacity, "free", -1), ==, 1);
     g_assert_cmpint(json_get_integer(capacity, "waiting", -1), ==, 1);
     g_assert_true(is_true(capacity, "is_full")); /* who waits already goes first */
+    settings->service_max_session_nb_per_user = 1;
+    g_autoptr(JsonValue) own = page_landing(&f->context, machines, sessions);
+    capacity = json_object_get(json_object_get(own, "visitor"), "capacity");
+    g_assert_true(is_true(capacity, "is_own_full") && !is_true(capacity, "is_full"));
     f->who.user = "";
     g_autoptr(JsonValue) nobody = page_landing(&f->context, machines, sessions);
     g_assert_cmpint(json_array_size(json_object_get(json_object_get(nobody, "visitor"), "sessions")), ==, 0);

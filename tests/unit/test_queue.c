@@ -57,16 +57,6 @@ static void test_position(void)
     g_assert_cmpuint(queue_position(sessions, "0123"), ==, 0);
 }
 
-/* The nth place is free when the nth of those that run is due to end; what waits frees nothing. */
-static void test_expected(void)
-{
-    g_autoptr(GPtrArray) sessions = crowd_of((const char *const[]){"a:r:30", "b:r:10", "c:w:5", "d:e:1", NULL});
-    g_assert_cmpint(queue_expected_at(sessions, 1), ==, 1010);
-    g_assert_cmpint(queue_expected_at(sessions, 2), ==, 1030);
-    g_assert_cmpint(queue_expected_at(sessions, 3), ==, 0);
-    g_assert_cmpint(queue_expected_at(sessions, 0), ==, 0);
-}
-
 /* Those without a name are told apart by the computer they sit at. */
 static void test_nameless(void)
 {
@@ -81,7 +71,6 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/queue/order", test_order);
     g_test_add_func("/queue/position", test_position);
-    g_test_add_func("/queue/expected", test_expected);
     g_test_add_func("/queue/nameless", test_nameless);
     return g_test_run();
 }

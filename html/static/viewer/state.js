@@ -12,9 +12,12 @@ const isOwners = place.session !== "";
 const TOKEN = /token=([0-9a-f]{32})/;
 
 function waitingText(session) {
-    if (session.queue)
-        return session.queue.is_next ? t("All places are taken. You are next in the queue.")
-            : t("All places are taken. You are number [position] in the queue.", { position: session.queue.position });
+    const { queue } = session;
+    if (queue) {
+        const turn = queue.is_next ? t("You are next in the queue.")
+            : t("You are number [position] in the queue.", { position: queue.position });
+        return queue.reason ? `${queue.reason} ${turn}` : turn;
+    }
     return session.steps.find((step) => step.is_now)?.text ?? "";
 }
 
