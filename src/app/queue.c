@@ -15,6 +15,8 @@
 #include "core/store.h"
 #include "engine/engine.h"
 
+#define HOLD_UP_MS 3600000 /* as long, who waits for memory holds up those who ask for less */
+
 /* --- starting --- */
 
 static bool start(const Settings *settings, const SessionRecord *session, const char *secret, GError **error)
@@ -179,10 +181,11 @@ static bool take_out(SessionRecord *session, void *data, GError **error)
 }
 
 /* Who is held up by sessions of the same user holds up nobody else, and neither does who would not have room if nothing
- * else ran. For all others room comes when sessions end. */
+ * else ran. For all others room comes when sessions end; but who asks for much lets the others go on after a while. */
 static bool holds_up(const Situation *situation, const SessionRecord *next, const LimitRule *broken)
 {
-    return !limit_rule_is_own(broken) &&
+    bool has_waited = g_get_real_time() / 1000 - next->admitted_ms >= HOLD_UP_MS;
+    return !limit_rule_is_own(broken) && !(limit_rule_is_physical(broken) && has_waited) &&
            limits_can_wait(situation->settings, &situation->use, situation->sessions, next);
 }
 

@@ -136,18 +136,31 @@ static Finding find_own_sessions(const Case *c)
 }
 
 /* A share of a small host must not forbid the session that one gets without asking. */
+static gint64 share_of(double fraction, gint64 all, gint64 least)
+{
+    return fraction == 0 ? G_MAXINT64 : MAX((gint64)(fraction * (double)all + ROUNDING), least);
+}
+
+gint64 limits_own_cpus_max(const Settings *settings, gint64 host_cpus)
+{
+    return share_of(settings->service_max_cpu_fraction_nb_per_user, host_cpus, settings->snapshot_alloc_cpu);
+}
+
+gint64 limits_own_memory_max_mib(const Settings *settings, gint64 host_mib)
+{
+    return share_of(settings->service_max_mem_fraction_nb_per_user, host_mib, settings->snapshot_alloc_mem);
+}
+
 static Finding find_own_cpus(const Case *c)
 {
-    double fraction = c->settings->service_max_cpu_fraction_nb_per_user;
-    double most = MAX((int)(fraction * c->use->cpus + ROUNDING), (double)c->settings->snapshot_alloc_cpu);
-    return (Finding){fraction == 0, (double)c->own.cpus, (double)c->wanted->plan->cpus, most};
+    gint64 most = limits_own_cpus_max(c->settings, c->use->cpus);
+    return (Finding){most == G_MAXINT64, (double)c->own.cpus, (double)c->wanted->plan->cpus, (double)most};
 }
 
 static Finding find_own_memory(const Case *c)
 {
-    double fraction = c->settings->service_max_mem_fraction_nb_per_user;
-    double most = MAX(fraction * (double)c->use->memory_mib, (double)c->settings->snapshot_alloc_mem);
-    return (Finding){fraction == 0, (double)c->own.memory_mib, (double)c->wanted->plan->memory_mib, most};
+    gint64 most = limits_own_memory_max_mib(c->settings, c->use->memory_mib);
+    return (Finding){most == G_MAXINT64, (double)c->own.memory_mib, (double)c->wanted->plan->memory_mib, (double)most};
 }
 
 /* Who asks for none is not kept by a limit that was lowered meanwhile. */
@@ -231,6 +244,11 @@ const char *limit_rule_setting(const LimitRule *rule)
 bool limit_rule_is_own(const LimitRule *rule)
 {
     return rule->is_own;
+}
+
+bool limit_rule_is_physical(const LimitRule *rule)
+{
+    return rule->is_physical;
 }
 
 static char *sentence_of(const LimitRule *rule, const Finding *finding)

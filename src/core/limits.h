@@ -44,6 +44,13 @@ bool limit_rule_is_own(const LimitRule *rule);
 char *limits_reason(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
                     const SessionRecord *wanted);
 
+/* Whether it is about what the host has, not about places. */
+bool limit_rule_is_physical(const LimitRule *rule);
+
+/* How much one user, who is no administrator, may have at once of a host with so much; G_MAXINT64: no limit. */
+gint64 limits_own_cpus_max(const Settings *settings, gint64 host_cpus);
+gint64 limits_own_memory_max_mib(const Settings *settings, gint64 host_mib);
+
 /* Whether waiting can help: there would be room if none of `sessions` ran. Of the disk, nobody knows what they would
  * give back: then waiting can help as long as any runs. */
 bool limits_can_wait(const Settings *settings, const HostUse *use, const GPtrArray *sessions,

@@ -6,6 +6,7 @@
 #include "app/queue.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "core/limits.h"
 #include "core/store.h"
 #include "paths.h"
 #include "records.h"
@@ -147,24 +148,50 @@ static bool waits(const Fixture *f, const char *id)
     return session && session->state == SESSION_QUEUED;
 }
 
-/* Those behind wait as long as room can come for the first one, and not for what never can be. */
+static char *waiting_for(Fixture *f, const char *owner, gint64 memory_mib, gint64 asked_ago_s)
+{
+    g_autoptr(SessionRecord) session = made(f, owner, SESSION_QUEUED, 0);
+    session->plan->memory_mib = memory_mib;
+    session->admitted_ms = (session_now() - asked_ago_s) * 1000;
+    g_assert_true(store_create(f->settings, session, NULL));
+    return g_strdup(session->id);
+}
+
+/* Those behind wait as long as a place can come for the first one, and not for memory that never can. */
 static void test_holding_up(Fixture *f, gconstpointer unused)
 {
     (void)unused;
     f->settings->service_min_free_memory = 1;
-    g_autofree char *running = stored(f, "carol", SESSION_RUNNING, 5000);
-    g_autoptr(SessionRecord) head = made(f, "alice", SESSION_QUEUED, 0);
-    head->plan->memory_mib = G_GINT64_CONSTANT(1) << 40;
-    g_assert_true(store_create(f->settings, head, NULL));
-    g_autoptr(SessionRecord) small = made(f, "bob", SESSION_QUEUED, 0);
-    small->plan->memory_mib = 1;
-    g_assert_true(store_create(f->settings, small, NULL));
     f->settings->service_max_session_nb = 1;
+    g_autofree char *running = stored(f, "carol", SESSION_RUNNING, 5000);
+    g_autofree char *head = waiting_for(f, "alice", G_GINT64_CONSTANT(1) << 40, 20);
+    g_autofree char *small = waiting_for(f, "bob", 1, 10);
     g_assert_true(app_queue_advance(f->settings, NULL));
-    g_assert_true(waits(f, head->id) && waits(f, small->id));
+    g_assert_true(waits(f, head) && waits(f, small));
     f->settings->service_max_session_nb = 2;
     g_assert_true(app_queue_advance(f->settings, NULL));
-    g_assert_true(waits(f, head->id) && !waits(f, small->id));
+    g_assert_true(waits(f, head) && !waits(f, small));
+}
+
+/* For memory that others have at the moment, they wait an hour. */
+static void test_holding_up_for_memory(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    HostUse use;
+    host_use_read(&use, f->folder);
+    f->settings->service_min_free_memory = 1;
+    g_autoptr(SessionRecord) running = made(f, "carol", SESSION_RUNNING, 5000);
+    running->plan->memory_mib = use.memory_free_mib / 2;
+    g_assert_true(store_create(f->settings, running, NULL));
+    g_autofree char *head = waiting_for(f, "alice", use.memory_free_mib * 3 / 4, 3500);
+    g_autofree char *small = waiting_for(f, "bob", 1, 10);
+    g_assert_true(app_queue_advance(f->settings, NULL));
+    g_assert_true(waits(f, head) && waits(f, small));
+    g_autofree char *before = waiting_for(f, "dora", use.memory_free_mib * 3 / 4, 3601);
+    g_autoptr(SessionRecord) stopped = app_stop(f->settings, &alice, head, NULL);
+    g_assert_nonnull(stopped);
+    g_assert_true(app_queue_advance(f->settings, NULL));
+    g_assert_true(waits(f, before) && !waits(f, small));
 }
 
 /* A disk that is full while nothing runs does not empty itself. */
@@ -193,6 +220,7 @@ int main(int argc, char **argv)
                  {"/waiting/page", test_page},
                  {"/waiting/extend", test_extend},
                  {"/waiting/holding-up", test_holding_up},
+                 {"/waiting/holding-up-for-memory", test_holding_up_for_memory},
                  {"/waiting/full-disk", test_full_disk}};
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
