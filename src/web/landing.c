@@ -22,17 +22,28 @@ typedef struct {
     Choices choices;
 } Offer;
 
+/* Nobody is to choose what the limits for one user refuse whoever asks. */
+static void keep_to_share(const Settings *settings, const Host *host, Choices *choices)
+{
+    choices->cpus_max = MIN(choices->cpus_max, limits_own_cpus_max(settings, host->cpus));
+    choices->memory_max_mib = MIN(choices->memory_max_mib, limits_own_memory_max_mib(settings, host->memory_mib));
+}
+
 /* The page that is a file is made for nobody in particular: it has what is for everybody. A broken list in the settings
  * is told when somebody creates a session. */
 static GArray *offers_of(const PageContext *context, const GPtrArray *machines)
 {
+    g_auto(Host) host = {0};
     GArray *offers = g_array_new(FALSE, TRUE, sizeof(Offer));
+    host_read(&host);
     for (guint i = 0; i < machines->len; i++) {
         Offer offer = {.machine = machines->pdata[i]};
         if (!machine_is_present(offer.machine) || !choices_include(offer.machine, context->who))
             continue;
         if (!choices_read(context->settings, offer.machine, context->who, &offer.choices, NULL))
             offer.choices = (Choices){G_MAXINT64, G_MAXINT64, G_MAXINT64, 0};
+        if (*context->base && !context->who->is_admin) /* the page that is a file is for everybody */
+            keep_to_share(context->settings, &host, &offer.choices);
         g_array_append_val(offers, offer);
     }
     return offers;

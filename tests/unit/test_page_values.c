@@ -763,6 +763,26 @@ static void test_landing_choices(Fixture *f, gconstpointer unused)
         g_assert_false(is_true(values, hidden[i]));
 }
 
+/* What the limits for one user never allow is not offered, but to administrators and in the page for everybody. */
+static void test_landing_share(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GPtrArray) machines = example_machines(f);
+    g_autoptr(Settings) settings =
+        temp_settings(f->folder, "form_memory=64M,96M,128M", "snapshot_alloc_mem=96M",
+                      "service_max_mem_fraction_nb_per_user=0.000001", "layout_level=1", NULL);
+    f->context.settings = settings;
+    g_assert_cmpint(offered(f, machines, "memories"), ==, 2);
+    f->who.is_admin = true;
+    g_assert_cmpint(offered(f, machines, "memories"), ==, 3);
+    f->who.is_admin = false;
+    f->context.base = "";
+    g_assert_cmpint(offered(f, machines, "memories"), ==, 3);
+    f->context.base = "http://desk.example:8080";
+    settings->service_max_mem_fraction_nb_per_user = 0;
+    g_assert_cmpint(offered(f, machines, "memories"), ==, 3);
+}
+
 /* --- saving --- */
 
 static void test_saving(Fixture *f, gconstpointer unused)
@@ -825,6 +845,7 @@ int main(int argc, char **argv)
         {"/page-values/landing-of-some", test_landing_of_some},
         {"/page-values/landing-visitor", test_landing_visitor},
         {"/page-values/landing-choices", test_landing_choices},
+        {"/page-values/landing-share", test_landing_share},
         {"/page-values/saving", test_saving},
         {"/page-values/ending", test_ending},
         {"/page-values/ending-without-extension", test_ending_without_extension},
