@@ -178,6 +178,8 @@ test('with a queue, people wait for a GPU, and hold up nobody who wants none', a
     const second = (await ask({ user: 'bob' }, queue)).session.id;
     assert.equal(service.record(second).state, 'queued');
     assert.equal(service.record(second).plan.gpu_devices, '');
+    const { session } = await service.json('GET', { session: second }, settings(queue));
+    assert.deepEqual([session.queue.reason, session.queue.expected], ['No GPU is free.', null]);
     const third = (await service.json('POST', { create: 'Create', user: 'carol' }, settings(queue))).session.id;
     await service.state(third, 'running');
     assert.equal(service.record(second).state, 'queued');
