@@ -44,11 +44,11 @@ bool arguments_read(Arguments *arguments, int argc, char **argv, GError **error)
     }
     g_auto(GStrv) list = g_strv_builder_end(overrides);
     arguments->rest = g_strv_builder_end(rest);
+    if (required)
+        hand_on_file(file);
     arguments->settings = settings_load(file, required, (const char *const *)list, error);
     if (!arguments->settings)
         return false;
-    if (required)
-        hand_on_file(file);
     hand_on_overrides(list);
     return true;
 }
@@ -57,6 +57,7 @@ void arguments_clear(Arguments *arguments)
 {
     g_clear_pointer(&arguments->settings, settings_free);
     g_clear_pointer(&arguments->rest, g_strfreev);
+    g_clear_error(&arguments->trouble);
 }
 
 char *arguments_settings_help(void)

@@ -7,12 +7,13 @@
 
 typedef struct {
     Settings *settings;
-    char **rest; /* arguments that are not settings, argv[0] left out; NULL-terminated */
+    char **rest;     /* arguments that are not settings, argv[0] left out; NULL-terminated */
+    GError *trouble; /* for a program that goes on without settings: why there are none */
 } Arguments;
 
 /* Reads settings and command line, and puts file and overrides into the environment (QWD_CONFIG,
  * QWD_OVERRIDES) so that programs started by this one see the same settings. "--key" of a known setting
- * without a value stays in rest. */
+ * without a value stays in rest. When the settings are not accepted, `rest` and QWD_CONFIG are set all the same. */
 bool arguments_read(Arguments *arguments, int argc, char **argv, GError **error);
 
 void arguments_clear(Arguments *arguments);

@@ -115,16 +115,32 @@ static bool take_groups(const Settings *settings, const char *const *groups, Cho
     return true;
 }
 
-bool choices_check_text(const char *text, const char *path, GError **error)
+static bool check_groups(GKeyFile *file, const char *path, GError **error)
 {
-    g_autoptr(GKeyFile) file = ini_parse(text, strlen(text), path, error);
-    g_auto(GStrv) groups = file ? g_key_file_get_groups(file, NULL) : NULL;
-    for (char **group = groups; group && *group; group++) {
+    g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
+    for (char **group = groups; *group; group++) {
         Choices unused = {0};
         if (!take_group(path, file, *group, &unused, error))
             return false;
     }
-    return file != NULL;
+    return true;
+}
+
+bool choices_check_text(const char *text, const char *path, GError **error)
+{
+    g_autoptr(GKeyFile) file = ini_parse(text, strlen(text), path, error);
+    return file && check_groups(file, path, error);
+}
+
+bool choices_check_table(const Settings *settings, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(GKeyFile) file = read_groups(settings, &cause);
+    if (cause)
+        g_propagate_error(error, g_steal_pointer(&cause));
+    else if (!file || check_groups(file, settings->file_groups, error))
+        return true;
+    return false;
 }
 
 /* What no group has said is as the form's lists say. */
@@ -139,6 +155,12 @@ static bool take_settings(const Settings *settings, Choices *found, GError **err
             return false;
     }
     return true;
+}
+
+bool choices_check_settings(const Settings *settings, GError **error)
+{
+    Choices unused = {0};
+    return take_settings(settings, &unused, error);
 }
 
 /* --- machines --- */

@@ -26,5 +26,9 @@ bool choices_include(const Machine *machine, const struct Identity *who);
 /* Whether this text may be put in place as groups.conf; `path` is for the error. QWD_ERROR_CONFIG. */
 bool choices_check_text(const char *text, const char *path, GError **error);
 
+/* Whether sessions could start with the form's lists, and with groups.conf: all groups of it. QWD_ERROR_CONFIG. */
+bool choices_check_settings(const Settings *settings, GError **error);
+bool choices_check_table(const Settings *settings, GError **error);
+
 /* Whether anything depends on membership in this group. */
 bool choices_depend_on_group(const Settings *settings, const char *group);

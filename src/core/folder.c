@@ -105,18 +105,21 @@ static bool read_switch(GKeyFile *table, const char *section, bool *value, GErro
            qwd_error_fail(error, QWD_ERROR_CONFIG, "[%s] write = %s is not accepted. Write yes or no.", section, text);
 }
 
+static bool add_entry(GKeyFile *table, const char *section, bool writable, GPtrArray *folders, GError **error)
+{
+    HostFolder *folder = g_new0(HostFolder, 1);
+    *folder =
+        (HostFolder){.name = g_strdup(section), .path = scope_value(table, section, "path"), .writable = writable};
+    return add(folders, folder, error);
+}
+
 static bool add_section(GKeyFile *table, const char *section, const Subject *subject, GPtrArray *folders,
                         GError **error)
 {
     bool writable;
     if (!scope_check_keys(table, section, "path write", error) || !read_switch(table, section, &writable, error))
         return false;
-    if (!scope_matches(table, section, subject))
-        return true;
-    HostFolder *folder = g_new0(HostFolder, 1);
-    *folder =
-        (HostFolder){.name = g_strdup(section), .path = scope_value(table, section, "path"), .writable = writable};
-    return add(folders, folder, error);
+    return !scope_matches(table, section, subject) || add_entry(table, section, writable, folders, error);
 }
 
 static bool add_table(const Settings *settings, const Subject *subject, GPtrArray *folders, GError **error)
@@ -181,4 +184,44 @@ void folders_keep(GPtrArray *folders, const GPtrArray *names)
         if (!g_ptr_array_find_with_equal_func((GPtrArray *)names, folder->name, g_str_equal, NULL))
             g_ptr_array_remove_index(folders, i);
     }
+}
+
+/* --- what administrators have written --- */
+
+/* With the folder of somebody's own. */
+static bool add_settings(const Settings *settings, GPtrArray *folders, GError **error)
+{
+    return (!*settings->dir_users || add_personal(settings, "user", folders, error)) &&
+           add_list(settings, folders, error);
+}
+
+bool folders_check_settings(const Settings *settings, GError **error)
+{
+    g_autoptr(GPtrArray) folders = g_ptr_array_new_with_free_func(host_folder_free);
+    return add_settings(settings, folders, error);
+}
+
+/* An entry for some comes to what everybody has. */
+static bool check_section(GKeyFile *table, const char *section, GPtrArray *folders, GError **error)
+{
+    guint before = folders->len;
+    bool is_for_all = scope_matches(table, section, &scope_anybody);
+    bool good = is_for_all || add_entry(table, section, false, folders, error);
+    g_ptr_array_set_size(folders, (int)before);
+    return good;
+}
+
+bool folders_check_table(const Settings *settings, GError **error)
+{
+    g_autoptr(GPtrArray) folders = g_ptr_array_new_with_free_func(host_folder_free);
+    if (!add_settings(settings, folders, error) || !add_table(settings, &scope_anybody, folders, error))
+        return false;
+    g_autoptr(GKeyFile) table = scope_table_load(settings->file_folders, error);
+    g_auto(GStrv) sections = table ? g_key_file_get_groups(table, NULL) : NULL;
+    bool good = table != NULL;
+    for (char **section = sections; good && *section; section++)
+        good = check_section(table, *section, folders, error);
+    if (!good)
+        g_prefix_error(error, "%s: ", settings->file_folders);
+    return good;
 }

@@ -30,6 +30,11 @@ HostFolder *host_folder_from_json(const json_t *object);
 bool folders_choose(const Settings *settings, const Subject *subject, bool is_proven, GPtrArray *folders,
                     GError **error);
 
+/* Whether sessions could start with dir_mounts, and with it and the table: also the entries that are for some only.
+ * QWD_ERROR_CONFIG names what is wrong. */
+bool folders_check_settings(const Settings *settings, GError **error);
+bool folders_check_table(const Settings *settings, GError **error);
+
 /* Keeps those that have one of these names (const char *) alone. Names of others mean nothing. */
 void folders_keep(GPtrArray *folders, const GPtrArray *names);
 

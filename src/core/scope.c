@@ -6,6 +6,9 @@
 
 #define SCOPE_KEYS "user group machine"
 
+static const char *const any_group[] = {"", NULL};
+const Subject scope_anybody = {.user = "", .groups = any_group, .machine = ""};
+
 GKeyFile *scope_table_load(const char *path, GError **error)
 {
     g_autoptr(GError) cause = NULL;

@@ -14,6 +14,9 @@ typedef struct {
     const char *machine;       /* its name */
 } Subject;
 
+/* Whoever it is: only entries that are for all match. */
+extern const Subject scope_anybody;
+
 /* Reads a table; an absent file is an empty one. QWD_ERROR_CONFIG names file and line. */
 GKeyFile *scope_table_load(const char *path, GError **error);
 

@@ -140,12 +140,15 @@ static bool choose_section(GKeyFile *table, const char *section, const Subject *
     return !scope_matches(table, section, subject) || add_checked(scripts, section, source, error);
 }
 
+static bool add_own(const Settings *settings, GPtrArray *scripts, GError **error)
+{
+    return !*settings->config_script || add_checked(scripts, "config_script", settings->config_script, error);
+}
+
 bool scripts_choose(const Settings *settings, const Subject *subject, GPtrArray *scripts, GError **error)
 {
     g_autoptr(GKeyFile) table = scope_table_load(settings->file_scripts, error);
-    if (!table)
-        return false;
-    if (*settings->config_script && !add_checked(scripts, "config_script", settings->config_script, error))
+    if (!table || !add_own(settings, scripts, error))
         return false;
     g_auto(GStrv) sections = g_key_file_get_groups(table, NULL);
     for (char **section = sections; *section; section++) {
@@ -211,4 +214,45 @@ char **scripts_qemu_options(const GPtrArray *scripts, const char *session_id, GE
     }
     g_ptr_array_add(options, NULL);
     return (char **)g_ptr_array_free(g_steal_pointer(&options), FALSE);
+}
+
+/* --- what administrators have written --- */
+
+static bool check_options(const GPtrArray *scripts, GError **error)
+{
+    g_auto(GStrv) options = scripts_qemu_options(scripts, "", error);
+    return options != NULL;
+}
+
+bool scripts_check_settings(const Settings *settings, GError **error)
+{
+    g_autoptr(GPtrArray) scripts = g_ptr_array_new_with_free_func(script_free);
+    return scripts_add_mount(settings, scripts, error) && add_own(settings, scripts, error) &&
+           check_options(scripts, error);
+}
+
+/* An entry for some comes to what everybody has. */
+static bool check_section(GKeyFile *table, const char *section, GPtrArray *scripts, GError **error)
+{
+    guint before = scripts->len;
+    g_autofree char *source = scope_value(table, section, "script");
+    bool is_for_all = scope_matches(table, section, &scope_anybody);
+    bool good = is_for_all || (add_checked(scripts, section, source, error) && check_options(scripts, error));
+    g_ptr_array_set_size(scripts, (int)before);
+    return good;
+}
+
+bool scripts_check_table(const Settings *settings, GError **error)
+{
+    g_autoptr(GPtrArray) scripts = g_ptr_array_new_with_free_func(script_free);
+    if (!scripts_choose(settings, &scope_anybody, scripts, error))
+        return false;
+    g_autoptr(GKeyFile) table = scope_table_load(settings->file_scripts, error);
+    g_auto(GStrv) sections = table ? g_key_file_get_groups(table, NULL) : NULL;
+    bool good = table && check_options(scripts, error);
+    for (char **section = sections; good && *section; section++)
+        good = check_section(table, *section, scripts, error);
+    if (!good)
+        g_prefix_error(error, "%s: ", settings->file_scripts);
+    return good;
 }

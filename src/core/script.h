@@ -69,6 +69,11 @@ bool script_is_options(const BootScript *script);
 /* Adds to `scripts` (BootScript *) those of scripts.conf and config_script that are for this subject. */
 bool scripts_choose(const Settings *settings, const Subject *subject, GPtrArray *scripts, GError **error);
 
+/* Whether sessions could start with config_script and file_mount_script, and with those and the table: also the entries
+ * that are for some only. QWD_ERROR_CONFIG names what is wrong. */
+bool scripts_check_settings(const Settings *settings, GError **error);
+bool scripts_check_table(const Settings *settings, GError **error);
+
 /* Adds the script that mounts folders (file_mount_script), if there is one. */
 bool scripts_add_mount(const Settings *settings, GPtrArray *scripts, GError **error);
 

@@ -28,6 +28,10 @@ const char *command_option_value(const Arguments *arguments, const char *option)
  * there is none. */
 const Command *command_find(const char *word);
 
+/* Whether sessions could start with these settings; QWD_ERROR_CONFIG says all that would refuse them. What is wrong in
+ * tables beside them is no more than told, unless `tables_too`. */
+bool config_check(const Settings *settings, bool tables_too, GError **error);
+
 /* Makes the page with the form anew, as `qwdctl refresh` does. */
 bool refresh_page(const Settings *settings, GError **error);
 

@@ -2,11 +2,11 @@
  * qwdctl config: what the settings are, and what to think of them. */
 #include <stdio.h>
 
+#include "app/troubles.h"
 #include "base/error.h"
 #include "core/policy.h"
 #include "ctl/commands.h"
 #include "ctl/output.h"
-#include "vm/options.h"
 
 static bool get(const Settings *settings, const char *key, GError **error)
 {
@@ -37,7 +37,7 @@ static void list(const Settings *settings, bool as_json)
         json_decref(object);
 }
 
-/* --- check: reading them has found what is wrong; this is what is right and still worth a word --- */
+/* --- check: what refuses sessions; then what is right and still worth a word --- */
 
 static const char *note_boot_delay(const Settings *settings)
 {
@@ -73,10 +73,23 @@ static const char *note_ldap(const Settings *settings)
 static const char *(*const notes[])(const Settings *) = {note_boot_delay, note_open, note_login, note_master,
                                                          note_ldap};
 
+bool config_check(const Settings *settings, bool tables_too, GError **error)
+{
+    g_autoptr(GPtrArray) troubles = troubles_find(settings);
+    g_autoptr(GString) refused = g_string_new(NULL);
+    for (guint i = 0; i < troubles->len; i++) {
+        const Trouble *trouble = troubles->pdata[i];
+        if (trouble->table && !tables_too)
+            output_note("%s", trouble->text);
+        else
+            g_string_append_printf(refused, "%s%s", refused->len ? "\n" : "", trouble->text);
+    }
+    return !refused->len || qwd_error_fail(error, QWD_ERROR_CONFIG, "%s", refused->str);
+}
+
 static bool check(const Settings *settings, GError **error)
 {
-    g_auto(GStrv) options = qemu_options_parse(settings->qemu_exec_options, error);
-    if (!options)
+    if (!config_check(settings, true, error))
         return false;
     for (size_t i = 0; i < G_N_ELEMENTS(notes); i++) {
         const char *note = notes[i](settings);

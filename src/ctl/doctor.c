@@ -88,9 +88,9 @@ static bool find_account(Doctor *doctor)
 /* --- all checks --- */
 
 static void (*const checks[])(Doctor *) = {
-    doctor_check_accelerator, doctor_check_programs, doctor_check_network,  doctor_check_folders, doctor_check_sockets,
-    doctor_check_disk,        doctor_check_machines, doctor_check_looks,    doctor_check_login,   doctor_check_secrets,
-    doctor_check_apache,      doctor_check_clock,    doctor_check_cleaning,
+    doctor_check_settings, doctor_check_accelerator, doctor_check_programs, doctor_check_network,  doctor_check_folders,
+    doctor_check_sockets,  doctor_check_disk,        doctor_check_machines, doctor_check_looks,    doctor_check_login,
+    doctor_check_secrets,  doctor_check_apache,      doctor_check_clock,    doctor_check_cleaning,
 };
 
 static void print_table(const GPtrArray *findings)
@@ -123,13 +123,24 @@ static guint count_broken(const GPtrArray *findings)
     return count;
 }
 
+/* All the rest goes by the settings. */
+static void run_checks(Doctor *doctor, const GError *trouble)
+{
+    const char *file = settings_default_file();
+    if (trouble)
+        doctor_note(doctor, LEVEL_BROKEN, "settings",
+                    g_str_has_prefix(trouble->message, file) ? "qwdctl edit config" : "",
+                    "%s Nothing else was looked at.", trouble->message);
+    bool has_account = !trouble && find_account(doctor);
+    for (size_t i = 0; has_account && i < G_N_ELEMENTS(checks); i++)
+        checks[i](doctor);
+}
+
 bool command_doctor(Arguments *arguments, GError **error)
 {
     g_autoptr(GPtrArray) findings = g_ptr_array_new_with_free_func((GDestroyNotify)finding_free);
     Doctor doctor = {.settings = arguments->settings, .findings = findings};
-    bool has_account = find_account(&doctor);
-    for (size_t i = 0; has_account && i < G_N_ELEMENTS(checks); i++)
-        checks[i](&doctor);
+    run_checks(&doctor, arguments->trouble);
     g_free(doctor.account.groups);
     if (command_option(arguments, "--json"))
         print_json(findings);

@@ -42,6 +42,7 @@ bool doctor_account_may(const Doctor *doctor, const char *path, int wanted);
 char *doctor_closed_folder(const Doctor *doctor, const char *path);
 
 /* The checks. Each notes at least one finding. */
+void doctor_check_settings(Doctor *doctor);
 void doctor_check_accelerator(Doctor *doctor);
 void doctor_check_programs(Doctor *doctor);
 void doctor_check_network(Doctor *doctor);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
- * What the service has: folders, room, machines, ways to log in, secrets. */
+ * What the service has: settings, folders, room, machines, ways to log in, secrets. */
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "app/troubles.h"
 #include "base/fd.h"
 #include "core/inventory.h"
 #include "core/policy.h"
@@ -13,11 +14,31 @@
 #include "ctl/commands.h"
 #include "ctl/doctor.h"
 #include "ctl/output.h"
-#include "vm/options.h"
 
 #define GIB ((gint64)1024 * 1024 * 1024)
 #define MIB ((gint64)1024 * 1024)
 #define TOKEN_CHARS 32
+
+/* --- settings --- */
+
+static void note_trouble(Doctor *doctor, const Trouble *trouble)
+{
+    g_autofree char *path =
+        trouble->table ? settings_value_text(doctor->settings, settings_find(trouble->table)) : NULL;
+    bool has_verb = !path || g_str_equal(trouble->table, "file_groups");
+    g_autofree char *mend =
+        has_verb ? g_strdup_printf("qwdctl edit %s", path ? "groups" : "config") : g_strdup_printf("editor %s", path);
+    doctor_note(doctor, LEVEL_BROKEN, "settings", mend, "%s", trouble->text);
+}
+
+void doctor_check_settings(Doctor *doctor)
+{
+    g_autoptr(GPtrArray) troubles = troubles_find(doctor->settings);
+    for (guint i = 0; i < troubles->len; i++)
+        note_trouble(doctor, troubles->pdata[i]);
+    if (!troubles->len)
+        doctor_note(doctor, LEVEL_OK, "settings", "", "Sessions can start with what the settings say.");
+}
 
 /* --- folders --- */
 
@@ -167,14 +188,6 @@ static void check_page(Doctor *doctor)
                     doctor->settings->file_page);
 }
 
-static void check_options(Doctor *doctor)
-{
-    g_autoptr(GError) error = NULL;
-    g_auto(GStrv) options = qemu_options_parse(doctor->settings->qemu_exec_options, &error);
-    if (!options)
-        doctor_note(doctor, LEVEL_BROKEN, "machines", "qwdctl edit config", "%s", error->message);
-}
-
 void doctor_check_machines(Doctor *doctor)
 {
     g_autoptr(GError) error = NULL;
@@ -191,7 +204,6 @@ void doctor_check_machines(Doctor *doctor)
         doctor_note(doctor, LEVEL_OK, "machines", "", "%u can be started.", usable);
     else
         doctor_note(doctor, LEVEL_WARNING, "machines", "qwdctl enable FILE", "None is on offer.");
-    check_options(doctor);
     check_page(doctor);
 }
 

@@ -53,7 +53,7 @@ static bool check_settings(const Edit *edit, const char *text, GError **error)
 {
     (void)text;
     g_autoptr(Settings) settings = settings_load(edit->copy, true, NULL, error);
-    return settings != NULL;
+    return settings && config_check(settings, false, error);
 }
 
 static bool check_groups(const Edit *edit, const char *text, GError **error)
@@ -195,15 +195,20 @@ static char *machine_file(const Settings *settings, const char *name, GError **e
     return NULL;
 }
 
-static char *choose(Edit *edit, const char *what, GError **error)
+/* `trouble` is why there are no settings; NULL: there are. */
+static char *choose(Edit *edit, const char *what, const GError *trouble, GError **error)
 {
-    edit->check = check_machines;
-    if (g_str_equal(what, "machines"))
-        return g_strdup(edit->settings->file_machines);
     if (g_str_equal(what, "config")) {
         edit->check = check_settings;
         return g_strdup(settings_default_file());
     }
+    if (trouble) {
+        g_propagate_error(error, g_error_copy(trouble));
+        return NULL;
+    }
+    edit->check = check_machines;
+    if (g_str_equal(what, "machines"))
+        return g_strdup(edit->settings->file_machines);
     if (g_str_equal(what, "groups")) {
         edit->check = check_groups;
         return g_strdup(edit->settings->file_groups);
@@ -220,7 +225,7 @@ bool command_edit(Arguments *arguments, GError **error)
 {
     g_auto(GStrv) words = command_words(arguments);
     g_auto(Edit) edit = {.settings = arguments->settings};
-    g_autofree char *path = choose(&edit, *words ? *words : "machines", error);
+    g_autofree char *path = choose(&edit, *words ? *words : "machines", arguments->trouble, error);
     if (!path)
         return false;
     edit.path = path;

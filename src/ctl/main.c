@@ -73,6 +73,19 @@ static bool check_options(const Arguments *arguments, const Command *command, GE
     return true;
 }
 
+/* Without settings a command is not run, but for these; those that are there to mend them know why there are none
+ * (arguments->trouble), which is then something in a file. */
+static bool check_settings(const Arguments *arguments, const Command *command, GError **error)
+{
+    static const char *const mending[] = {"edit", "doctor", NULL}, *const others[] = {"help", "version", NULL};
+    const GError *trouble = arguments->trouble;
+    bool is_in_file = g_error_matches(trouble, QWD_ERROR, QWD_ERROR_CONFIG);
+    if (!trouble || g_strv_contains(others, command->name) || (is_in_file && g_strv_contains(mending, command->name)))
+        return true;
+    g_propagate_error(error, g_error_copy(trouble));
+    return false;
+}
+
 static bool run(Arguments *arguments, GError **error)
 {
     const char *word = *arguments->rest ? *arguments->rest : "status";
@@ -85,14 +98,15 @@ static bool run(Arguments *arguments, GError **error)
     int count = (int)g_strv_length(words);
     if (count < command->min || count > command->max)
         return qwd_error_fail(error, QWD_ERROR_USAGE, "Usage: qwdctl %s %s", command->name, command->arguments);
-    return command->run(arguments, error);
+    return check_settings(arguments, command, error) && command->run(arguments, error);
 }
 
 int main(int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
     g_auto(Arguments) arguments = {0};
-    if (local_arguments_read(&arguments, argc, argv, &error) && run(&arguments, &error))
+    local_arguments_read(&arguments, argc, argv, &arguments.trouble);
+    if (run(&arguments, &error))
         return 0;
     fprintf(stderr, "qwdctl: %s\n", error->message);
     return qwd_error_traits(error)->exit_code;

@@ -206,7 +206,7 @@ static bool is_listed(const Gpu *gpu, char *const *blacklist)
     return false;
 }
 
-static bool check_blacklist(char *const *blacklist, GError **error)
+bool gpu_check_blacklist(char *const *blacklist, GError **error)
 {
     for (char *const *entry = blacklist; entry && *entry; entry++) {
         g_autofree char *full = g_strconcat("0000:", *entry, NULL);
@@ -344,7 +344,7 @@ static void set_divided(const GPtrArray *gpus)
 
 GPtrArray *gpus_read(const char *root, char *const *blacklist, GError **error)
 {
-    if (!check_blacklist(blacklist, error))
+    if (!gpu_check_blacklist(blacklist, error))
         return NULL;
     GPtrArray *gpus = g_ptr_array_new_with_free_func((GDestroyNotify)gpu_free);
     add_all(gpus, root, "/sys/bus/pci/devices", read_card);

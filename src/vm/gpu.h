@@ -36,6 +36,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Gpu, gpu_free)
  * `blacklist` names models and addresses that stay with the host; QWD_ERROR_CONFIG when an entry is neither. */
 GPtrArray *gpus_read(const char *root, char *const *blacklist, GError **error);
 
+/* Whether each entry of gpu_blacklist is a model or an address. QWD_ERROR_CONFIG. */
+bool gpu_check_blacklist(char *const *blacklist, GError **error);
+
 /* Gives names to GPUs and the members of their groups, from pci.ids where that is installed, else the models. */
 void gpus_find_names(const GPtrArray *gpus, const char *root);
 

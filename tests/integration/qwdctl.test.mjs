@@ -460,7 +460,7 @@ describe('doctor', () => {
         const broken = list.filter(({ level }) => level === 'broken').map(({ part, mend }) => `${part}: ${root.plain(mend)}`);
         for (const expected of ['display: apt install websockify', 'display: apt install novnc', 'folders: chmod o-w ROOT/open',
                                 'sockets: qwdctl edit config', 'secrets: chmod o= ROOT/service/login-password',
-                                'machines: qwdctl edit config',
+                                'settings: qwdctl edit config',
                                 ...(isRoot ? ["machines: chmod a+r 'ROOT/service/machines/closed.raw'"] : [])])
             assert.ok(broken.includes(expected), `${expected} in ${broken.join('\n')}`);
         assert.ok(broken.some((one) => one.startsWith('folders: install -d -o ') && one.endsWith('/proc/nowhere')));
