@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "core/quoting.h"
+
 static const char *const shells[] = {"sh", "bash", "dash", "ash", "ksh", "zsh", NULL};
 
 char *runner_quote(const char *text)
@@ -57,19 +59,51 @@ static void append_assignments(GString *text, const char *script, const RunnerVa
     }
 }
 
-/* A quoted reference: one word where it stands alone, and within the quotes of a script a value still. */
+/* In each kind of quotes the one that is the value, no more and no less. All of them are references, whose values no
+ * shell reads as code: where the quotes are others than we think, it is split into words, or not replaced. */
+static const char *const references[][2] = {
+    [QUOTING_NONE] = {"\"$", "\""},
+    [QUOTING_DOUBLE] = {"${", "}"},
+    [QUOTING_SINGLE] = {"'\"$", "\"'"},
+    [QUOTING_ANSI] = {"'\"$", "\"$'"},
+};
+
+/* The index of the word that stands there; negative: none. */
+static int word_at(const char *script)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(words); i++) {
+        if (g_str_has_prefix(script, words[i].word))
+            return (int)i;
+    }
+    return -1;
+}
+
+/* A backslash before a word would be one before our reference. Where there are no quotes it goes, as it does before a
+ * letter; elsewhere it stays one. */
+static bool append_escape(GString *text, Quoting quoting, const char *script)
+{
+    bool is_escape = *script == '\\' && word_at(script + 1) >= 0 &&
+                     (quoting == QUOTING_NONE || quoting == QUOTING_DOUBLE || quoting == QUOTING_ANSI);
+    if (is_escape && quoting != QUOTING_NONE)
+        g_string_append(text, "\\\\");
+    return is_escape;
+}
+
 static void append_with_references(GString *text, const char *script)
 {
+    g_auto(QuotingReader) reader = {0};
+    quoting_reader_init(&reader, script);
     while (*script) {
-        size_t i = 0;
-        while (i < G_N_ELEMENTS(words) && !g_str_has_prefix(script, words[i].word))
-            i++;
-        if (i < G_N_ELEMENTS(words)) {
-            g_string_append_printf(text, "\"$%s\"", words[i].variable);
-            script += strlen(words[i].word);
-        } else {
-            g_string_append_c(text, *script++);
-        }
+        Quoting quoting = quoting_reader_state(&reader);
+        script += append_escape(text, quoting, script);
+        int word = quoting == QUOTING_LITERAL ? -1 : word_at(script);
+        size_t bytes = word < 0 ? quoting_reader_step(&reader, script) : strlen(words[word].word);
+        if (word < 0)
+            g_string_append_len(text, script, (gssize)bytes);
+        else
+            g_string_append_printf(text, "%s%s%s", references[quoting][0], words[word].variable,
+                                   references[quoting][1]);
+        script += bytes;
     }
 }
 

@@ -8,7 +8,8 @@
  *   qemu:OPTIONS    no script: more options of QEMU, for administrators
  *
  * In a shell script the words @USER@, @SESSION_NAME@, @VM@ and @PW@ stand for values. They become references to
- * variables that are set in front, so that a value is a value wherever the word stands: no shell reads it as code. */
+ * variables that are set in front, as the quotes around the word need it (core/runner.h): the shell that runs the
+ * script never reads a value as code. */
 #pragma once
 
 #include <glib.h>

@@ -76,24 +76,76 @@ static void test_values(const void *shell)
     }
 }
 
-/* Wherever else it stands, nothing of it is run. */
+/* Wherever it stands, it is the value. Of a script, the words are to be "<>" in what it prints. */
+typedef struct {
+    const char *script, *printed;
+} Context;
+
+static const Context contexts[] = {
+    {"printf '%s|' \"Hello @USER@.\" 'Hello @USER@.' a@USER@b\"@USER@\"'@USER@'", "Hello <>.|Hello <>.|a<>b<><>|"},
+    {"printf '%s' \"@USER@:@PW@\" | cat", "<>:<>"},
+    {"printf '%s|' \"$(printf '%s+' @USER@ \"@USER@\" '@USER@')\"", "<>+<>+<>+|"},
+    {"printf '%s|' \"`printf '%s+' @USER@ '@USER@'`\" `printf x # it's`", "<>+<>+|x|"},
+    {"cat << END\n@USER@ '@USER@' \"@USER@\" $(printf %s \"@USER@\")\nEND\nprintf %s '@USER@'",
+     "<> '<>' \"<>\" <>\n<>"},
+    {"cat <<- 'END'\n\t@USER@\n\tEND\nprintf %s \"@USER@\"", "@USER@\n<>"},
+    {"cat << A # it's one\n\\@USER@ \\\\@USER@\nA\ncat << \\B\nB\nprintf %s \"@USER@\"", "\\<> \\<>\n<>"},
+    {"cat << A; cat << \"B C\"\n@USER@\nA\n@USER@\nB C\nprintf %s '@USER@'", "<>\n@USER@\n<>"},
+    {"x=@USER@; printf '%s|' \"$x\" \"${y:-@USER@}\" ${y:-@USER@} ${y:-\"@USER@\"} ${y:-'@USER@'}", "<>|<>|<>|<>|<>|"},
+    {"case @USER@ in \"@USER@\") printf same;; esac", "same"},
+    {"f() { case $1 in (a) (printf '%s|' \"@USER@\");; b) printf x;; esac; }; f a; f b; f a", "<>|x<>|"},
+    {"[ @USER@ = \"@USER@\" ] && printf same # it's @USER@\nprintf '%s|' '@USER@'", "same<>|"},
+    {"# don't\nprintf '%s|' \"@USER@\" it\\'s x#'@USER@'", "<>|it's|x#<>|"},
+    {"printf '%s|' \\@USER@ \"a\\@USER@\" a\\\\@USER@ \"\\\"@USER@\\\"\" \\'@USER@\\' '\\@USER@'",
+     "<>|a\\<>|a\\<>|\"<>\"|'<>'|\\<>|"},
+    {"set -- x y; printf '%s|' $# \"$#\" \"$$\" | cut -d '|' -f -2; printf '%s|' \"@USER@\"", "2|2\n<>|"},
+    {"printf '%s|' $((1 << (2))) \"$((1<<2)) @USER@\" '@USER@'", "4|4 <>|<>|"},
+    {"printf '%s|' \\\n'@USER@' \"\n@USER@\"", "<>|\n<>|"},
+};
+
+static const Context contexts_of_bash[] = {
+    {"printf '%s|' $'it\\'s @USER@ \\@USER@' \"$'@USER@'\"", "it's <> \\<>|$'<>'|"},
+    {"((1 << 2)); cat <<< \"@USER@\"; cat < <(printf '%s|' '@USER@')", "<>\n<>|"},
+    {"[[ @USER@ == @USER@ && \"@USER@\" == '@USER@' ]] && printf same", "same"},
+};
+
+static void check_context(const char *shell, const char *folder, const Context *context)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(hostile); i++) {
+        RunnerValues values = {.user = hostile[i], .password = hostile[i]};
+        g_autofree char *text = runner_expand(context->script, &values), *output = run_shell(shell, folder, text);
+        g_auto(GStrv) parts = g_strsplit(context->printed, "<>", -1);
+        g_autofree char *expected = g_strjoinv(hostile[i], parts);
+        if (!g_str_equal(output, expected))
+            g_test_message("%s", text);
+        g_assert_cmpstr(output, ==, expected);
+    }
+}
+
 static void test_contexts(const void *shell)
 {
-    static const char *const scripts[] = {
-        "echo \"Hello @USER@\"",
-        "echo 'Hello @USER@'",
-        "echo \"$(echo @USER@ \"@USER@\" '@USER@')\"",
-        "cat << END\n@USER@\nEND\n",
-        "cat << 'END'\n@USER@\nEND\n",
-        "x=@USER@; echo $x \"$x\" ${x:-@USER@}",
-        "case @USER@ in @USER@) echo same;; esac",
-        "[ @USER@ = \"@USER@\" ] # @USER@",
-    };
     g_autoptr(TempFolder) folder = temp_folder();
-    for (size_t i = 0; i < G_N_ELEMENTS(hostile) * G_N_ELEMENTS(scripts); i++) {
-        RunnerValues values = {.user = hostile[i % G_N_ELEMENTS(hostile)]};
-        g_autofree char *text = runner_expand(scripts[i / G_N_ELEMENTS(hostile)], &values);
+    for (size_t i = 0; i < G_N_ELEMENTS(contexts); i++)
+        check_context(shell, folder, &contexts[i]);
+    for (size_t i = 0; g_str_equal(shell, "bash") && i < G_N_ELEMENTS(contexts_of_bash); i++)
+        check_context(shell, folder, &contexts_of_bash[i]);
+}
+
+/* Scripts that are no more than quotes in disorder, whatever they are taken for: nothing of a value is run. */
+static void test_disorder(const void *shell)
+{
+    static const char *const pieces[] = {"@USER@", "@USER@", "'",  "\"",   "\\", "`echo ",    "`",   "$(echo ", ")",
+                                         "${x:-",  "}",      "\n", "\n: ", " #", " << E\n: ", "E\n", "$",       "$'"};
+    g_autoptr(TempFolder) folder = temp_folder();
+    for (int i = 0; i < 100; i++) {
+        GString *script = g_string_new("echo ");
+        for (int j = g_test_rand_int_range(1, 20); j > 0; j--)
+            g_string_append(script, pieces[g_test_rand_int_range(0, G_N_ELEMENTS(pieces))]);
+        RunnerValues values = {.user = hostile[g_test_rand_int_range(0, G_N_ELEMENTS(hostile))]};
+        g_autofree char *text = runner_expand(script->str, &values);
+        g_test_message("%s", text);
         g_free(run_shell(shell, folder, text));
+        g_string_free(script, TRUE);
     }
 }
 
@@ -207,10 +259,12 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < G_N_ELEMENTS(shells); i++) {
         g_autofree char *quote = g_strdup_printf("/runner/quote/%s", shells[i]);
         g_autofree char *values = g_strdup_printf("/runner/values/%s", shells[i]);
-        g_autofree char *contexts = g_strdup_printf("/runner/contexts/%s", shells[i]);
+        g_autofree char *contexts_path = g_strdup_printf("/runner/contexts/%s", shells[i]);
+        g_autofree char *disorder = g_strdup_printf("/runner/disorder/%s", shells[i]);
         g_test_add_data_func(quote, shells[i], test_quote);
         g_test_add_data_func(values, shells[i], test_values);
-        g_test_add_data_func(contexts, shells[i], test_contexts);
+        g_test_add_data_func(contexts_path, shells[i], test_contexts);
+        g_test_add_data_func(disorder, shells[i], test_disorder);
     }
     g_test_add_func("/runner/first-lines", test_first_lines);
     g_test_add_func("/runner/line", test_line);
