@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * qwd-fetch: gets a small text from an address (http or https) that stands on standard input, and writes it to standard
  * output when all of it is there. Exit code 0: done; otherwise a line on standard error says why not. Ends within 30
- * seconds, or 64 KiB. Certificates are checked; redirections are followed to http and https only. */
+ * seconds, or 64 KiB. Certificates are checked; redirections are followed to http and https only, from
+ * https to https alone. */
 #include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,11 +37,12 @@ static size_t on_data(char *data, size_t size, size_t count, void *user)
     return size * count;
 }
 
-static void set_options(CURL *curl, const char *url, const char *proxy, GString *text)
+static void set_options(CURL *curl, const char *url, const Settings *settings, GString *text)
 {
+    bool is_secure = g_str_has_prefix(url, "https:");
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, is_secure ? "https" : "http,https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(curl, CURLOPT_MAXREDIRS, REDIRECTIONS_MAX);
     curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
@@ -49,17 +51,19 @@ static void set_options(CURL *curl, const char *url, const char *proxy, GString 
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "qemu-web-desktop/" QWD_VERSION);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, text);
-    if (*proxy)
-        curl_easy_setopt(curl, CURLOPT_PROXY, proxy);
+    if (*settings->service_proxy)
+        curl_easy_setopt(curl, CURLOPT_PROXY, settings->service_proxy);
+    if (*settings->download_ca)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, settings->download_ca);
 }
 
-static bool get(const char *url, const char *proxy, GString *text, GError **error)
+static bool get(const char *url, const Settings *settings, GString *text, GError **error)
 {
     char words[CURL_ERROR_SIZE] = "";
     CURL *curl = curl_easy_init();
     if (!curl)
         return qwd_error_fail(error, QWD_ERROR_INTERNAL, "libcurl cannot be started.");
-    set_options(curl, url, proxy, text);
+    set_options(curl, url, settings, text);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, words);
     CURLcode code = curl_easy_perform(curl);
     curl_easy_cleanup(curl);
@@ -77,7 +81,7 @@ static bool run(int argc, char **argv, GError **error)
     g_autoptr(GString) text = g_string_new(NULL);
     g_autofree char *url = NULL;
     if (!arguments_read(&arguments, argc, argv, error) || !(url = read_url(error)) ||
-        !get(url, arguments.settings->service_proxy, text, error))
+        !get(url, arguments.settings, text, error))
         return false;
     return fwrite(text->str, 1, text->len, stdout) == text->len && fflush(stdout) == 0;
 }

@@ -26,6 +26,9 @@ const pages = {
     '/binary': (response) => response.end('a\0b'),
     '/there': (response) => response.writeHead(302, { location: '/good' }).end(),
     '/loop': (response) => response.writeHead(302, { location: '/loop' }).end(),
+    '/clear': (response) => response.writeHead(302, { location: `http://${web}/good` }).end(),
+    '/clear-later': (response) => response.writeHead(302, { location: '/clear' }).end(),
+    '/secure': (response) => response.writeHead(302, { location: `https://${secure}/good` }).end(),
     '/file': (response) => response.writeHead(302, { location: 'file:///etc/passwd' }).end(),
 };
 const serve = (request, response) => (pages[request.url] ?? ((answer) => answer.end(`by proxy: ${request.url}`)))(response);
@@ -33,6 +36,8 @@ const servers = [http.createServer(serve), https.createServer({ key: fs.readFile
 await Promise.all(servers.map((server) => once(server.listen(0, '127.0.0.1'), 'listening')));
 after(() => servers.forEach((server) => server.close()));
 const [web, secure] = servers.map((server) => `127.0.0.1:${server.address().port}`);
+
+const trusting = `--download_ca=${certificate}`;
 
 async function fetchText(url, ...options) {
     const child = spawn(path.join(build, 'qwd-fetch'), options, { env: { QWD_CONFIG: path.join(folder, 'settings') }, stdio: 'pipe' });
@@ -54,13 +59,22 @@ test('through a proxy', async () => {
     assert.equal(stdout, 'by proxy: http://scripts.invalid/x');
 });
 
-for (const [url, reason] of [
+for (const url of [`https://${secure}/good`, `https://${secure}/there`, `http://${web}/secure`])
+    test(`${url.replace(/127.0.0.1:\d+/, 'HOST')} is taken, by the authorities of download_ca`, async () => {
+        assert.deepEqual(await fetchText(url, trusting), { code: 0, stdout: 'echo good\n', stderr: '' });
+    });
+
+for (const [url, reason, ...options] of [
     [`http://${web}/missing`, /404/],
     [`http://${web}/long`, /longer than 65536 bytes/],
     [`http://${web}/binary`, /is no text/],
     [`http://${web}/loop`, /redirect/],
     [`http://${web}/file`, /could not be fetched/],
     [`https://${secure}/good`, /certificate/],
+    [`http://${web}/secure`, /certificate/],
+    [`https://${secure}/clear`, /could not be fetched/, trusting],
+    [`https://${secure}/clear-later`, /could not be fetched/, trusting],
+    [`https://${secure}/file`, /could not be fetched/, trusting],
     ['file:///etc/passwd', /write an address/],
     ['ftp://127.0.0.1/x', /write an address/],
     ['/etc/passwd', /write an address/],
@@ -68,7 +82,7 @@ for (const [url, reason] of [
     [`http://${web}/good\nx`, /write an address/],
 ])
     test(`${JSON.stringify(url.replace(/127.0.0.1:\d+/, 'HOST'))} is not`, async () => {
-        const { code, stdout, stderr } = await fetchText(url);
+        const { code, stdout, stderr } = await fetchText(url, ...options);
         assert.notEqual(code, 0);
         assert.equal(stdout, '');
         assert.match(stderr, reason);
