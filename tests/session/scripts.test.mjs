@@ -12,7 +12,7 @@ import { tinyFolder, useService } from './service.mjs';
 
 const tiny = tinyFolder();
 const minute = 60000;
-const hostile = `p'w"$(touch /tmp/pwned)\`touch /tmp/pwned\`; touch /tmp/pwned #\\`;
+const hostile = `p'w"$(touch /tmp/pwned)\`touch /tmp/pwned\`; touch /tmp/pwned   #  *\\`;
 
 // Scripts of the web: a good one, and one that is too long. The certificate is nobody's.
 const folder = fs.mkdtempSync('/tmp/qwd-web-');
@@ -32,7 +32,7 @@ const checker = path.join(folder, 'checker'); // a way to log in that says yes t
 fs.chmodSync(folder, 0o755);
 fs.writeFileSync(checker, '#!/bin/sh\nuser=$(tr "\\0" "\\n" | head -n 1)\nprintf \'{"user": "%s", "groups": ["makers"]}\' "$user"\n', { mode: 0o755 });
 const file = path.join(folder, 'script');
-fs.writeFileSync(file, '#!/bin/sh -u\nprintf "%s|" @USER@ @VM@ @SESSION_NAME@ @PW@ > /run/values\ncat /run/values\n');
+fs.writeFileSync(file, '#!/bin/sh -u\nprintf "%s|" @USER@ @VM@ @SESSION_NAME@ @PW@ "x @PW@" \'@PW@ x\' > /run/values\ncat /run/values\n');
 
 const service = useService({
     settings: { check_user_custom: checker },
@@ -110,7 +110,7 @@ for (const [machine, method] of [['tiny.iso', 'auto'], ['cloud.iso', 'cloud-init
         assert.equal(ended.values.state, 'done', JSON.stringify(ended));
         assert.equal(ended.values.exit_code, 0);
         assert.ok(ended.values.duration_ms >= 0);
-        assert.equal(ended.values.output, `alice|${machine}|${record.id}|${hostile}|`);
+        assert.equal(ended.values.output, `alice|${machine}|${record.id}|${hostile}|x ${hostile}|${hostile} x|`);
         if (machine === 'cloud.iso')
             assert.equal(ended.values.method, 'cloud-init');
         else
