@@ -157,14 +157,15 @@ $config{machine}       = "caf\xe9.iso";
     assert.equal(status, 0, stderr);
     assert.equal(site.read('qemu-web-desktop.conf').replaceAll(fs.realpathSync(site.folder), 'FOLDER'),
                  `# Taken over from FOLDER/from/config.pl.
-dir_mounts = FOLDER/data,my_data=FOLDER/my data,link=FOLDER/far/away
+dir_mounts = FOLDER/data,link=FOLDER/far/away
 dir_service = /srv/desk
 machine = café.iso
 qemu_video = qxl-vga
 user_admin = 
 `);
     for (const words of ['check_user_custom: neither', 'dir_cfg: a place', 'dir_mounts: taken over to be read',
-                         `dir_mounts: ${site.folder}/gone: there is no such folder`, 'index.html.tmpl: not taken over'])
+                         `dir_mounts: ${site.folder}/gone: there is no such folder`,
+                         `dir_mounts: ${site.folder}/my data: a path that a list cannot hold`, 'index.html.tmpl: not taken over'])
         assert.ok(stdout.includes(words), `${words} in\n${stdout}`);
 });
 
