@@ -46,7 +46,7 @@ export class Bar {
         this.bar.classList.add("open");
         this.handle.setAttribute("aria-expanded", "true");
         if (takesFocus)
-            this.controls.querySelector("button:not([hidden])").focus();
+            this.controls.querySelector("button:not([hidden], :disabled)").focus();
     }
 
     close(givesFocus = true) {
