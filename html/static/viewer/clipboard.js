@@ -22,8 +22,10 @@ export class Clipboard {
     constructor(keys) {
         this.keys = keys;
         this.display = null;
-        this.known = null;   // what both sides have
+        this.known = null;   // what the machine has
+        this.own = null;     // what this device had when we last knew
         this.waiting = null; // to be written as soon as the browser lets us
+        this.isAway = false; // the visitor is elsewhere, and may copy something there
         this.field = byId("clipboard");
         this.listen();
     }
@@ -31,6 +33,12 @@ export class Clipboard {
     listen() {
         this.field.addEventListener("input", () => this.send(this.field.value));
         byId("clipboard-type").addEventListener("click", () => this.typeField());
+        byId("clipboard-panel").addEventListener("keydown", (event) => {
+            if (event.key === "Escape" && this.keys.isTyping) {
+                event.stopPropagation(); // it does not close the panel
+                this.keys.stopTyping();
+            }
+        });
         for (const [id, name] of [["clipboard-in", "clipboardIn"], ["clipboard-out", "clipboardOut"]]) {
             const box = byId(id);
             box.checked = preference(name);
@@ -40,7 +48,10 @@ export class Clipboard {
                     this.read(true);
             });
         }
-        window.addEventListener("focus", () => this.read(false));
+        window.addEventListener("blur", () => {
+            this.isAway ||= !document.hasFocus();
+        });
+        window.addEventListener("focus", () => this.comeBack());
         for (const name of ["pointerdown", "keydown"])
             window.addEventListener(name, () => this.writeWaiting(), { capture: true });
     }
@@ -79,15 +90,25 @@ export class Clipboard {
     // Browsers write only for a page that has the keyboard, some only after a key or click: then it is tried again.
     async writeWaiting() {
         const text = this.waiting;
-        if (text === null || !document.hasFocus())
+        if (text === null || this.isAway || !document.hasFocus())
             return;
         try {
             await system.writeText(text);
+            this.own = text;
             if (this.waiting === text)
                 this.waiting = null;
         } catch {
             // with the next key or click
         }
+    }
+
+    // A text that the visitor has copied elsewhere is worth more than one that waits: that is written only where what
+    // this device had before is known to be there still.
+    async comeBack() {
+        if (!await this.read(false))
+            this.waiting = null;
+        this.isAway = false;
+        this.writeWaiting();
     }
 
     // --- to the machine ---
@@ -96,27 +117,35 @@ export class Clipboard {
         if (!this.display || !this.isAllowed || !this.isControl)
             return;
         this.known = text;
+        this.waiting = null;
         if (new Blob([text]).size > BYTES_MAX)
             say(t("This text is too long for the machine's clipboard."));
         else
             this.display.offer(text);
     }
 
-    // `isAsked`: the visitor has just clicked, so the browser may ask for permission.
+    // `isAsked`: the visitor has just clicked, so the browser may ask for permission. Resolves to whether we know now what
+    // this device has; what is new there has gone to the machine.
     async read(isAsked) {
         if (!system || !this.display || !this.isAllowed || !this.isControl || !preference("clipboardIn"))
-            return;
+            return false;
         if (!isAsked && await mayRead() !== "granted")
-            return;
+            return false;
         try {
-            const text = await system.readText();
-            if (!text || text === this.known)
-                return;
-            this.field.value = text;
-            this.send(text);
+            this.take(await system.readText());
+            return true;
         } catch {
-            // not now, or not at all
+            return false; // not now, or not at all
         }
+    }
+
+    take(text) {
+        const isNews = text !== this.own;
+        this.own = text;
+        if (!isNews || !text || text === this.known)
+            return;
+        this.field.value = text;
+        this.send(text);
     }
 
     opened() {
@@ -125,10 +154,28 @@ export class Clipboard {
         this.read(true);
     }
 
+    // --- typed ---
+
+    // Pressed again, it stops.
     async typeField() {
+        if (this.keys.isTyping) {
+            this.keys.stopTyping();
+            return;
+        }
+        const button = byId("clipboard-type"), words = button.textContent;
+        button.textContent = t("Stop typing");
         say(t("Typing."));
-        const unknown = await this.keys.typeAll(this.field.value);
-        say(unknown ? tCount("%d character is not on the machine's keyboard. Its layout can be chosen among the keys.",
-                             "%d characters are not on the machine's keyboard. Its layout can be chosen among the keys.", unknown) : t("Typed."));
+        const result = await this.keys.typeAll(this.field.value);
+        button.textContent = words;
+        say(this.typedWords(result));
+    }
+
+    typedWords({ typed, all, unknown }) {
+        if (!typed)
+            return t("Nothing was typed.");
+        if (typed < all)
+            return t("Only the first [typed] of [all] characters were typed.", { typed, all });
+        return unknown ? tCount("%d character is not on the machine's keyboard. Its layout can be chosen among the keys.",
+                                "%d characters are not on the machine's keyboard. Its layout can be chosen among the keys.", unknown) : t("Typed.");
     }
 }

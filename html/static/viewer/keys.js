@@ -25,6 +25,7 @@ export class Keys {
     constructor() {
         this.display = null;
         this.held = new Map(); // code: its button
+        this.isTyping = false; // a text
         this.makeButtons();
         this.makeLayouts();
         this.listenToPhone();
@@ -99,16 +100,24 @@ export class Keys {
         return { unknown, pressed };
     }
 
-    // The same for a text of any length. Resolves to how many characters the machine's keyboard does not have.
+    // The same for a text of any length, until it is stopped or the connection is lost. Resolves to {typed, all, unknown}:
+    // how many characters came to their turn, of how many, and how many of those the machine's keyboard does not have.
     async typeAll(text) {
-        const signs = [...text.replaceAll("\r\n", "\n").normalize()];
-        let missing = 0;
-        for (let i = 0; i < signs.length && this.display; i += AT_ONCE) {
-            const { unknown, pressed } = this.type(signs.slice(i, i + AT_ONCE));
-            missing += unknown;
+        const signs = [...text.replaceAll("\r\n", "\n").normalize()], { display } = this;
+        const result = { typed: 0, all: signs.length, unknown: 0 };
+        this.isTyping = true;
+        while (this.isTyping && display && this.display === display && result.typed < result.all) {
+            const { unknown, pressed } = this.type(signs.slice(result.typed, result.typed + AT_ONCE));
+            result.unknown += unknown;
+            result.typed = Math.min(result.typed + AT_ONCE, result.all);
             await new Promise((resolve) => setTimeout(resolve, pressed * PER_KEY_MS));
         }
-        return missing;
+        this.isTyping = false;
+        return result;
+    }
+
+    stopTyping() {
+        this.isTyping = false;
     }
 
     // --- a phone's keyboard ---
