@@ -24,12 +24,14 @@ export function make(name, attributes = {}, ...children) {
     return element;
 }
 
-let toastTimer = 0;
+let toast = byId("toast"), toastTimer = 0;
 
-// A line that goes by itself; with `action`, a button in it.
+// A line that goes by itself; with `action`, a button in it. An open dialog has a place of its own for it: what is behind
+// can neither be read nor pressed.
 export function say(text, action = null, ms = 6000) {
-    const toast = byId("toast");
     clearTimeout(toastTimer);
+    toast.replaceChildren();
+    toast = document.querySelector("dialog[open] .toast") ?? byId("toast");
     toast.replaceChildren(make("span", {}, text));
     if (action) {
         const button = make("button", { class: "button small", type: "button" }, action.text);
