@@ -11,24 +11,6 @@ export const say = (text) => {
         announce.textContent = text;
 };
 
-// What this browser remembers; not where that is forbidden.
-export const kept = {
-    get(key) {
-        try {
-            return localStorage.getItem(key) === "yes";
-        } catch {
-            return false;
-        }
-    },
-    set(key, is) {
-        try {
-            localStorage.setItem(key, is ? "yes" : "no");
-        } catch {
-            // it holds for this page
-        }
-    },
-};
-
 // --- times, in the visitor's zone ---
 
 function elapsed(seconds) {

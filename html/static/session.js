@@ -2,12 +2,14 @@
 // The page of a session: its news, and what the user wants to happen with them. Whoever has just pressed Create goes on
 // to the desktop when it is ready, unless they would rather stay.
 
-import { News, kept, say } from "./news.js";
+import { kept } from "./kept.js";
+import { News, say } from "./news.js";
+import { agree, canAsk, hasAgreed, isRefused, notify, takeBack } from "./notice.js";
 import { t, tCount } from "./words.js";
 
 const WAITING_MS = 500; // after the last answer, while the session gets ready or stops
 const STEADY_MS = 5000; // when it is ready, when nobody looks, when the service does not answer
-const STAY = "qwd-stay", TELL = "qwd-tell"; // what this browser remembers
+const STAY = "qwd-stay"; // what this browser remembers
 
 const MOVING = ["starting", "stopping"], WAITING = ["queued", "starting"], OVER = ["ended", "failed"];
 
@@ -40,35 +42,22 @@ async function copy(button) {
 
 // --- notifications ---
 
-// Browsers allow them on pages from https, or from this machine.
-const canTell = "Notification" in window && isSecureContext;
-const tells = () => canTell && kept.get(TELL) && Notification.permission === "granted";
+const machine = () => document.querySelector("h1").firstChild.textContent.trim();
 
-function notify(text, tag) {
-    if (!tells())
-        return;
-    const notification = new Notification(document.querySelector("h1").firstChild.textContent.trim(), { body: text, tag });
-    notification.onclick = () => {
-        window.focus();
-        notification.close();
-    };
-}
-
-function showTelling(button) {
-    button.setAttribute("aria-pressed", String(tells()));
-    if (Notification.permission === "denied")
+// The button says in the page's own words what it does, and what it has done (data-agreed).
+function showTelling(button, isPossible = true) {
+    const words = button.dataset.words ??= button.textContent;
+    button.setAttribute("aria-pressed", String(hasAgreed()));
+    button.textContent = hasAgreed() ? button.dataset.agreed : words;
+    if (isRefused() || !isPossible)
         button.textContent = t("The browser does not allow notifications");
-    else if (tells())
-        button.textContent = t("You will be told when it is ready, and before it ends");
 }
 
 // Asked only by who presses the button; pressed again, it is taken back.
 async function toggleTelling(button) {
-    const wanted = !tells();
-    const answer = wanted ? await Notification.requestPermission() : "";
-    kept.set(TELL, answer === "granted");
-    button.textContent = t("Tell me when it is ready");
-    showTelling(button);
+    const isWanted = !hasAgreed();
+    const isPossible = isWanted ? await agree(machine(), button.dataset.agreed) : takeBack();
+    showTelling(button, isPossible);
     say(button.textContent);
 }
 
@@ -101,7 +90,7 @@ function words(session) {
 function tellOfEnd({ ending }) {
     const key = ending && ending.kind !== "unused" ? `${ending.kind} ${ending.time.iso}` : "";
     if (key && key !== toldOf)
-        notify(`${ending.what} ${ending.help}`.trim(), "ending");
+        notify(machine(), `${ending.what} ${ending.help}`.trim(), `${latest.id} ending`);
     toldOf = key;
 }
 
@@ -123,7 +112,7 @@ function takeReady() {
     goOn();
     follows = false; // who comes back stays
     if (!isGoing)
-        notify(t("Your machine is ready"), "ready");
+        notify(machine(), t("Your machine is ready"), `${latest.id} ready`);
 }
 
 // --- news ---
@@ -139,7 +128,7 @@ function equip(content) {
         stay.checked = kept.get(STAY);
         stay.addEventListener("change", () => kept.set(STAY, stay.checked));
     }
-    if (tell && canTell) {
+    if (tell && canAsk) {
         tell.closest("[data-option]").hidden = false;
         showTelling(tell);
         tell.addEventListener("click", () => toggleTelling(tell));

@@ -60,7 +60,8 @@ async function openListener(t, options = {}) {
             }
 
             constructor(title, { body }) {
-                globalThis.told.push([title, body]);
+                if (permission === 'granted')
+                    globalThis.told.push([title, body]);
             }
         };
     });
@@ -126,6 +127,10 @@ async function notifications(t) {
     assert.deepEqual(told.map(([, body]) => body), ['Your machine is ready']);
     assert.ok(page.url().includes('?session='), 'it stays');
     assert.equal(await page.evaluate(() => document.activeElement.id), 'connect');
+    await page.getByRole('button', { name: 'You will be told before it ends', pressed: true }).click();
+    await page.getByRole('button', { name: 'Tell me before it ends', pressed: false }).click();
+    await page.getByRole('button', { name: 'You will be told before it ends', pressed: true }).waitFor();
+    assert.deepEqual((await page.evaluate(() => globalThis.told)).at(-1)[1], 'You will be told before it ends', 'which shows that it can be');
 
     const end = new Date(Date.now() + 570000).toISOString();
     await page.route((url) => url.searchParams.get('session') === id && !url.searchParams.has('picture'), async (route) => {

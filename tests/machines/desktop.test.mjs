@@ -11,7 +11,7 @@ import zlib from 'node:zlib';
 import { top } from '../integration/lib.mjs';
 import { openBrowser, openContext, screenshot } from '../e2e/browser.mjs';
 import { Service, eventually } from '../e2e/service.mjs';
-import { Viewer, viewerPage } from '../e2e/viewer.mjs';
+import { Viewer, viewerPage } from '../e2e/viewer-page.mjs';
 
 const bootDeadline = 600000; // emulated, on two busy cores
 const deadline = 120000;

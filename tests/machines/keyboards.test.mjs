@@ -8,7 +8,7 @@ import net from 'node:net';
 import test from 'node:test';
 import { openBrowser, openContext, screenshot } from '../e2e/browser.mjs';
 import { Service, eventually, patience } from '../e2e/service.mjs';
-import { CLIPBOARD_MESSAGES, TINY, Viewer, newSession, viewerPage } from '../e2e/viewer.mjs';
+import { CLIPBOARD_MESSAGES, TINY, Viewer, newSession, viewerPage } from '../e2e/viewer-page.mjs';
 import { serialShell } from '../session/service.mjs';
 
 // Keys as browsers tell them (UI Events, KeyboardEvent.code and .key) in the order in which they are pressed; S with

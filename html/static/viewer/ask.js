@@ -3,6 +3,10 @@
 // into the body of a request and nowhere else.
 
 export const place = document.body.dataset;
+let ahead = 0; // milliseconds that the server's clock is ahead of ours
+
+export const serversNow = () => Date.now() + ahead;
+
 const PATIENCE_MS = 15000;
 
 // The token of a link stands behind the '#'.
@@ -17,22 +21,23 @@ export class Refusal extends Error {
 }
 
 async function answerOf(response) {
+    ahead = Date.parse(response.headers.get("Date")) - Date.now() || 0;
     if (response.ok)
         return response.json();
     const answer = await response.json().catch(() => null);
     throw new Refusal(response.status, answer?.error?.message ?? "");
 }
 
-export async function get(fields) {
+export async function get(fields, ms = PATIENCE_MS) {
     const response = await fetch(`${place.script}?${new URLSearchParams(fields)}`,
-        { headers: { Accept: "application/json" }, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+        { headers: { Accept: "application/json" }, cache: "no-store", signal: AbortSignal.timeout(ms) });
     return answerOf(response);
 }
 
-export async function post(fields) {
+export async function post(fields, ms = PATIENCE_MS) {
     const response = await fetch(place.script, {
         method: "POST", headers: { Accept: "application/json" }, body: new URLSearchParams(fields),
-        cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS),
+        cache: "no-store", signal: AbortSignal.timeout(ms),
     });
     return answerOf(response);
 }

@@ -14,6 +14,7 @@ const NORMAL_CLOSURE = 1000; // RFC 6455, 7.4.1
 const PAINT_CHECK_MS = 50;
 const SETTLED_MS = 1000;  // after a change of the machine's own
 const ASK_SIZE_MAX = 8;   // times
+const ASK_PIXEL = new Uint8Array([3, 0, 0, 0, 0, 0, 0, 1, 0, 1]); // FramebufferUpdateRequest (RFC 6143, 7.5.3), all anew
 const QUALITY_FIRST = -32, QUALITY_LAST = -23; // rfbproto, "JPEG Quality Level Pseudo-encoding"
 
 // Quality counts for servers that may lose detail; without a level none may.
@@ -68,11 +69,17 @@ export class Display extends EventTarget {
         this.isControl = role === "control";
         this.isPainted = false;
         this.byServer = false;
-        const socket = new WebSocket(socketAddress(token), []);
-        socket.addEventListener("close", (event) => {
+        this.heard = 0; // messages
+        this.heardAt = performance.now();
+        this.socket = new WebSocket(socketAddress(token), []);
+        this.socket.addEventListener("message", () => {
+            this.heard++;
+            this.heardAt = performance.now();
+        });
+        this.socket.addEventListener("close", (event) => {
             this.byServer = event.code === NORMAL_CLOSURE;
         });
-        this.rfb = new RFB(target, socket, { shared: true });
+        this.rfb = new RFB(target, this.socket, { shared: true });
         this.rfb.viewOnly = !this.isControl;
         this.rfb.background = "";
         this.rfb.addEventListener("connect", () => this.waitForPicture(target));
@@ -85,14 +92,43 @@ export class Display extends EventTarget {
     }
 
     end() {
+        if (this.isOver)
+            return;
         clearTimeout(this.paintTimer);
         this.isOver = true;
         this.tell("closed", { wasPainted: this.isPainted, byServer: this.byServer });
     }
 
+    // At once: a server that cannot be reached would not say goodbye.
     close() {
-        if (!this.isOver)
-            this.rfb.disconnect();
+        if (this.isOver)
+            return;
+        this.rfb.disconnect();
+        this.end();
+    }
+
+    // --- the line ---
+
+    // Milliseconds since anything came.
+    get quiet() {
+        return performance.now() - this.heardAt;
+    }
+
+    // Asks the server for a pixel. Resolves to whether anything comes within that time; not when it is over before.
+    answers(ms) {
+        return new Promise((resolve) => {
+            const timer = ms === Infinity ? 0 : setTimeout(resolve, ms, false);
+            const tell = (isHeard) => {
+                clearTimeout(timer);
+                resolve(isHeard);
+            };
+            this.socket.addEventListener("message", () => tell(true), { once: true });
+            this.addEventListener("closed", () => tell(false), { once: true });
+            if (this.isOver)
+                tell(false);
+            else if (this.canvas && this.socket.readyState === WebSocket.OPEN)
+                this.socket.send(ASK_PIXEL);
+        });
     }
 
     // The canvas is transparent until the first picture has come. A pixel of it is looked at in another one: reading

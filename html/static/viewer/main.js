@@ -2,8 +2,9 @@
 // The viewer: asks how the session is, shows its display while it runs, and otherwise says what is going on. It comes
 // back by itself after whatever has broken the connection, and only stops when the session or the right to it is over.
 
+import { notify } from "../notice.js";
 import { t, tCount } from "../words.js";
-import { change, place } from "./ask.js";
+import { change, place, serversNow } from "./ask.js";
 import { Bar } from "./bar.js";
 import { Clipboard } from "./clipboard.js";
 import { Display } from "./display.js";
@@ -15,10 +16,18 @@ import { byId, duration, say } from "./words.js";
 
 const WAITS_S = [1, 2, 4, 8, 15, 30];
 const POLL_MS = 5000;         // while the display is shown
+const HIDDEN_MS = 30000;      // and while nobody looks at it
+const SILENT_MS = 5000;       // without an answer, there is doubt
+const FIRST_MS = 30000;       // until a new connection says something
+const QUIET_MS = 60000;       // of a machine that has nothing to show
 const SOON_MS = 1000;         // while the session gets ready or stops
 const NEARLY_OVER_MS = 10 * 60000;
+const WARNING_MS = 20000;
 
-let display = null, state = null, failures = 0, wake = () => {}, warnedOf = "", pollTimer = 0, isElsewhere = false;
+let display = null, state = null, failures = 0, wake = () => {}, isElsewhere = false;
+let pageTitle = "", warnedOf = "", notifiedOf = "";
+let asked = 0, taken = 0;     // questions for the state; the last of them whose answer counted
+let isInDoubt = false;        // something has happened to the line
 
 const keys = new Keys();
 const clipboard = new Clipboard(keys);
@@ -38,10 +47,16 @@ const WORDS = {
 const BADGES = { connected: "running", ended: "ended" }; // others look like starting
 
 function setTitle(word) {
-    const name = state?.machine ?? byId("machine").textContent;
-    document.title = `${name} - ${WORDS[word]}`;
     byId("state").textContent = WORDS[word];
     byId("state").className = `badge badge-${BADGES[word] ?? "starting"}`;
+    pageTitle = `${state?.machine ?? byId("machine").textContent} - ${WORDS[word]}`;
+    showTitle();
+}
+
+// An end that is near is to be seen from other tabs as well.
+function showTitle() {
+    const end = nearEnd(), minutes = end && Math.max(0, Math.ceil((end.moment - serversNow()) / 60000));
+    document.title = end ? t("[what] - [title]", { what: tCount("Ends in %d minute", "Ends in %d minutes", minutes), title: pageTitle }) : pageTitle;
 }
 
 // `buttons`: ids of those that are of use now; `again`: what the first of them says. `wait` changes every second, so
@@ -69,19 +84,31 @@ function tellEnd() {
         login: [t("Please log in again"), t("Your login has ended. The machine goes on."), ["login"], "apart"],
         refused: [t("The service refuses this"), state.text, ["retry", "again"], "apart"],
     };
-    const [title, text, buttons, word] = pages[state.kind];
+    const [what, text, buttons, word] = pages[state.kind];
     byId("bar").hidden = true;
-    tell(title, text, { buttons, word });
+    document.querySelectorAll("dialog[open]").forEach((dialog) => dialog.close());
+    tell(what, text, { buttons, word });
     byId(buttons[0]).focus();
 }
 
 // --- what is known ---
 
 function showLeft() {
-    const left = state.end ? state.end - Date.now() : 0;
-    byId("left").textContent = state.end && state.kind === "running" ? t("[time] left", { time: duration(left) }) : "";
+    byId("left").textContent = state.end && state.kind === "running" ? t("[time] left", { time: duration(state.end - serversNow()) }) : "";
+    showTitle();
     if (state.kind === "running")
-        warn(left);
+        warn(nearEnd());
+}
+
+// The owner's state says more than the time.
+function nearEnd() {
+    if (!["running", "away"].includes(state?.kind))
+        return null;
+    if (state.session) {
+        const { ending } = state.session;
+        return ending && ending.kind !== "unused" ? { ...ending, moment: Date.parse(ending.time.iso) } : null;
+    }
+    return state.end && state.end - serversNow() < NEARLY_OVER_MS ? { kind: "time", moment: state.end } : null;
 }
 
 // What can be done about an end that is near; null nothing, or not by this visitor.
@@ -91,17 +118,22 @@ function remedy(ending) {
     return ending.offers_extension ? { text: t("Extend by [extension]", state.session), run: extend } : null;
 }
 
-// Once for each end that comes near. The owner's state says more than the time.
-function warn(left) {
-    const ending = state.session?.ending;
-    const isNear = ending || (!state.session && left > 0 && left < NEARLY_OVER_MS);
-    const end = isNear ? ending?.kind ?? "time" : "";
-    const isNews = end && end !== warnedOf;
-    warnedOf = end;
-    if (isNews && ending)
-        say(t("[what] [before] in [time]. [help]", { ...ending, time: duration(Date.parse(ending.time.iso) - Date.now()) }), remedy(ending), 20000);
-    else if (isNews)
-        say(t("This session ends in [time].", { time: duration(left) }), null, 20000);
+// Once for each end that comes near; who is elsewhere is notified, and warned when they come back.
+function warn(end) {
+    const key = end?.kind ?? "";
+    if (key && key !== notifiedOf && !document.hasFocus())
+        notify(state.machine, endWords(end), `${place.session || "shared"} ending`);
+    notifiedOf = key;
+    if (document.hidden && key)
+        return;
+    if (key && key !== warnedOf)
+        say(endWords(end), end.what ? remedy(end) : null, WARNING_MS);
+    warnedOf = key;
+}
+
+function endWords(end) {
+    const time = duration(end.moment - serversNow());
+    return end.what ? t("[what] [before] in [time]. [help]", { ...end, time }) : t("This session ends in [time].", { time });
 }
 
 function showOwners() {
@@ -136,22 +168,15 @@ function take(news) {
     showLeft();
 }
 
-async function ask() {
-    const begun = performance.now();
-    take(await askState());
+// An answer that is older than one that is known already says nothing.
+async function ask(ms) {
+    const begun = performance.now(), turn = ++asked, news = await askState(ms);
+    if (turn < taken)
+        return;
+    taken = turn;
+    take(news);
     if (state.kind !== "away")
         picture.noteAnswer(performance.now() - begun);
-}
-
-// While the display is shown: who else is here, how long it lasts.
-function poll() {
-    clearTimeout(pollTimer);
-    pollTimer = setTimeout(async () => {
-        if (!document.hidden && display)
-            await ask();
-        if (display)
-            poll();
-    }, POLL_MS);
 }
 
 async function keep(fields, done) {
@@ -176,7 +201,6 @@ function showPicture() {
     setTitle("connected");
     if (!bar.isOpen && !document.querySelector("dialog[open]"))
         display.focus();
-    poll();
 }
 
 function attach(to) {
@@ -194,9 +218,10 @@ async function show() {
         display.rfb.addEventListener("connect", () => tell(t("Connected"), t("Waiting for the first picture."), { busy: true, word: "connecting" }));
         display.addEventListener("painted", showPicture);
         display.addEventListener("closed", resolve, { once: true });
+        watch(display);
     });
-    clearTimeout(pollTimer);
     attach(null);
+    wake(); // who watches it
     return detail;
 }
 
@@ -236,6 +261,57 @@ function untilWanted() {
     });
 }
 
+function untilServiceIsTried() {
+    failures++;
+    return pauseWithCountdown(t("The service cannot be reached"),
+                              navigator.onLine ? t("The network or the server is away. This page comes back by itself.") : t("This device has no network. This page comes back by itself."));
+}
+
+// --- while the display is shown ---
+
+// A line can go without a word (a cable, another network, a sleep of the computer): then the picture only stands still.
+// Here until it moves again, or is given up, because the service answers and it does not. A browser has more connections
+// that are dead, and asks over each of them before it makes another.
+async function outwait(shown, answered) {
+    const { heard } = shown;
+    shown.answers(Infinity).then((isHeard) => isHeard && wake());
+    for (await answered; display === shown && shown.heard === heard; await ask(failures > WAITS_S.length ? undefined : SILENT_MS)) {
+        if (state.kind === "away") {
+            await untilServiceIsTried();
+        } else if (!await shown.answers(SILENT_MS)) {
+            failures = 0;
+            tell(t("Connecting again"), "", { busy: true, word: "connecting" });
+            shown.close();
+            return;
+        }
+    }
+    if (display === shown && shown.isPainted && !byId("status").hidden)
+        showPicture();
+}
+
+// Who else is here, how long it lasts; and whether the line is still there, where that is in doubt.
+async function look(shown) {
+    const isQuiet = isInDoubt || shown.quiet > QUIET_MS || !shown.isPainted, answered = ask(isInDoubt ? SILENT_MS : undefined);
+    isInDoubt = false;
+    const isLate = isQuiet || await Promise.race([answered, new Promise((resolve) => setTimeout(resolve, SILENT_MS, true))]);
+    if ((isLate || state.kind === "away") && !await shown.answers(shown.isPainted ? SILENT_MS : FIRST_MS))
+        await outwait(shown, answered);
+    await answered;
+}
+
+async function watch(shown) {
+    while (display === shown) {
+        await pause(document.hidden ? HIDDEN_MS : POLL_MS);
+        if (display === shown)
+            await look(shown);
+    }
+}
+
+function doubt() {
+    isInDoubt = true;
+    wake();
+}
+
 // --- the life of the page ---
 
 const OVER = ["over", "gone", "login", "refused"];
@@ -269,9 +345,7 @@ async function step() {
         const token = state.token;
         await afterDisplay(token, await show());
     } else if (state.kind === "away") {
-        failures++;
-        await pauseWithCountdown(t("The service cannot be reached"),
-                                 navigator.onLine ? t("The network or the server is away. This page comes back by itself.") : t("This device has no network. This page comes back by itself."));
+        await untilServiceIsTried();
         await ask();
     } else {
         tell(state.kind === "stopping" ? t("The machine is being stopped") : t("Getting the machine ready"), state.text, { busy: true, word: state.kind === "stopping" ? "stopping" : "starting" });
@@ -322,7 +396,8 @@ function leave() {
 
 byId("retry").addEventListener("click", () => wake());
 window.addEventListener("hashchange", () => location.reload()); // another link, pasted over this one
-window.addEventListener("online", () => state?.kind === "away" && wake());
+window.addEventListener("online", () => (display || state?.kind === "away") && doubt());
+window.addEventListener("offline", () => display && doubt());
 byId("fullscreen").addEventListener("click", () => toggleFullscreen().catch(() => say(t("This browser does not allow full screen here."))));
 byId("fullscreen").hidden = !document.fullscreenEnabled;
 document.addEventListener("fullscreenchange", () => byId("fullscreen").setAttribute("aria-pressed", String(Boolean(document.fullscreenElement))));
@@ -334,6 +409,12 @@ byId("people").addEventListener("click", () => openDialog("share-dialog"));
 byId("stop").addEventListener("click", () => openDialog("stop-dialog"));
 for (const dialog of document.querySelectorAll("dialog"))
     dialog.addEventListener("close", () => display?.focus());
-document.addEventListener("visibilitychange", () => !document.hidden && display && ask());
+document.addEventListener("visibilitychange", () => {
+    if (document.hidden || !state?.machine)
+        return;
+    showLeft();
+    if (display)
+        doubt();
+});
 setInterval(() => state?.machine && showLeft(), 30000);
 live();

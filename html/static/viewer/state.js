@@ -69,11 +69,12 @@ function troubleOf(error) {
     return { kind: error.status === 401 ? "login" : "refused", text: error.message };
 }
 
-export async function askState() {
+// `ms`: how long an answer may take, if not as long as any.
+export async function askState(ms) {
     try {
         if (isOwners)
-            return ownersState((await get({ session: place.session })).session);
-        return linksState((await post({ token: linkToken() })).link);
+            return ownersState((await get({ session: place.session }, ms)).session);
+        return linksState((await post({ token: linkToken() }, ms)).link);
     } catch (error) {
         return troubleOf(error);
     }
