@@ -6,79 +6,16 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { top } from '../integration/lib.mjs';
 import { Agent } from './agent.mjs';
-import { Desktop, openBrowser, openContext, screenshot } from './browser.mjs';
+import { openBrowser, openContext, screenshot } from './browser.mjs';
 import { eventually, patience, Service, tokenOf } from './service.mjs';
+import { CLIPBOARD_MESSAGES, newSession, TINY, Viewer, viewerPage } from './viewer-page.mjs';
 
-export const TINY = '#31586b';
 const GREEN = '#00ff00', BLUE = '#0000ff';
-const KEY_MESSAGES = 255, POINTER_MESSAGES = 5;
-export const CLIPBOARD_MESSAGES = 6; // RFC 6143, 7.5; QEMU's extended key events
+const ENCODINGS_MESSAGES = 2, KEY_MESSAGES = 255, POINTER_MESSAGES = 5; // RFC 6143, 7.5; QEMU's extended key events
 const FIRST_VISIT_MAX_BYTES = 400 * 1000;
-const LOAD_MAX_MS = 1000;
+const FIRST_VISIT_MAX_FILES = 64;
+const LOAD_MAX_MS = 10000; // on a busy machine
 const CONTROLS = 'Control+Alt+Shift+KeyM';
-
-// --- a page with the viewer ---
-
-export class Viewer extends Desktop {
-    static async open(context, url) {
-        const viewer = new Viewer();
-        viewer.page = await context.newPage();
-        viewer.sent = [];
-        viewer.lost = 0;
-        viewer.troubles = [];
-        viewer.requests = [];
-        viewer.page.on('websocket', (socket) => {
-            socket.on('framesent', ({ payload }) => viewer.sent.push(Buffer.from(payload)[0]));
-            socket.on('close', () => viewer.lost++);
-        });
-        viewer.page.on('pageerror', (error) => viewer.troubles.push(String(error)));
-        viewer.page.on('console', (message) => /Content Security Policy/i.test(message.text()) && viewer.troubles.push(message.text()));
-        viewer.page.on('request', (request) => viewer.requests.push(request.url()));
-        await viewer.page.goto(url);
-        return viewer;
-    }
-
-    canvas = '#screen.shown canvas';
-
-    // Width and height of the machine's screen.
-    size() {
-        return this.page.evaluate(() => {
-            const canvas = document.querySelector('#screen canvas');
-            return [canvas?.width, canvas?.height].join('x');
-        });
-    }
-
-    shown() {
-        return this.page.locator('#screen.shown').waitFor();
-    }
-
-    // What it says in place of the display.
-    async says(words) {
-        await this.page.locator('#status:not([hidden])', { hasText: words }).waitFor();
-    }
-
-    count(type) {
-        return this.sent.filter((one) => one === type).length;
-    }
-
-    async openControls() {
-        if (await this.page.locator('#controls').isHidden())
-            await this.page.locator('#handle').click();
-    }
-
-    async press(name) {
-        await this.openControls();
-        await this.page.locator('#bar').getByRole('button', { name, exact: true }).click();
-    }
-}
-
-export const viewerPage = (service, id) => `${service.origin}/cgi-bin/qemu-web-desktop.cgi?view=${id}`;
-
-export async function newSession(service, memory = '512M', more = {}) {
-    const id = JSON.parse((await service.create({ memory, ...more })).text).session.id;
-    const { ready } = await service.ready(id);
-    return { id, ...ready };
-}
 
 async function postForm(service, fields, target = '/cgi-bin/qemu-web-desktop.cgi') {
     const answer = await service.request('POST', target, {
@@ -115,9 +52,9 @@ async function loading(t, service, browser, session) {
     const visit = await firstVisit(service, browser, session);
     t.diagnostic(`first visit: ${visit.files} files, ${visit.bytes} bytes, modules after ${visit.ms} ms`);
     assert.ok(visit.files > 40 && visit.bytes > 50000, 'it has been measured');
+    assert.ok(visit.files <= FIRST_VISIT_MAX_FILES, `${visit.files} files`);
     assert.ok(visit.bytes < FIRST_VISIT_MAX_BYTES, `${visit.bytes} bytes`);
-    if (visit.ms > LOAD_MAX_MS)
-        t.diagnostic(`slower than ${LOAD_MAX_MS} ms on this machine`);
+    assert.ok(visit.ms < LOAD_MAX_MS, `${visit.ms} ms`);
     const answer = await service.request('GET', '/qemu-web-desktop/novnc/core/rfb.js', { headers: { 'Accept-Encoding': 'gzip' } });
     assert.equal(answer.headers['content-encoding'], 'gzip');
     assert.match(answer.headers.vary, /Accept-Encoding/i);
@@ -171,7 +108,38 @@ async function typedText(viewer) {
     await viewer.page.locator('#clipboard').fill('X="GREEN"; xsetroot -solid $(echo $X | tr A-Z a-z)\n');
     await viewer.page.locator('#clipboard-type').click();
     await viewer.waitForBackground(GREEN);
+    await viewer.page.locator('#clipboard').fill('x'.repeat(500));
+    await viewer.page.locator('#clipboard-type').click();
+    await viewer.page.getByRole('button', { name: 'Stop typing' }).press('Escape');
+    await viewer.page.locator('#toast', { hasText: /^Only the first \d+ of 500 characters were typed\.$/ }).waitFor();
     await viewer.page.locator('#hide').click();
+    await viewer.page.keyboard.press('Control+KeyU');
+}
+
+async function otherControls(viewer) {
+    const { page } = viewer;
+    const isFull = (is) => eventually(`full screen: ${is}`, () => page.evaluate((wanted) => Boolean(document.fullscreenElement) === wanted, is));
+    await viewer.press('Full screen');
+    await isFull(true);
+    await viewer.openControls();
+    assert.equal(await page.getByRole('button', { name: 'Full screen' }).getAttribute('aria-pressed'), 'true');
+    await viewer.press('Full screen');
+    await isFull(false);
+
+    await viewer.press('Picture');
+    for (const line of ['Slow', 'Medium', 'Fast']) {
+        const told = viewer.count(ENCODINGS_MESSAGES);
+        await page.getByLabel(`${line}: `).check();
+        await viewer.waitForSent(ENCODINGS_MESSAGES, told + 1);
+    }
+
+    const [own] = await Promise.all([page.waitForEvent('popup'), viewer.press('Own window')]);
+    await viewer.says('Shown in its own window');
+    await own.locator('#screen.shown').waitFor();
+    assert.equal(await own.locator('#window').getAttribute('hidden'), '', 'it has one');
+    await own.close();
+    await page.getByRole('button', { name: 'Show it here' }).click();
+    await viewer.shown();
 }
 
 async function screenKeys(viewer) {
@@ -219,6 +187,9 @@ async function watching(t, service, browser, session) {
     await viewer.openControls();
     await viewer.page.locator('#watching').waitFor();
     await viewer.page.locator('#people', { hasText: '2 connected' }).waitFor();
+    await viewer.page.locator('#hide').click();
+    await viewer.page.keyboard.press(CONTROLS);
+    assert.ok(await viewer.page.evaluate(() => document.getElementById('controls').contains(document.activeElement)), 'not the button that is off');
     for (const name of ['Keys', 'Share', 'Stop'])
         assert.equal(await viewer.page.locator('#bar').getByRole('button', { name, exact: true }).isVisible(), false, name);
     assert.equal(await viewer.colour(0.9, 0.8), BLUE);
@@ -238,6 +209,11 @@ async function reconnects(service, viewer) {
     assert.match(await viewer.page.locator('#status-wait').textContent(), /Next try in \d+ s/);
     assert.match(await viewer.page.title(), /Not connected/);
     await screenshot(viewer.page, `${service.face}-viewer-away`);
+    await viewer.press('Clipboard');
+    await viewer.page.locator('#clipboard').fill('x');
+    await viewer.page.locator('#clipboard-type').click();
+    await viewer.page.locator('#toast', { hasText: 'Nothing was typed.' }).waitFor();
+    await viewer.page.locator('#hide').click();
     await service.startFront();
     await viewer.page.locator('#retry').click().catch(() => {}); // it may have come back by itself just now
     await viewer.waitForBackground(BLUE);
@@ -270,8 +246,32 @@ async function automaticClipboard(t, service, browser) {
     await viewer.page.evaluate(() => navigator.clipboard.writeText('from the browser\n').then(() => window.dispatchEvent(new Event('focus'))));
     await viewer.waitForSent(CLIPBOARD_MESSAGES, told + 1);
     await agent.expect('from the browser');
+    await copiedElsewhere(viewer, agent, browsers);
     await service.stop(session.id);
     await service.assertNothingLeft(session.id);
+}
+
+// What comes from the machine while the visitor is elsewhere is theirs, unless they have copied something there.
+async function copiedElsewhere(viewer, agent, browsers) {
+    const look = (isHere) => viewer.page.evaluate((is) => {
+        document.hasFocus = () => is;
+        window.dispatchEvent(new Event(is ? 'focus' : 'blur'));
+    }, isHere);
+    for (const copied of [null, 'copied elsewhere\n']) {
+        await look(false);
+        const asked = viewer.count(CLIPBOARD_MESSAGES), text = `while away: ${copied}`;
+        await agent.offer();
+        await viewer.waitForSent(CLIPBOARD_MESSAGES, asked + 1);
+        await agent.tell(text);
+        await eventually('the text is in the viewer', async () => await viewer.page.locator('#clipboard').inputValue() === text, patience);
+        if (copied)
+            await viewer.page.evaluate((mine) => navigator.clipboard.writeText(mine), copied);
+        await look(true);
+        await viewer.page.mouse.click(300, 150);
+        if (copied)
+            await agent.expect(copied.trim());
+        await eventually('what was copied last', async () => await browsers() === (copied ?? text), patience);
+    }
 }
 
 async function shareAndRevoke(t, service, browser, owner) {
@@ -282,6 +282,12 @@ async function shareAndRevoke(t, service, browser, owner) {
     await dialog.getByLabel('They may').selectOption('control');
     await dialog.getByRole('button', { name: 'Make a link' }).click();
     const link = await dialog.getByRole('textbox', { name: 'Link: Paul' }).inputValue();
+    await dialog.getByRole('button', { name: 'Copy link: Paul' }).click();
+    await dialog.getByText('Copied.', { exact: true }).waitFor();
+    await screenshot(owner.page, `${service.face}-viewer-copied`);
+    await dialog.getByLabel('Another link, for').press('Control+KeyV');
+    const pasted = await dialog.getByLabel('Another link, for').inputValue();
+    assert.ok(pasted.length > 20 && link.startsWith(pasted), pasted);
     const guest = await Viewer.open(context, link);
     await guest.shown();
     await dialog.locator('#viewers li', { hasText: 'Paul' }).waitFor();
@@ -295,9 +301,20 @@ async function shareAndRevoke(t, service, browser, owner) {
     await dialog.getByRole('button', { name: 'Revoke: Paul' }).click();
     await guest.says('This link does not work any more');
     await screenshot(guest.page, `${service.face}-viewer-revoked`);
+    await makeAnew(owner, dialog, guest);
     await owner.page.keyboard.press('Escape');
     await guest.page.close();
     return link;
+}
+
+// The old link is dead, and its owner has the picture by the new one.
+async function makeAnew(owner, dialog, guest) {
+    const own = dialog.getByRole('textbox', { name: 'Link: Your own link' }), before = await own.inputValue();
+    await dialog.getByRole('button', { name: 'Make anew: Your own link' }).click();
+    await eventually('another link', async () => await own.inputValue() !== before);
+    await owner.shown();
+    await guest.page.goto(before);
+    await guest.says('This link does not work any more');
 }
 
 // Whoever has no token learns nothing: unknown and revoked are one.
@@ -442,6 +459,7 @@ export async function runViewer(t, face, whole = false) {
         await part('keys on the screen', () => screenKeys(owner));
         await part('the machine\'s screen follows the window, or is scaled to it', () => resize(owner));
         await part('the clipboard goes to the machine', () => clipboard(owner));
+        await part('full screen, the line, a window of its own', () => otherControls(owner));
     } else {
         await owner.write('xsetroot -solid blue\n'); // what the watcher sees
         await owner.waitForBackground(BLUE);

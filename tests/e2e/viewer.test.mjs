@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 import { keysFor, layouts } from '../../html/static/viewer/layouts.js';
+import { top } from '../integration/lib.mjs';
 import { runViewer } from './viewer.mjs';
 
 test('the keys that make a character', () => {
@@ -22,6 +25,22 @@ test('the keys that make a character', () => {
     for (const [layout, sign] of [['us', '€'], ['us', 'é'], ['de', '字'], ['fr', 'ñ'], ['de', '\u1ed9']])
         assert.equal(keysFor(sign, layout), null, `${layout} ${sign}`);
     assert.equal(keysFor('a', 'none')[0].code, 'KeyA', 'a layout that is not known is the first');
+});
+
+// A module that the page does not name costs a way to the server more, when its turn comes.
+test('the page asks for all of the viewer\'s own modules at once', () => {
+    const found = new Set();
+    const visit = (file) => {
+        if (found.has(file) || file.includes('novnc/'))
+            return;
+        found.add(file);
+        for (const [, other] of fs.readFileSync(path.join(top, 'html/static', file), 'utf8').matchAll(/^(?:import|export) .*from "(.+)";$/gm))
+            visit(path.join(path.dirname(file), other));
+    };
+    visit('viewer/main.js');
+    const page = fs.readFileSync(path.join(top, 'html/viewer-modules.html'), 'utf8');
+    const named = [...page.matchAll(/\{\{static\}\}\/([^"]+)/g)].map(([, file]) => file).filter((file) => !file.includes('novnc/'));
+    assert.deepEqual(named.sort(), [...found].sort());
 });
 
 test('the viewer behind qwd-server', { timeout: 900000 }, (t) => runViewer(t, 'qwd-server', true));
