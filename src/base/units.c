@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/text.h"
+
 #define DIGITS "0123456789"
 #define NUMBER_MAX_CHARS 18
 
@@ -75,27 +77,27 @@ bool units_parse_size(const char *text, gint64 *mebibytes)
     return parse_with_unit(text, size_units, G_N_ELEMENTS(size_units), mebibytes);
 }
 
+/* Formats of their own, for catalogues: a language may have other units. */
 char *units_format_duration(gint64 seconds)
 {
-    gint64 days = seconds / 86400, hours = seconds / 3600 % 24, minutes = seconds / 60 % 60;
-    GString *text = g_string_new(NULL);
+    gint64 days = seconds / 86400;
+    int hours = (int)(seconds / 3600 % 24), minutes = (int)(seconds / 60 % 60);
+    if (days && hours)
+        return g_strdup_printf(N_("%" G_GINT64_FORMAT " d %d h"), days, hours);
     if (days)
-        g_string_append_printf(text, "%" G_GINT64_FORMAT " d ", days);
+        return g_strdup_printf(N_("%" G_GINT64_FORMAT " d"), days);
+    if (hours && minutes)
+        return g_strdup_printf(N_("%d h %d min"), hours, minutes);
     if (hours)
-        g_string_append_printf(text, "%d h ", (int)hours);
-    if (minutes && !days)
-        g_string_append_printf(text, "%d min ", (int)minutes);
-    if (text->len == 0)
-        g_string_append_printf(text, "%d s ", (int)seconds);
-    g_string_truncate(text, text->len - 1);
-    return g_string_free(text, FALSE);
+        return g_strdup_printf(N_("%d h"), hours);
+    return minutes ? g_strdup_printf(N_("%d min"), minutes) : g_strdup_printf(N_("%d s"), (int)seconds);
 }
 
 char *units_format_size(gint64 mebibytes)
 {
     if (mebibytes < 1024)
-        return g_strdup_printf("%d MB", (int)mebibytes);
+        return g_strdup_printf(N_("%d MB"), (int)mebibytes);
     if (mebibytes % 1024 == 0)
-        return g_strdup_printf("%" G_GINT64_FORMAT " GB", mebibytes / 1024);
-    return g_strdup_printf("%.1f GB", (double)mebibytes / 1024);
+        return g_strdup_printf(N_("%" G_GINT64_FORMAT " GB"), mebibytes / 1024);
+    return g_strdup_printf(N_("%.1f GB"), (double)mebibytes / 1024);
 }

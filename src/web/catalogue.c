@@ -181,6 +181,13 @@ static bool add_value(Values *values, const char *start, const char *end)
     return true;
 }
 
+/* What a conversion can have made: a number is nothing but that. */
+static bool can_be(char conversion, const char *start, const char *end)
+{
+    size_t length = (size_t)(end - start);
+    return !strchr("duf", conversion) || strspn(start, "-.0123456789") >= length;
+}
+
 /* Matches a format from a conversion on. As with globs, the first place of each fixed part will do, but for the last
  * one, which stands at the end. */
 static bool match_values(const char *format, const char *text, Values *values)
@@ -188,7 +195,7 @@ static bool match_values(const char *format, const char *text, Values *values)
     while (*format) {
         const char *fixed = format + conversion_length(format), *end = fixed_end(fixed);
         const char *place = find_fixed(text, fixed, end);
-        if (!place || !add_value(values, text, place))
+        if (!place || !can_be(fixed[-1], text, place) || !add_value(values, text, place))
             return false;
         text = skip_fixed(place, fixed, end);
         format = end;
@@ -281,7 +288,8 @@ static const char *find_format(const char *english, Values *values)
     json_t *text;
     json_object_foreach(catalogue, format, text)
     {
-        if (!json_is_string(text) || weight_of_format(format) <= most || !match_format(format, english, &found))
+        bool may_match = json_is_string(text) && (*format == '%' || *format == *english); /* most go here already */
+        if (!may_match || weight_of_format(format) <= most || !match_format(format, english, &found))
             continue;
         best = json_string_value(text);
         *values = found;
@@ -306,6 +314,13 @@ static char *translate(const char *english, int depth)
 char *tr_message(const char *english)
 {
     return translate(english, 0);
+}
+
+char *tr_take(char *english)
+{
+    char *text = tr_message(english);
+    g_free(english);
+    return text;
 }
 
 char *tr_format(const char *english, ...)

@@ -47,3 +47,6 @@ char *tr_time(GDateTime *time, const char *format);
  * for %s, %d and the like is translated likewise where it can be, and takes the same places in the same order. Several
  * sentences may each be of another format. Otherwise the text itself. Free with g_free. */
 char *tr_message(const char *english);
+
+/* The same of a text that it takes over: one of base/units.h, for a page. */
+char *tr_take(char *english);

@@ -18,6 +18,11 @@ static char *cores_text(gint64 value)
     return tr_count("%d core", "%d cores", value);
 }
 
+static char *memory_text(gint64 mebibytes)
+{
+    return tr_take(units_format_size(mebibytes));
+}
+
 /* "2 hours", "1 day": the largest unit that leaves nothing over. */
 static char *lifetime_text(gint64 seconds)
 {
@@ -43,7 +48,7 @@ typedef struct {
 
 static const Kind kinds[CHOICE_KINDS] = {
     [CHOICE_CPUS] = {parse_cores, cores_text, "", offsetof(Choices, cpus_max)},
-    [CHOICE_MEMORY] = {units_parse_size, units_format_size, "M", offsetof(Choices, memory_max_mib)},
+    [CHOICE_MEMORY] = {units_parse_size, memory_text, "M", offsetof(Choices, memory_max_mib)},
     [CHOICE_LIFETIME] = {units_parse_duration, lifetime_text, "s", offsetof(Choices, lifetime_max_s)},
 };
 

@@ -71,7 +71,7 @@ static json_t *disk_value(const Machine *machine)
 {
     struct stat st;
     gint64 bytes = stat(machine->path, &st) == 0 ? st.st_size : 0;
-    return json_take_text(units_format_size(MAX(bytes / 1048576, 1)));
+    return json_take_text(tr_take(units_format_size(MAX(bytes / 1048576, 1))));
 }
 
 /* For the script of the page: "" when only the host is the limit. */

@@ -77,7 +77,9 @@ static char *text_percent(double value)
 
 static char *text_size(double value)
 {
-    return value < 1024 ? units_format_size((gint64)value) : g_strdup_printf("%.*f GB", value < 10240, value / 1024);
+    if (value < 1024)
+        return tr_take(units_format_size((gint64)value));
+    return value < 10240 ? tr_format("%.1f GB", value / 1024) : tr_format("%.0f GB", value / 1024);
 }
 
 static char *text_count(double value)

@@ -206,7 +206,7 @@ static GArray *find_rows(const MonitorFacts *facts, const MonitorForm *form)
 
 static json_t *duration_value(gint64 seconds)
 {
-    return json_take_text(units_format_duration(MAX(seconds, 0)));
+    return json_take_text(tr_take(units_format_duration(MAX(seconds, 0))));
 }
 
 static void add_process(json_t *value, Row *row)

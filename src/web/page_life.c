@@ -28,7 +28,7 @@ static char *long_duration(gint64 seconds)
         if (count && seconds % units[i].seconds == 0)
             return tr_count(units[i].one, units[i].many, count);
     }
-    return units_format_duration(seconds);
+    return tr_take(units_format_duration(seconds));
 }
 
 static gint64 gain_of(const Settings *settings, const Identity *who, const SessionRecord *session)

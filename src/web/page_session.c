@@ -187,7 +187,7 @@ json_t *page_session_value(const PageContext *context, const SessionRecord *sess
     json_object_set_new(value, "owner", json_string(session->owner));
     json_object_set_new(value, "machine", json_string(session_title(session)));
     json_object_set_new(value, "cpus", json_integer(session->plan->cpus));
-    json_object_set_new(value, "memory", json_take_text(units_format_size(session->plan->memory_mib)));
+    json_object_set_new(value, "memory", json_take_text(tr_take(units_format_size(session->plan->memory_mib))));
     json_object_set_new(value, "gpu", json_text_or_null(session->plan->gpu_name));
     json_object_set_new(value, "state", json_string(session_state_name(session->state)));
     json_object_set_new(value, "state_text", json_string(page_state_text(session->state)));

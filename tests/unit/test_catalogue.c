@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "base/error.h"
 #include "base/json.h"
+#include "base/units.h"
+#include "paths.h"
 #include "temp.h"
 #include "web/catalogue.h"
 #include "web/template.h"
@@ -74,6 +76,35 @@ static void test_messages(void)
     g_autofree char *long_text = g_strconcat("Cannot open ", hostile, NULL);
     g_autofree char *same = tr_message(long_text);
     g_assert_cmpstr(same, ==, long_text);
+    catalogue_use(folder, "en", NULL);
+}
+
+/* Units of the pages, with the catalogue that is shipped. */
+static void test_units(void)
+{
+    static const struct {
+        gint64 seconds, mebibytes;
+        const char *duration, *size, *message;
+    } rows[] = {
+        {93600, 512, "1 j 2 h", "512 Mo",
+         "memory : ce serveur en a 512 Mo. Choisissez une taille entre 32 Mo et cela."},
+        {172800, 4096, "2 j", "4 Go", "memory : ce serveur en a 4 Go. Choisissez une taille entre 32 Mo et cela."},
+        {5400, 1536, "1 h 30 min", "1.5 Go",
+         "memory : ce serveur en a 1.5 Go. Choisissez une taille entre 32 Mo et cela."}};
+    g_autofree char *folder = source_path("html");
+    g_assert_true(catalogue_use(folder, "fr", NULL));
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *duration = tr_take(units_format_duration(rows[i].seconds)),
+                        *size = tr_take(units_format_size(rows[i].mebibytes)),
+                        *english = units_format_size(rows[i].mebibytes);
+        g_autofree char *message =
+            tr_format("memory: this server has %s. Choose a size from %d MB to that.", english, 32);
+        g_assert_cmpstr(duration, ==, rows[i].duration);
+        g_assert_cmpstr(size, ==, rows[i].size);
+        g_assert_cmpstr(message, ==, rows[i].message);
+    }
+    g_autofree char *name = tr_message("Disk d"); /* no number before what looks like a unit */
+    g_assert_cmpstr(name, ==, "Disk d");
     catalogue_use(folder, "en", NULL);
 }
 
@@ -163,6 +194,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/catalogue/texts", test_texts);
     g_test_add_func("/catalogue/messages", test_messages);
+    g_test_add_func("/catalogue/units", test_units);
     g_test_add_func("/catalogue/formats", test_formats);
     g_test_add_func("/catalogue/templates", test_templates);
     g_test_add_func("/catalogue/broken", test_broken);

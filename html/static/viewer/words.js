@@ -9,7 +9,7 @@ export function duration(ms) {
     const minutes = Math.max(0, Math.floor(ms / 60000));
     const days = Math.floor(minutes / 1440), hours = Math.floor(minutes / 60) % 24;
     if (days > 0)
-        return hours ? `${days} d ${hours} h` : `${days} d`;
+        return hours ? t("[days] d [hours] h", { days, hours }) : t("[days] d", { days });
     if (hours > 0)
         return `${hours} h ${minutes % 60} min`;
     return minutes > 0 ? `${minutes} min` : t("less than a minute");
