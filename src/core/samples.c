@@ -13,7 +13,8 @@
 #include "core/limits.h"
 
 #define SCHEMA 1
-#define FIELDS 8
+#define FIELDS 9
+#define FIELDS_LEAST 8 /* a sample from before GPUs were counted */
 #define FILE_MAX_BYTES (128 * 1024)
 #define DAY_S 86400
 #define CPU_COUNTERS 8 /* user to steal; those of guests are counted in user already (proc(5)) */
@@ -57,7 +58,9 @@ void sample_take(const Settings *settings, const GPtrArray *sessions, Sample *sa
         const SessionRecord *session = sessions->pdata[i];
         bool waits = session->state == SESSION_QUEUED;
         sample->waiting += waits;
-        sample->sessions += !waits && session_state_is_alive(session->state);
+        bool holds = !waits && session_state_is_alive(session->state);
+        sample->sessions += holds;
+        sample->gpus += holds && session->plan->gpu;
     }
 }
 
@@ -77,17 +80,19 @@ static char *file_path(const Settings *settings, const char *suffix)
 
 static json_t *sample_to_json(const Sample *sample)
 {
-    return json_pack("[I, f, I, I, I, I, I, I]", (json_int_t)sample->at, sample->load, (json_int_t)sample->cpu_busy,
+    return json_pack("[I, f, I, I, I, I, I, I, I]", (json_int_t)sample->at, sample->load, (json_int_t)sample->cpu_busy,
                      (json_int_t)sample->cpu_total, (json_int_t)sample->memory_used_mib,
-                     (json_int_t)sample->disk_used_mib, (json_int_t)sample->sessions, (json_int_t)sample->waiting);
+                     (json_int_t)sample->disk_used_mib, (json_int_t)sample->sessions, (json_int_t)sample->waiting,
+                     (json_int_t)sample->gpus);
 }
 
 static bool sample_from_json(const json_t *array, Sample *sample)
 {
-    double values[FIELDS];
-    if (json_array_size(array) != FIELDS)
+    double values[FIELDS] = {0};
+    size_t count = json_array_size(array);
+    if (count < FIELDS_LEAST || count > FIELDS)
         return false;
-    for (size_t i = 0; i < FIELDS; i++) {
+    for (size_t i = 0; i < count; i++) {
         const json_t *value = json_array_get(array, i);
         values[i] = json_number_value(value);
         if (!json_is_number(value) || values[i] < 0 || values[i] > 9e15)
@@ -100,7 +105,8 @@ static bool sample_from_json(const json_t *array, Sample *sample)
                        .memory_used_mib = (gint64)values[4],
                        .disk_used_mib = (gint64)values[5],
                        .sessions = (gint64)values[6],
-                       .waiting = (gint64)values[7]};
+                       .waiting = (gint64)values[7],
+                       .gpus = (gint64)values[8]};
     return true;
 }
 

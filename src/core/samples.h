@@ -15,6 +15,7 @@ typedef struct {
     gint64 cpu_busy, cpu_total; /* clock ticks of all processors since the host was started */
     gint64 memory_used_mib, disk_used_mib;
     gint64 sessions, waiting; /* that hold room; in the queue */
+    gint64 gpus;              /* that sessions hold */
 } Sample;
 
 /* What the host has in all. */

@@ -274,3 +274,8 @@ const char *session_title(const SessionRecord *session)
 {
     return *session->plan->title ? session->plan->title : session->plan->machine;
 }
+
+gint64 session_active_at(const SessionRecord *session)
+{
+    return MAX(MAX(session->last_input_at, session->touched_at), session->ready_at);
+}

@@ -150,5 +150,8 @@ bool session_is_same_user(const SessionRecord *a, const SessionRecord *b);
 /* The machine's name for people. Borrowed from the session. */
 const char *session_title(const SessionRecord *session);
 
+/* Since when nobody has used it, UTC seconds: at first since the display was ready; 0 when it is not yet. */
+gint64 session_active_at(const SessionRecord *session);
+
 /* Current time in UTC seconds. */
 gint64 session_now(void);

@@ -24,6 +24,7 @@
 typedef struct {
     const Settings *settings;
     const MonitorFacts *facts;
+    int gpus; /* that sessions can have */
 } Figures;
 
 typedef struct {
@@ -33,6 +34,7 @@ typedef struct {
     double (*top)(const Figures *figures);   /* of the scale, when the values are not larger */
     double (*limit)(const Figures *figures); /* a line in the picture; 0 none */
     char *(*of)(const Figures *figures);     /* what stands behind the figure of now */
+    bool needs_gpus;                         /* there is nothing to show where sessions can have none */
 } Figure;
 
 static double value_load(const Sample *before, const Sample *sample)
@@ -63,6 +65,12 @@ static double value_sessions(const Sample *before, const Sample *sample)
 {
     (void)before;
     return (double)sample->sessions;
+}
+
+static double value_gpus(const Sample *before, const Sample *sample)
+{
+    (void)before;
+    return (double)sample->gpus;
 }
 
 static char *text_load(double value)
@@ -106,6 +114,11 @@ static double top_memory(const Figures *figures)
 static double top_disk(const Figures *figures)
 {
     return (double)figures->facts->size.disk_mib;
+}
+
+static double top_gpus(const Figures *figures)
+{
+    return figures->gpus;
 }
 
 static double limit_load(const Figures *figures)
@@ -171,12 +184,18 @@ static char *of_sessions(const Figures *figures)
     return g_string_free(text, FALSE);
 }
 
+static char *of_gpus(const Figures *figures)
+{
+    return tr_format("of %d", figures->gpus);
+}
+
 static const Figure rows[] = {
-    {"load", N_("Load"), value_load, text_load, top_load, limit_load, of_cores},
-    {"cpu", N_("Processor"), value_cpu, text_percent, top_cpu, limit_none, of_cores},
-    {"memory", N_("Memory"), value_memory, text_size, top_memory, limit_memory, of_memory},
-    {"disk", N_("Disk of sessions"), value_disk, text_size, top_disk, limit_disk, of_disk},
-    {"sessions", N_("Sessions"), value_sessions, text_count, limit_sessions, limit_sessions, of_sessions},
+    {"load", N_("Load"), value_load, text_load, top_load, limit_load, of_cores, false},
+    {"cpu", N_("Processor"), value_cpu, text_percent, top_cpu, limit_none, of_cores, false},
+    {"memory", N_("Memory"), value_memory, text_size, top_memory, limit_memory, of_memory, false},
+    {"disk", N_("Disk of sessions"), value_disk, text_size, top_disk, limit_disk, of_disk, false},
+    {"sessions", N_("Sessions"), value_sessions, text_count, limit_sessions, limit_sessions, of_sessions, false},
+    {"gpus", N_("GPUs in use"), value_gpus, text_count, top_gpus, limit_none, of_gpus, true},
 };
 
 /* --- curves --- */
@@ -251,12 +270,25 @@ static json_t *figure_value(const Figure *row, const Figures *figures)
     return value;
 }
 
+/* How many of the host's GPUs sessions can have. */
+static int count_usable(const Settings *settings, const GPtrArray *gpus)
+{
+    int usable = 0;
+    bool offers = gpus && !g_str_equal(settings->service_gpu, "no");
+    for (guint i = 0; offers && i < gpus->len; i++)
+        usable += !((const Gpu *)gpus->pdata[i])->obstacle;
+    return usable;
+}
+
 json_t *monitor_figures(const Settings *settings, const MonitorFacts *facts)
 {
-    Figures figures = {settings, facts};
+    g_autoptr(GPtrArray) gpus = gpus_read(sysroot(), settings->gpu_blacklist, NULL);
+    Figures figures = {settings, facts, count_usable(settings, gpus)};
     json_t *list = json_array();
-    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
-        json_array_append_new(list, figure_value(&rows[i], &figures));
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        if (!rows[i].needs_gpus || figures.gpus)
+            json_array_append_new(list, figure_value(&rows[i], &figures));
+    }
     return list;
 }
 
@@ -279,14 +311,12 @@ static char *accelerator_text(const Settings *settings)
 /* What the host has, what sessions can have of it, and what they have. */
 static char *gpu_text(const Settings *settings, const MonitorFacts *facts)
 {
-    int usable = 0, used = 0;
+    int used = 0;
     g_autoptr(GPtrArray) gpus = gpus_read(sysroot(), settings->gpu_blacklist, NULL);
-    for (guint i = 0; gpus && i < gpus->len; i++) {
-        const Gpu *gpu = gpus->pdata[i];
-        usable += !gpu->obstacle && !g_str_equal(settings->service_gpu, "no");
-        used += gpu_holder(gpu, facts->sessions) != NULL;
-    }
-    return gpus && gpus->len ? tr_format("%d, of which sessions can have %d and have %d", (int)gpus->len, usable, used)
+    for (guint i = 0; gpus && i < gpus->len; i++)
+        used += gpu_holder(gpus->pdata[i], facts->sessions) != NULL;
+    return gpus && gpus->len ? tr_format("%d, of which sessions can have %d and have %d", (int)gpus->len,
+                                         count_usable(settings, gpus), used)
                              : g_strdup("");
 }
 

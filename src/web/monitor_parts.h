@@ -4,7 +4,7 @@
 
 #include "web/monitor.h"
 
-/* "figures": the host's load, processor, memory, disk and sessions, each with its curve of a day. */
+/* "figures": the host's load, processor, memory, disk, sessions and GPUs, each with its curve of a day. */
 json_t *monitor_figures(const Settings *settings, const MonitorFacts *facts);
 
 /* "facts": what else is to be known of the host, [{name, text}, ...]. */

@@ -45,15 +45,9 @@ static double number_left(const Row *row)
     return (double)row->session->ends_at;
 }
 
-/* Who has done nothing yet is idle since the display was ready. */
-static gint64 active_at(const SessionRecord *session)
-{
-    return MAX(session->last_input_at, session->ready_at);
-}
-
 static double number_idle(const Row *row)
 {
-    return row->session->state == SESSION_RUNNING ? -(double)active_at(row->session) : -G_MAXDOUBLE;
+    return row->session->state == SESSION_RUNNING ? -(double)session_active_at(row->session) : -G_MAXDOUBLE;
 }
 
 static double number_viewers(const Row *row)
@@ -226,7 +220,8 @@ static void add_times(json_t *value, const SessionRecord *session, gint64 now)
     json_object_set_new(value, "left",
                         queued || !session->ends_at ? json_null() : duration_value(session->ends_at - now));
     json_object_set_new(value, "idle",
-                        running && active_at(session) ? duration_value(now - active_at(session)) : json_null());
+                        running && session_active_at(session) ? duration_value(now - session_active_at(session))
+                                                              : json_null());
     json_object_set_new(value, "viewers", running ? json_integer(session->viewers->len) : json_null());
 }
 

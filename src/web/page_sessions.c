@@ -25,11 +25,10 @@ static json_t *left_value(const SessionRecord *session)
     return counts ? json_take_text(tr_take(units_format_duration((MAX(left_s, 0) + 59) / 60 * 60))) : json_null();
 }
 
-/* Who has done nothing yet is idle since the display was ready. */
 static json_t *idle_value(const SessionRecord *session)
 {
-    gint64 active_at = MAX(MAX(session->last_input_at, session->touched_at), session->ready_at);
-    return session->state == SESSION_RUNNING ? minutes_value(session_now() - active_at) : json_null();
+    gint64 idle_s = session_now() - session_active_at(session);
+    return session->state == SESSION_RUNNING ? minutes_value(idle_s) : json_null();
 }
 
 /* Who is connected, by the links they came with; null when nobody is. */

@@ -7,6 +7,7 @@
 #include "paths.h"
 #include "records.h"
 #include "requests.h"
+#include "sysfs.h"
 #include "temp.h"
 #include "web/monitor.h"
 #include "web/template.h"
@@ -124,6 +125,28 @@ static void test_figures(Fixture *f, gconstpointer unused)
     }
 }
 
+/* Where sessions can have a GPU, its use is a figure with a history, too. */
+static void test_gpus(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(TempFolder) with = sysfs_machine("nvidia"), without = sysfs_machine("intel");
+    Sample before = {.at = NOON - SAMPLE_PERIOD_S};
+    g_array_append_val(f->facts.samples, before);
+    f->facts.now.gpus = 1;
+    g_setenv("QWD_SYSROOT", with, TRUE);
+    g_autoptr(JsonValue) values = values_of(f);
+    const json_t *figure = item_of(values, "figures", "key", "gpus");
+    assert_text(figure, "now", "1");
+    assert_text(figure, "of", "of 1");
+    g_assert_nonnull(strstr(json_get_text(figure, "summary", ""), "Least 0, most 1"));
+    g_assert_cmpint(json_array_size(json_object_get(figure, "stretches")), ==, 1);
+    g_setenv("QWD_SYSROOT", without, TRUE);
+    g_autoptr(JsonValue) none = values_of(f);
+    g_unsetenv("QWD_SYSROOT");
+    g_assert_cmpint(json_array_size(json_object_get(none, "figures")), ==,
+                    json_array_size(json_object_get(values, "figures")) - 1);
+}
+
 /* Three samples, a gap, and now. */
 static void add_history(Fixture *f)
 {
@@ -207,6 +230,9 @@ static void test_row(Fixture *f, gconstpointer unused)
     assert_text(row, "memory_gb", "0.5");
     assert_text(row, "left", "1 h");
     assert_text(row, "idle", "2 min");
+    running->touched_at = NOON - 60;
+    g_autoptr(JsonValue) touched = values_of(f);
+    assert_text(json_array_get(json_object_get(touched, "sessions"), 0), "idle", "1 min");
     g_assert_cmpint(json_get_integer(row, "viewers", 0), ==, 1);
     g_assert_true(json_get_bool(row, "may_extend", false) && json_get_bool(row, "may_stop", false));
     const json_t *queued = json_array_get(json_object_get(values, "sessions"), 1);
@@ -430,19 +456,13 @@ int main(int argc, char **argv)
         const char *name;
         void (*test)(Fixture *, gconstpointer);
     } tests[] = {
-        {"/monitor/figures", test_figures},
-        {"/monitor/history", test_history},
-        {"/monitor/limits", test_limits},
-        {"/monitor/given", test_given},
-        {"/monitor/row", test_row},
-        {"/monitor/sort", test_sort},
-        {"/monitor/sort-links", test_sort_links},
-        {"/monitor/find", test_find},
-        {"/monitor/pages", test_pages},
-        {"/monitor/file", test_file},
-        {"/monitor/results", test_results},
-        {"/monitor/errors", test_errors},
-        {"/monitor/machines", test_machines},
+        {"/monitor/figures", test_figures}, {"/monitor/gpus", test_gpus},
+        {"/monitor/history", test_history}, {"/monitor/limits", test_limits},
+        {"/monitor/given", test_given},     {"/monitor/row", test_row},
+        {"/monitor/sort", test_sort},       {"/monitor/sort-links", test_sort_links},
+        {"/monitor/find", test_find},       {"/monitor/pages", test_pages},
+        {"/monitor/file", test_file},       {"/monitor/results", test_results},
+        {"/monitor/errors", test_errors},   {"/monitor/machines", test_machines},
         {"/monitor/state", test_state},
     };
     g_test_init(&argc, &argv, NULL);

@@ -66,7 +66,8 @@ static void test_round_trip(Fixture *f, gconstpointer unused)
                      .memory_used_mib = 789,
                      .disk_used_mib = 1011,
                      .sessions = 12,
-                     .waiting = 13};
+                     .waiting = 13,
+                     .gpus = 14};
     g_assert_true(samples_add(f->settings, &sample, NULL));
     g_autoptr(GArray) samples = samples_load(f->settings, NOON);
     g_assert_cmpint(samples->len, ==, 1);
@@ -137,7 +138,7 @@ static void test_broken(Fixture *f, gconstpointer unused)
     g_assert_cmpint(count_at(f, NOON), ==, 1);
 }
 
-/* One sample that is wrong takes no other with it. */
+/* One sample that is wrong takes no other with it; one from before GPUs were counted is not wrong. */
 static void test_odd_samples(Fixture *f, gconstpointer unused)
 {
     (void)unused;
@@ -145,8 +146,9 @@ static void test_odd_samples(Fixture *f, gconstpointer unused)
     g_autofree char *text = g_strdup_printf(
         "{\"schema\": 1, \"samples\": [null, [], [1, 2], \"x\", [%" G_GINT64_FORMAT ", 1, 1, 1, 1, 1, 1, 1], "
         "[%" G_GINT64_FORMAT ", 1, 1, 1, 1, 1, 1, \"1\"], [%" G_GINT64_FORMAT ", -1, 1, 1, 1, 1, 1, 1], "
+        "[%" G_GINT64_FORMAT ", 1, 1, 1, 1, 1, 1, 1, 1, 1], "
         "[1e300, 1, 1, 1, 1, 1, 1, 1], [%" G_GINT64_FORMAT ", 1, 1, 1, 1, 1, 1, 1]]}",
-        NOON - 900, NOON - 600, NOON - 300, NOON - 900);
+        NOON - 900, NOON - 600, NOON - 300, NOON - 200, NOON - 900);
     g_assert_cmpint(g_mkdir_with_parents(f->settings->dir_cache, 0700), ==, 0);
     g_assert_true(g_file_set_contents(path, text, -1, NULL));
     g_assert_cmpint(count_at(f, NOON), ==, 1);
@@ -203,12 +205,14 @@ static void test_take(Fixture *f, gconstpointer unused)
     for (int state = 0; state < SESSION_STATES; state++) {
         SessionRecord *session = test_session_new(f->settings, "alice");
         session->state = (SessionState)state;
+        session->plan->gpu = true;
         g_ptr_array_add(sessions, session);
     }
     g_assert_cmpint(g_mkdir_with_parents(f->settings->dir_snapshots, 0700), ==, 0);
     sample_take(f->settings, sessions, &sample, &size);
     g_assert_cmpint(sample.sessions, ==, 3); /* starting, running, stopping */
     g_assert_cmpint(sample.waiting, ==, 1);
+    g_assert_cmpint(sample.gpus, ==, 3); /* who waits has none yet */
     g_assert_cmpint(size.cpus, >, 0);
     g_assert_cmpint(sample.memory_used_mib, >, 0);
     g_assert_cmpint(sample.memory_used_mib, <=, size.memory_mib);
