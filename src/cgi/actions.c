@@ -254,6 +254,12 @@ static Response *disconnect_viewer(Call *call, GError **error)
 static Response *purge(Call *call, GError **error)
 {
     int count;
+    if (!policy_allows(call->page.settings, &call->who, ACTION_PURGE, NULL, error))
+        return NULL;
+    if (!call->form.confirm) {
+        qwd_error_fail(error, QWD_ERROR_USAGE, "Stopping all sessions needs a yes: tick the box above the button.");
+        return NULL;
+    }
     if (!app_purge(call->page.settings, &call->who, &count, error))
         return NULL;
     json_t *values = call_page_values(call, tr("All sessions are stopped"));

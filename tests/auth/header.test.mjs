@@ -160,7 +160,10 @@ test('the start page is a file; its form works, and only from there', async (t) 
         assert.equal((await new Signed('bob').submit({ session_stop: id })).status, 404);
         assert.equal((await alice.submit({ session_stop: id })).status, 303);
         await service.ended(id);
-        await new Signed('carol').submit({ service_purge: '1' });
+        const unsure = await new Signed('carol').submit({ service_purge: '1' });
+        assert.equal(unsure.status, 400);
+        assert.match(unsure.text, /needs a yes/);
+        await new Signed('carol').submit({ service_purge: '1', confirm: 'yes' });
         await service.ended(ids.find((one) => one !== id));
     });
 });

@@ -43,7 +43,7 @@ const walk = [
     { action: 'FORM_STOP', name: 'stop', fields: { session_stop: 'ID' }, prepare: aSession, expect: [401, 404, 303, 303] },
     { action: 'FORM_EXTEND_SELECTION', name: 'extend a selection', fields: { sessions_extend: 'selected', sessions: 'ID' }, expect: [401, 403, 403, 303] },
     { action: 'FORM_STOP_SELECTION', name: 'stop a selection', fields: { sessions_stop: 'selected', sessions: 'ID' }, prepare: aSession, expect: [401, 403, 403, 303] },
-    { action: 'FORM_PURGE', name: 'purge', fields: { service_purge: '1' }, expect: [401, 403, 403, 200] },
+    { action: 'FORM_PURGE', name: 'purge', fields: { service_purge: '1', confirm: 'yes' }, expect: [401, 403, 403, 200] },
     { action: 'FORM_RESUME', name: 'a later step', fields: { pending: 'a.b', code: '000000' }, expect: [401, 401, 401, 401] },
     { action: 'FORM_VIEWER', name: 'the viewer', method: 'GET', fields: { view: 'ID' }, expect: [401, 404, 200, 200] },
     { action: 'FORM_SHARED_VIEWER', name: 'the viewer of links', method: 'GET', fields: { shared: '1' }, expect: [200, 200, 200, 200] },
