@@ -134,12 +134,22 @@ static void add_choices(json_t *values, const Settings *settings, const GArray *
     json_object_set_new(values, "lifetimes", choice_values(settings, CHOICE_LIFETIME, &widest));
 }
 
-static void add_options(json_t *values, const PageContext *context)
+/* Whether one machine or another may have a GPU. */
+static bool may_have_gpu(const GArray *offers)
+{
+    for (guint i = 0; i < offers->len; i++) {
+        if (!g_str_equal(g_array_index(offers, Offer, i).machine->gpu, "no"))
+            return true;
+    }
+    return false;
+}
+
+static void add_options(json_t *values, const PageContext *context, const GArray *offers)
 {
     const Settings *settings = context->settings;
     bool all = settings->layout_level >= 2;
     json_object_set_new(values, "takes_size", json_boolean(settings->layout_level >= 1));
-    json_object_set_new(values, "gpu", json_boolean(all && gpu_is_offered(settings)));
+    json_object_set_new(values, "gpu", json_boolean(all && may_have_gpu(offers) && gpu_is_offered(settings)));
     json_object_set_new(values, "oneshot", json_boolean(all && !context->who->is_guest_by_mail));
     json_object_set_new(values, "takes_script", json_boolean(all && !g_str_equal(settings->form_script, "no")));
     json_object_set_new(values, "terms", json_text_or_null(settings->layout_terms));
@@ -311,7 +321,7 @@ json_t *page_landing(const PageContext *context, const GPtrArray *machines, cons
     json_object_set_new(values, "visitor", visitor_value(context, offers, sessions));
     add_login(values, context);
     add_machines(values, settings, offers);
-    add_options(values, context);
+    add_options(values, context, offers);
     add_choices(values, settings, offers);
     add_folders(values, context, offers);
     return values;

@@ -9,6 +9,7 @@
 #include "paths.h"
 #include "records.h"
 #include "requests.h"
+#include "sysfs.h"
 #include "temp.h"
 #include "web/pages.h"
 #include "web/viewer.h"
@@ -737,6 +738,24 @@ static size_t offered(const Fixture *f, const GPtrArray *machines, const char *k
 static void test_landing_choices(Fixture *f, gconstpointer unused)
 {
     (void)unused;
+/* A GPU is offered where one machine or another may have one. */
+static void test_landing_gpu(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(TempFolder) root = sysfs_machine("nvidia");
+    g_autoptr(GPtrArray) machines = example_machines(f);
+    g_autoptr(Settings) settings = temp_settings(f->folder, "layout_level=2", NULL);
+    f->context.settings = settings;
+    g_setenv("QWD_SYSROOT", root, TRUE);
+    g_autoptr(JsonValue) values = page_landing(&f->context, machines, NULL);
+    for (guint i = 0; i < machines->len; i++)
+        session_set_text(&((Machine *)machines->pdata[i])->gpu, "no");
+    g_autoptr(JsonValue) without = page_landing(&f->context, machines, NULL);
+    g_unsetenv("QWD_SYSROOT");
+    g_assert_true(is_true(values, "gpu"));
+    g_assert_false(is_true(without, "gpu"));
+}
+
     g_autoptr(GPtrArray) machines = example_machines(f);
     g_autofree char *groups = temp_file(f->folder, "groups.conf", "[physics]\nlifetime=2d\n[guests]\nlifetime=90m\n");
     g_autofree char *setting = g_strconcat("file_groups=", groups, NULL);
@@ -851,6 +870,7 @@ int main(int argc, char **argv)
         {"/page-values/ending-without-extension", test_ending_without_extension},
         {"/page-values/extension-text", test_extension_text},
         {"/page-values/extension-part", test_extension_part},
+        {"/page-values/landing-gpu", test_landing_gpu},
         {"/page-values/kept", test_kept},
         {"/page-values/no-viewer", test_ready_without_viewer},
         {"/page-values/viewer", test_viewer},
