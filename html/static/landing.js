@@ -153,22 +153,39 @@ function equip() {
 }
 
 // Whoever types a name or password already goes on with that.
-const isTyping = () => [...form().querySelectorAll("input[type=text], input[type=password]")].some((field) => field.value);
+const isTyping = () => [...form().querySelectorAll("input[type=text]:not([name=script]), input[type=password]")].some((field) => field.value);
 
-function becomeOwn(page) {
-    const fresh = page.getElementById("landing");
+// Puts the parts of another page that `selector` finds in place of ours, where they differ.
+function exchange(page, selector) {
+    const fresh = page.querySelector(selector), old = document.querySelector(selector);
+    if (old.outerHTML !== fresh.outerHTML)
+        old.replaceWith(fresh);
+}
+
+// Another one's page, or the same in another language: what is chosen stays.
+function become(page) {
     const focused = document.activeElement?.id;
-    const chosen = choiceOf(), agreed = form().elements.terms?.checked;
-    landing().replaceWith(fresh);
-    document.querySelector("header.bar").replaceWith(page.querySelector("header.bar"));
+    const chosen = choiceOf(), agreed = form().elements.terms?.checked, commands = form().elements.script?.value;
+    if (document.documentElement.lang !== page.documentElement.lang) {
+        document.documentElement.lang = page.documentElement.lang;
+        document.title = page.title;
+        exchange(page, "footer");
+    }
+    landing().replaceWith(page.getElementById("landing"));
+    exchange(page, "header.bar");
     equip();
     if (touched)
         applyChoice(chosen);
     if (form().elements.terms)
         form().elements.terms.checked = agreed;
+    if (form().elements.script)
+        form().elements.script.value = commands ?? "";
     fitSizes();
     document.getElementById(focused)?.focus();
 }
+
+// Who looks, and in which language, as far as a page tells.
+const identity = (page) => [page.documentElement.lang, page.querySelector(".who")?.textContent].join(" ");
 
 // News come without a jump of what is being read: only what differs is replaced, and the form stays.
 function renew(page) {
@@ -178,21 +195,25 @@ function renew(page) {
     showTimes();
     if (focused)
         fresh.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+    exchange(page, "header.bar");
+    const token = form().elements.csrf, other = page.querySelector("#create-form [name=csrf]");
+    if (token && other) // after another login the old one is none of theirs
+        token.value = other.value;
 }
 
 async function ask() {
     const answer = await request(landing().dataset.page, accepting("text/html", tag));
     if (answer.status === 304)
         return;
-    if (answer.status >= 429)
-        throw new Error(`status ${answer.status}`);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    isKnown = answer.ok && page.getElementById("landing") && page.documentElement.lang === document.documentElement.lang;
+    const isFile = "file" in landing().dataset, isPage = answer.ok && page.getElementById("landing");
+    isKnown = isPage && (!isFile || page.documentElement.lang === document.documentElement.lang);
+    if (!isPage && !isFile)
+        location.reload(); // the page says why
     if (!isKnown)
         return;
-    const isFile = "file" in landing().dataset;
-    if (isFile && !isTyping())
-        becomeOwn(page);
+    if ((isFile || identity(page) !== identity(document)) && !isTyping())
+        become(page);
     else
         renew(page);
     tag = answer.headers.get("ETag") ?? "";

@@ -3,8 +3,13 @@
 
 const PATIENCE_MS = 15000;
 
-export function request(path, headers) {
-    return fetch(path, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+// The answer. Throws when there is none, and when it is one to be asked for again: the service, or what stands before it,
+// has trouble (5xx) or is asked too often (429).
+export async function request(path, headers) {
+    const answer = await fetch(path, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+    if (answer.status === 429 || answer.status >= 500)
+        throw new Error(`status ${answer.status}`);
+    return answer;
 }
 
 // Headers of a question whose last answer had this ETag ("" before the first).

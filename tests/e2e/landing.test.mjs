@@ -9,11 +9,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { replaceFile, top } from '../integration/lib.mjs';
-import { removeCrowd, writeCrowd } from '../session/crowd.mjs';
 import { openBrowser, openContext, screenshot } from './browser.mjs';
-import { Service, eventually, patience } from './service.mjs';
+import { PeoplesService, logIn, lookAgain, script } from './people.mjs';
+import { eventually, patience } from './service.mjs';
 
-const script = '/cgi-bin/qemu-web-desktop.cgi';
 const start = '/qemu-web-desktop/';
 const desk = { viewport: { width: 1280, height: 800 } };
 const phone = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
@@ -21,28 +20,16 @@ const firstVisitMost = 100000; // bytes, with all headers
 
 const picture = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 5"><rect width="8" height="5" fill="#3465a4"/></svg>';
 
-// Every name with its own password; alice is in a group.
-const checker = `#!/bin/sh
-credentials=$(tr '\\0' '\\n')
-user=$(echo "$credentials" | sed -n 1p)
-[ "$(echo "$credentials" | sed -n 2p)" = "$user-secret" ] || exit 1
-echo "{\\"user\\": \\"$user\\", \\"groups\\": [\\"$([ "$user" = alice ] && echo physics)\\"]}"
-`;
-
-class Landing extends Service {
+class Landing extends PeoplesService {
     stage(settings) {
         fs.mkdirSync(this.in('layout/pictures'), { recursive: true });
         fs.mkdirSync(this.in('layout/i18n'));
         fs.writeFileSync(this.in('layout/pictures/tiny.svg'), picture);
-        fs.writeFileSync(this.in('check'), checker, { mode: 0o755 });
-        super.stage({ check_user_custom: this.in('check'), file_groups: this.in('groups.conf'), machine: 'tiny.iso',
+        super.stage({ file_groups: this.in('groups.conf'), machine: 'tiny.iso',
                       service_max_session_nb: 3, service_max_session_nb_per_user: 2, form_lifetime: '2h,8h', ...settings });
         fs.writeFileSync(this.in('groups.conf'), '[physics]\nlifetime=2d\n');
         for (const name of ['small.iso', 'secret.iso'])
             fs.copyFileSync(this.in('state/machines/tiny.iso'), this.in('state/machines', name), fs.constants.COPYFILE_FICLONE);
-        fs.mkdirSync(this.in('state/snapshots'), { recursive: true });
-        const { uid, gid } = fs.statSync(this.in('state'));
-        fs.chownSync(this.in('state/snapshots'), uid, gid);
         this.offer(`[tiny.iso]\ndescription=A tiny Debian desktop\npicture=tiny.svg\ncost=2 credits an hour\n
 [small.iso]\ndescription=For short tests\ncpu=1\nmemory=128M,256M\nlifetime=2h\ngpu=no\n
 [secret.iso]\ndescription=The beamline of physics\ngroups=physics\n`);
@@ -63,14 +50,6 @@ class Landing extends Service {
     qwdctl(...words) {
         const { status, stdout, stderr } = spawnSync(this.in('bin/qwdctl'), words, { env: this.environment(), encoding: 'utf8', timeout: patience });
         return { status, text: stdout + stderr };
-    }
-
-    crowd(count, more) {
-        return writeCrowd(this.in('state/snapshots'), count, () => ({ state: 'running', ...more }));
-    }
-
-    removeCrowd(records) {
-        removeCrowd(this.in('state/snapshots'), records);
     }
 }
 
@@ -94,18 +73,10 @@ async function visitor(t, browser, service, user, options = {}) {
     const troubles = [];
     page.on('pageerror', (error) => troubles.push(String(error)));
     page.on('console', (message) => message.type() === 'error' && !message.text().includes('401') && troubles.push(message.text()));
-    if (user) {
-        await page.goto(`${service.origin}${script}?manage=1`);
-        await page.locator('#user').fill(user);
-        await page.locator('#password').fill(`${user}-secret`);
-        await page.locator('main form [type=submit]').first().click();
-        await page.locator('.who', { hasText: user }).waitFor();
-    }
+    if (user)
+        await logIn(page, service, user);
     return { context, page, troubles };
 }
-
-// News come when somebody looks at the page again: nobody has to wait for the next look.
-const lookAgain = (page) => page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
 
 const machines = (page) => page.locator('input[name=machine]').evaluateAll((all) => all.map((one) => one.value));
 const options = (page, name) => page.locator(`select[name=${name}] option:not(:disabled)`).evaluateAll((all) => all.map((one) => one.value));
@@ -207,10 +178,12 @@ async function ownPage(t, browser, service) {
         assert.ok(minutes > 25 && minutes <= 30.1, `in ${minutes} minutes`);
         assert.equal(await page.locator('select[name=cpu]').inputValue(), '2', 'news leave the form alone');
         await screenshot(page, 'landing-full', { fullPage: true });
-        statuses.length = 0;
-        await lookAgain(page);
-        await eventually('no news', () => statuses.length > 0);
-        assert.ok(statuses.every((status) => status === 304 || status === 200), `${statuses}`);
+        await eventually('what has not changed is not sent again', async () => {
+            const before = statuses.length;
+            await lookAgain(page);
+            await eventually('an answer', () => statuses.length > before);
+            return statuses.at(-1) === 304; // unless a minute has passed on the way
+        });
         service.removeCrowd(records);
         await lookAgain(page);
         await notice.waitFor({ state: 'detached' });
@@ -250,6 +223,40 @@ async function choice(t, browser, service) {
         assert.equal(await page.locator('select[name=memory]').inputValue(), '128M', target);
         assert.ok(await page.locator('input[name=oneshot]').isChecked());
     }
+}
+
+// Another tab of the same browser logs in anew, as somebody else, and chooses a language.
+async function anotherTab(t, browser, service) {
+    const { page, context } = await visitor(t, browser, service, 'alice');
+    const other = await context.newPage();
+    const again = async (user) => {
+        await other.goto(service.origin + script);
+        await other.getByRole('button', { name: 'Log out' }).click();
+        await logIn(other, service, user);
+        await lookAgain(page);
+    };
+    const records = service.crowd(1, { owner: 'carol' });
+    const token = () => page.locator('#create-form [name=csrf]').inputValue();
+    await page.goto(service.origin + script);
+    await page.locator('select[name=cpu]').selectOption('2');
+    const before = await token();
+    await again('alice');
+    await eventually('the form is as new as the login', async () => await token() !== before);
+    await again('bob');
+    await page.locator('.who', { hasText: 'bob' }).waitFor();
+    await page.locator('#create-form [name=csrf]').waitFor({ state: 'attached' });
+    assert.deepEqual(await machines(page), ['tiny.iso', 'small.iso'], 'what bob may have');
+    await other.goto(`${service.origin}${script}?lang=fr`);
+    await lookAgain(page);
+    await page.getByRole('heading', { name: 'Démarrer un bureau' }).waitFor();
+    assert.equal(await page.locator('html').getAttribute('lang'), 'fr');
+    await other.goto(`${service.origin}${script}?lang=en`);
+    await lookAgain(page);
+    await page.getByRole('heading', { name: 'Start a desktop' }).waitFor(); // it has gone on asking
+    assert.equal(await page.locator('select[name=cpu]').inputValue(), '2', 'what was chosen stays');
+    await page.getByRole('button', { name: 'Create' }).click();
+    await page.getByRole('heading', { name: 'There is no room right now' }).waitFor(); // not: the form is too old
+    service.removeCrowd(records);
 }
 
 // --- the administrator's ---
@@ -408,6 +415,7 @@ test('the start page', { timeout: 900000 }, async (t) => {
     await t.test('languages', (part) => languages(part, browser, service));
     await t.test('the page of somebody who is known', (part) => ownPage(part, browser, service));
     await t.test('what was chosen is proposed again', (part) => choice(part, browser, service));
+    await t.test('another tab of the same browser', (part) => anotherTab(part, browser, service));
     await t.test('everybody can use it', (part) => access(part, browser, service));
     service.removeCrowd(records);
     await t.test('looks', (part) => looks(part, browser, service));
