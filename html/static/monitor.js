@@ -17,6 +17,8 @@ const all = (selector) => [...content().querySelectorAll(selector)];
 let tag = "";    /* ETag of the figures we show */
 let typing = 0;  /* of what is being typed */
 let latest = 0;  /* number of the last page that was asked for: an earlier one that comes later is not shown */
+let wanted = content().dataset.path; /* what is looked for */
+let isShown = true;                  /* whether the page shows that already */
 
 function say(text) {
     if (announce.textContent !== text)
@@ -91,30 +93,31 @@ async function show(path) {
     const answer = await request(path, accepting("text/html"));
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page.getElementById("monitor");
+    if (number !== latest)
+        return;
     if (!answer.ok || !fresh) { /* logged out, or no administrator any more: the page says why */
         location.reload();
         return;
     }
-    if (number !== latest)
-        return;
     const memory = remember();
     content().replaceWith(fresh);
     recall(memory);
     equip();
     tag = "";
+    if (isShown)
+        return;
+    isShown = true;
+    history.replaceState(null, "", path);
+    say(t("[count] shown", { count: find("#count").textContent }));
 }
 
 /* --- looking for something else --- */
 
-async function look(path) {
-    try {
-        await show(path);
-        history.replaceState(null, "", path);
-        say(t("[count] shown", { count: find("#count").textContent }));
-    } catch {
-        location.assign(path); /* as without a script: the browser says what is wrong */
-    }
-    poll.plan();
+/* Where there is no answer, it goes on looking. */
+function look(path) {
+    wanted = path;
+    isShown = false;
+    poll.now();
 }
 
 function lookByForm() {
@@ -184,12 +187,14 @@ function showFigures({ figures, sessions, count }) {
 }
 
 async function refresh() {
-    const path = content().dataset.path;
-    const answer = await request(path, accepting("application/json", tag));
-    if (path !== content().dataset.path) /* something else is looked for by now */
+    const path = wanted;
+    if (!isShown) {
+        await show(path);
         return;
-    if (answer.status === 429 || answer.status >= 500)
-        throw new Error(`status ${answer.status}`);
+    }
+    const answer = await request(path, accepting("application/json", tag));
+    if (path !== wanted) /* something else is looked for by now */
+        return;
     if (!answer.ok && answer.status !== 304) {
         location.reload();
         return;
