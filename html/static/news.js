@@ -11,6 +11,8 @@ export const say = (text) => {
         announce.textContent = text;
 };
 
+const HIDDEN_TICK_MS = 10000; // the clock of a page that nobody looks at: its title is still seen
+
 // --- times, in the visitor's zone ---
 
 function elapsed(seconds) {
@@ -114,15 +116,60 @@ function keepTyped(content, fresh) {
     }
 }
 
+// --- the keyboard ---
+
+const CONTROLS = "a[href], button, input, select, textarea, summary", CARDS = "li, section";
+
+// Where the Tab key would come by.
+function isTabbable(element) {
+    const isShown = element.checkVisibility?.() ?? element.getClientRects().length > 0;
+    return isShown && element.matches(CONTROLS) && element.tabIndex >= 0 && !element.disabled && !element.closest("[aria-hidden=true]");
+}
+
+// What a control of a page and its twin in the next one have in common: what it is, says and sends.
+function signOf(element) {
+    const sent = element.form ? [...element.form.querySelectorAll("input[type=hidden]:not([name=csrf])")] : [];
+    return JSON.stringify([element.tagName, element.name, element.getAttribute("href"), element.dataset.copy,
+                           element.getAttribute("aria-label") ?? element.textContent.trim(), sent.map((field) => [field.name, field.value])]);
+}
+
+// Another control of the same card, or of what that is in, which the next page has as well.
+function neighbour(element, fresh) {
+    for (let card = element.closest(CARDS); card; card = card.parentElement.closest(CARDS)) {
+        for (const { id } of card.querySelectorAll("[id]")) {
+            const twin = fresh.querySelector(`#${CSS.escape(id)}`);
+            if (twin && isTabbable(twin))
+                return twin;
+        }
+    }
+    return null;
+}
+
 // Has the keyboard while there is nothing to press.
-function heading(fresh) {
-    const title = fresh.querySelector("h1");
+function heading() {
+    const title = document.querySelector("h1");
     title.tabIndex = -1;
     return title;
 }
 
+// Where the keyboard goes on that was on `focused`: the same control, another one of its card, or the first of the page.
+function successor(focused, fresh) {
+    const all = [...fresh.querySelectorAll(CONTROLS)].filter(isTabbable);
+    const sign = signOf(focused);
+    return all.find((one) => focused.id && one.id === focused.id) ?? all.find((one) => signOf(one) === sign) ??
+        neighbour(focused, fresh) ?? all[0] ?? heading();
+}
+
+// What is selected in a field stays so, too.
+function hand(focused, goal) {
+    goal.focus();
+    if (goal.tagName === "INPUT" && goal.type === "text" && goal.value === focused.value)
+        goal.setSelectionRange(focused.selectionStart, focused.selectionEnd);
+}
+
 // A page that keeps its content (the element with this id) up to date. `options`: equip(content) after each change;
-// focus(fresh) where the keyboard goes when what had it is gone; state(json) with each new state.
+// focus(old, fresh, isFree) where the keyboard goes for a reason of the page's own; state(json) with each new state; tick()
+// again and again, less often when nobody looks.
 export class News {
     ahead = 0;
     tag = "";
@@ -132,6 +179,7 @@ export class News {
         this.poll = new Poll(() => this.ask(), options.wait);
         this.equip();
         setInterval(() => document.hidden || this.tick(), 1000);
+        setInterval(() => document.hidden && this.options.tick?.(), HIDDEN_TICK_MS);
         this.poll.plan();
     }
 
@@ -155,7 +203,7 @@ export class News {
         this.shown = fresh.outerHTML;
         keepTyped(old, fresh);
         keepPictures(old, fresh);
-        const focused = document.activeElement, id = focused?.id;
+        const focused = document.activeElement;
         const hadFocus = old.contains(focused), wasFree = focused === document.body;
         document.title = page.title;
         old.replaceWith(fresh);
@@ -164,7 +212,7 @@ export class News {
         if (goal)
             goal.focus();
         else if (hadFocus) // keyboard users do not fall back to the top of the page
-            ((id && document.getElementById(id)) || fresh.querySelector("a[href], button:not([hidden])") || heading(fresh)).focus();
+            hand(focused, successor(focused, this.content));
     }
 
     async fetchPage() {
@@ -188,8 +236,6 @@ export class News {
         this.ahead = Date.parse(answer.headers.get("Date")) - Date.now() || 0;
         if (answer.status === 304)
             return;
-        if (answer.status === 429 || answer.status >= 500)
-            throw new Error(`status ${answer.status}`);
         if (!answer.ok) { // gone, or no longer ours: the page says why
             location.reload();
             return;

@@ -9,6 +9,7 @@ import { t, tCount } from "./words.js";
 
 const WAITING_MS = 500; // after the last answer, while the session gets ready or stops
 const STEADY_MS = 5000; // when it is ready, when nobody looks, when the service does not answer
+const HIDDEN_MS = 30000; // when it is ready and nobody looks
 const STAY = "qwd-stay"; // what this browser remembers
 
 const MOVING = ["starting", "stopping"], WAITING = ["queued", "starting"], OVER = ["ended", "failed"];
@@ -149,6 +150,8 @@ function wait(good) {
     const { state } = document.getElementById("session").dataset;
     if (isGoing || OVER.includes(state))
         return 0;
+    if (document.hidden && state === "running")
+        return HIDDEN_MS;
     return good && MOVING.includes(state) && !document.hidden ? WAITING_MS : STEADY_MS;
 }
 

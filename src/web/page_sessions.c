@@ -172,7 +172,7 @@ json_t *page_sessions(const PageContext *context, const GPtrArray *sessions, con
 
 json_t *page_sessions_state(const json_t *values)
 {
-    static const char *const keys[] = {"sessions", "kept", "history", "pager", "count_text"};
+    static const char *const keys[] = {"sessions", "kept", "saved", "history", "pager", "count_text"};
     json_t *state = json_object();
     for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
         json_object_set(state, keys[i], json_object_get(values, keys[i]));

@@ -321,6 +321,10 @@ static void test_sessions(Fixture *f, gconstpointer unused)
     g_assert_cmpint(json_array_size(json_object_get(values, "kept")), ==, SESSION_STATES - SESSION_ENDED);
     g_assert_cmpint(json_array_size(json_object_get(values, "history")), ==, 1);
     g_assert_true(json_is_null(json_object_get(values, "pager")));
+    static const char *const lists[] = {"sessions", "kept", "saved", "history"};
+    g_autoptr(JsonValue) news = page_sessions_state(values);
+    for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)
+        g_assert_true(json_equal(json_object_get(news, lists[i]), json_object_get(values, lists[i])));
     g_autoptr(JsonValue) all = page_sessions_list(&f->context, sessions);
     g_assert_cmpint(json_array_size(json_object_get(all, "sessions")), ==, SESSION_ENDED);
 }
@@ -734,10 +738,6 @@ static size_t offered(const Fixture *f, const GPtrArray *machines, const char *k
     return json_array_size(list);
 }
 
-/* Only what one's groups and the machines allow is offered; how much of the form there is, layout_level says. */
-static void test_landing_choices(Fixture *f, gconstpointer unused)
-{
-    (void)unused;
 /* A GPU is offered where one machine or another may have one. */
 static void test_landing_gpu(Fixture *f, gconstpointer unused)
 {
@@ -756,6 +756,10 @@ static void test_landing_gpu(Fixture *f, gconstpointer unused)
     g_assert_false(is_true(without, "gpu"));
 }
 
+/* Only what one's groups and the machines allow is offered; how much of the form there is, layout_level says. */
+static void test_landing_choices(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
     g_autoptr(GPtrArray) machines = example_machines(f);
     g_autofree char *groups = temp_file(f->folder, "groups.conf", "[physics]\nlifetime=2d\n[guests]\nlifetime=90m\n");
     g_autofree char *setting = g_strconcat("file_groups=", groups, NULL);
@@ -865,12 +869,12 @@ int main(int argc, char **argv)
         {"/page-values/landing-visitor", test_landing_visitor},
         {"/page-values/landing-choices", test_landing_choices},
         {"/page-values/landing-share", test_landing_share},
+        {"/page-values/landing-gpu", test_landing_gpu},
         {"/page-values/saving", test_saving},
         {"/page-values/ending", test_ending},
         {"/page-values/ending-without-extension", test_ending_without_extension},
         {"/page-values/extension-text", test_extension_text},
         {"/page-values/extension-part", test_extension_part},
-        {"/page-values/landing-gpu", test_landing_gpu},
         {"/page-values/kept", test_kept},
         {"/page-values/no-viewer", test_ready_without_viewer},
         {"/page-values/viewer", test_viewer},

@@ -30,27 +30,40 @@ function codePicture({ size, path }) {
     return picture;
 }
 
+// One row for each of `things`. Only rows of what has changed are made anew: what has the keyboard or is selected, and QR
+// codes that are shown, stay.
+function renew(list, things, makeRow) {
+    const hadFocus = list.contains(document.activeElement);
+    const wanted = things.map((thing) => JSON.stringify(thing));
+    for (const row of [...list.children].filter((one) => !wanted.includes(one.dataset.shows)))
+        row.remove();
+    for (const [i, shows] of wanted.entries()) {
+        const there = list.children[i];
+        if (there?.dataset.shows === shows)
+            continue;
+        const row = makeRow(things[i]);
+        row.dataset.shows = shows;
+        list.insertBefore(row, there ?? null);
+    }
+    while (list.children.length > wanted.length)
+        list.lastElementChild.remove();
+    if (hadFocus && !list.contains(document.activeElement))
+        byId("share-label").focus();
+}
+
 export class Share {
     // changed(session): the owner's state has come with an answer
     constructor(changed) {
         this.changed = changed;
-        this.shown = "";
         byId("share-form").addEventListener("submit", (event) => this.makeLink(event));
         byId("stop-yes").addEventListener("click", () => this.stop());
         for (const button of document.querySelectorAll("[data-close]"))
             button.addEventListener("click", () => byId(button.dataset.close).close());
     }
 
-    // Rebuilt only when something has changed: what has the keyboard, and QR codes that are shown, stay.
-    update(sharing) {
-        const now = JSON.stringify(sharing);
-        if (now === this.shown)
-            return;
-        this.shown = now;
-        byId("links").replaceChildren(...sharing.links.map((link) => this.linkRow(link)));
-        byId("viewers").replaceChildren(...sharing.viewers.map((viewer) => this.viewerRow(viewer)));
-        if (!sharing.viewers.length)
-            byId("viewers").append(make("li", { class: "quiet" }, t("Nobody.")));
+    update({ links, viewers }) {
+        renew(byId("links"), links, (link) => this.linkRow(link));
+        renew(byId("viewers"), viewers.length ? viewers : [null], (viewer) => (viewer ? this.viewerRow(viewer) : make("li", { class: "quiet" }, t("Nobody."))));
     }
 
     // --- rows ---
@@ -105,12 +118,15 @@ export class Share {
         byId("share-trouble").hidden = !message;
     }
 
+    // True when it is done.
     async ask(fields) {
         try {
             this.fail("");
             this.changed((await change(fields)).session);
+            return true;
         } catch (error) {
             this.fail(error.message || t("The service does not answer. Try again."));
+            return false;
         }
     }
 
@@ -119,8 +135,8 @@ export class Share {
         const fields = Object.fromEntries(new FormData(byId("share-form")));
         if (!fields.link_lifetime)
             delete fields.link_lifetime;
-        await this.ask({ share: place.session, ...fields });
-        byId("share-label").value = "";
+        if (await this.ask({ share: place.session, ...fields }))
+            byId("share-label").value = "";
     }
 
     async stop() {
