@@ -13,10 +13,8 @@ let service, browser;
 
 class Desks extends PeoplesService {
     stage(settings) {
-        super.stage({ session_save: 'owner', snapshot_keep: '1d', user_admin: 'carol', ...settings });
-        fs.mkdirSync(this.in('state/machines/saved.d'));
-        fs.writeFileSync(this.in('state/machines/saved.d/alice:course.iso.ini'), '[alice:course.iso]\ndescription=A course\nusers=alice\n');
-        fs.copyFileSync(this.in('state/machines/tiny.iso'), this.in('state/machines/alice:course.iso'), fs.constants.COPYFILE_FICLONE);
+        super.stage({ session_save: 'owner', user_admin: 'carol', ...settings });
+        this.saveMachine('alice', 'course.iso');
     }
 
     // Changes records that are there.

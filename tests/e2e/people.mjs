@@ -24,6 +24,13 @@ export class PeoplesService extends Service {
         fs.chownSync(this.in('state/snapshots'), uid, gid);
     }
 
+    // A machine that a user has saved.
+    saveMachine(user, name) {
+        fs.mkdirSync(this.in('state/machines/saved.d'), { recursive: true });
+        fs.writeFileSync(this.in(`state/machines/saved.d/${user}:${name}.ini`), `[${user}:${name}]\ndescription=A course\nusers=${user}\n`);
+        fs.copyFileSync(this.in('state/machines/tiny.iso'), this.in('state/machines', `${user}:${name}`), fs.constants.COPYFILE_FICLONE);
+    }
+
     // Records of sessions that run, which belong to nobody's processes.
     crowd(count, more) {
         return writeCrowd(this.in('state/snapshots'), count, () => ({ state: 'running', ...more }));

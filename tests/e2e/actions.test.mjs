@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Buttons of pages, pressed: what ends is resumed or given up, a session is kept running or saved as a machine, a saved
+// machine is removed, and all sessions are stopped. One session is real, the others are records.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { test } from 'node:test';
+import { recordOf } from '../session/crowd.mjs';
+import { openBrowser, openContext, screenshot } from './browser.mjs';
+import { PeoplesService, logIn, script } from './people.mjs';
+import { eventually, patience } from './service.mjs';
+
+let service, browser;
+
+class Owners extends PeoplesService {
+    stage(settings) {
+        super.stage({ session_save: 'owner', snapshot_keep: '1d', user_admin: 'carol', snapshot_alloc_mem: '128M', ...settings });
+        this.saveMachine('alice', 'course.iso');
+        const { uid, gid } = fs.statSync(this.in('state'));
+        for (const name of ['machines', 'machines/saved.d', 'machines/saved.d/alice:course.iso.ini', 'machines/alice:course.iso'])
+            fs.chownSync(this.in('state', name), uid, gid);
+    }
+}
+
+async function visitor(t, user, options = {}) {
+    const page = await (await openContext(t, browser, options)).newPage();
+    await logIn(page, service, user);
+    return page;
+}
+
+const now = () => Math.floor(Date.now() / 1000);
+const open = (page, query) => page.goto(`${service.origin}${script}?${query}`);
+const press = (page, name) => page.getByRole('button', { name }).click();
+
+async function look(page, name) {
+    for (const [size, width, height] of [['wide', 1280, 800], ['phone', 390, 844]]) {
+        await page.setViewportSize({ width, height });
+        await screenshot(page, `actions-${name}-${size}`, { fullPage: true });
+    }
+}
+
+// A machine that has crashed goes on with its disk, and is given up when that happens again.
+async function resume(t) {
+    const page = await visitor(t, 'alice');
+    const crash = async (id) => {
+        process.kill(service.record(id).processes.find(({ name }) => name === 'qemu').pid, 'SIGKILL');
+        await page.getByRole('button', { name: /^Resume / }).waitFor();
+    };
+    await page.goto(`${service.origin}${script}`);
+    await page.getByLabel('A tiny Debian desktop').check();
+    await press(page, 'Create');
+    await page.locator('#connect').waitFor();
+    const id = new URL(page.url()).searchParams.get('session');
+    await crash(id);
+    await look(page, 'kept');
+    await press(page, /^Resume /);
+    await page.locator('#connect').waitFor();
+    assert.equal(service.record(id).state, 'running');
+    await crash(id);
+    await open(page, 'manage=1'); // from the list as well
+    await page.locator('summary', { hasText: 'Discard' }).click();
+    await press(page, /^Yes, discard it/);
+    await eventually('its disk is gone', () => !fs.existsSync(service.in('state/snapshots', id)), patience);
+    await open(page, 'manage=1');
+    assert.equal(await page.locator('summary', { hasText: 'Discard' }).count(), 0);
+    await service.assertNothingLeft(id);
+}
+
+async function stay(t) {
+    const crowd = service.crowd(1, { owner: 'alice', idle_stop_at: now() + 240 });
+    const page = await visitor(t, 'alice');
+    await open(page, `session=${crowd[0].id}`);
+    await look(page, 'idle');
+    await Promise.all([page.waitForNavigation(), press(page, /^Keep it running/)]);
+    assert.ok(service.record(crowd[0].id).touched_at >= now() - 60, 'that counts as use');
+    service.removeCrowd(crowd);
+}
+
+async function save(t) {
+    const plan = { ...recordOf(0).plan, machine: 'tiny.iso', image: service.in('state/machines/tiny.iso') };
+    const crowd = service.crowd(1, { owner: 'alice', plan });
+    const page = await visitor(t, 'alice');
+    await open(page, `session=${crowd[0].id}`);
+    await press(page, 'Save as a machine');
+    assert.equal(service.record(crowd[0].id).save_state, '', 'not without a name');
+    await page.getByLabel('Name, after alice:').fill('lesson');
+    await page.getByLabel('What it is').fill('The first lesson');
+    await Promise.all([page.waitForNavigation(), press(page, 'Save as a machine')]);
+    await page.getByText('It is being saved as alice:lesson').waitFor();
+    assert.match(service.record(crowd[0].id).save_name, /^alice:lesson/);
+    service.removeCrowd(crowd);
+}
+
+async function remove(t) {
+    for (const javaScriptEnabled of [true, false]) {
+        const page = await visitor(t, 'alice', { javaScriptEnabled });
+        service.saveMachine('alice', 'other.iso');
+        await open(page, 'manage=1');
+        const card = page.locator('li', { hasText: 'alice:other.iso' });
+        await card.locator('summary').click();
+        await card.getByRole('button', { name: 'Remove it for good' }).click();
+        await eventually('it is gone', () => !fs.existsSync(service.in('state/machines/alice:other.iso')), patience);
+        await open(page, 'manage=1');
+        await page.getByText('alice:course.iso').waitFor();
+        assert.equal(await page.getByText('alice:other.iso').count(), 0);
+    }
+}
+
+async function purge(t) {
+    for (const query of ['manage=1', 'monitor=1']) {
+        const crowd = service.crowd(3, { owner: 'alice' });
+        const asked = () => crowd.filter(({ id }) => service.record(id)?.stop_requested_at).length;
+        const page = await visitor(t, 'carol');
+        await open(page, query);
+        await press(page, 'Stop all sessions');
+        assert.equal(await page.evaluate(() => document.activeElement.name), 'confirm', 'the browser asks for the yes');
+        assert.equal(asked(), 0);
+        await page.getByLabel('Yes, stop them all').check();
+        await Promise.all([page.waitForNavigation(), press(page, 'Stop all sessions')]);
+        await page.getByText('Sessions asked to end: 3.').waitFor();
+        assert.equal(asked(), 3);
+        service.removeCrowd(crowd);
+    }
+}
+
+test('buttons that change something', { timeout: 600000 }, async (t) => {
+    service = await Owners.start(t, 'qwd-server');
+    browser = await openBrowser(t);
+    await t.test('Resume and Discard', resume);
+    await t.test('Keep it running', stay);
+    await t.test('Save as a machine', save);
+    await t.test('Remove a saved machine', remove);
+    await t.test('Stop all sessions', purge);
+});
