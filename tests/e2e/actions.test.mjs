@@ -113,7 +113,7 @@ async function purge(t) {
         const page = await visitor(t, 'carol');
         await open(page, query);
         await press(page, 'Stop all sessions');
-        assert.equal(await page.evaluate(() => document.activeElement.name), 'confirm', 'the browser asks for the yes');
+        assert.equal(await page.evaluate(() => document.activeElement.id), 'sure-all', 'the browser asks for the yes');
         assert.equal(asked(), 0);
         await page.getByLabel('Yes, stop them all').check();
         await Promise.all([page.waitForNavigation(), press(page, 'Stop all sessions')]);
