@@ -24,6 +24,8 @@ export class Clipboard {
         this.display = null;
         this.known = null;   // what the machine has
         this.own = null;     // what this device had when we last knew
+        this.offered = null; // what the machine may have of us: null when the last text is its own
+        this.taker = null;   // the display that this was offered to
         this.waiting = null; // to be written as soon as the browser lets us
         this.isAway = false; // the visitor is elsewhere, and may copy something there
         this.field = byId("clipboard");
@@ -63,8 +65,13 @@ export class Clipboard {
         byId("clipboard-switches").hidden = !system || !this.isAllowed;
         byId("clipboard-note").textContent = this.note();
         display?.addEventListener("copied", ({ detail }) => this.receive(detail.text));
-        if (display)
-            this.read(false);
+    }
+
+    // The display takes texts from now on. What we have offered over a connection is gone with it.
+    begin() {
+        if (this.offered !== null && this.taker !== this.display)
+            this.send(this.offered);
+        this.read(false);
     }
 
     note() {
@@ -81,6 +88,7 @@ export class Clipboard {
             return;
         this.field.value = text;
         this.known = text;
+        this.offered = null;
         if (!system || !preference("clipboardOut"))
             return;
         this.waiting = text;
@@ -118,10 +126,13 @@ export class Clipboard {
             return;
         this.known = text;
         this.waiting = null;
-        if (new Blob([text]).size > BYTES_MAX)
+        if (new Blob([text]).size > BYTES_MAX) {
             say(t("This text is too long for the machine's clipboard."));
-        else
-            this.display.offer(text);
+            return;
+        }
+        this.offered = text;
+        this.taker = this.display;
+        this.display.offer(text);
     }
 
     // `isAsked`: the visitor has just clicked, so the browser may ask for permission. Resolves to whether we know now what

@@ -17,7 +17,7 @@ import { byId, duration, say } from "./words.js";
 const WAITS_S = [1, 2, 4, 8, 15, 30];
 const POLL_MS = 5000;         // while the display is shown
 const HIDDEN_MS = 30000;      // and while nobody looks at it
-const SILENT_MS = 5000;       // without an answer, there is doubt
+const SILENT_MS = 10000;      // without an answer, there is doubt
 const FIRST_MS = 30000;       // until a new connection says something
 const QUIET_MS = 60000;       // of a machine that has nothing to show
 const SOON_MS = 1000;         // while the session gets ready or stops
@@ -198,6 +198,7 @@ function showPicture() {
     byId("screen").classList.add("shown");
     failures = 0;
     display.setName(state.machine);
+    clipboard.begin();
     setTitle("connected");
     if (!bar.isOpen && !document.querySelector("dialog[open]"))
         display.focus();
