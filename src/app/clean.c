@@ -50,7 +50,7 @@ static bool is_abandoned(const Settings *settings, const SessionRecord *session)
 {
     ProcessId supervisor = session_process(session, "supervisor");
     g_autofree char *record = g_build_filename(settings->dir_snapshots, session->id, "session.json", NULL);
-    if (!session_state_is_alive(session->state) || session->state == SESSION_QUEUED) /* kept; waiting */
+    if (!session_holds_room(session)) /* kept; waiting */
         return false;
     return supervisor.pid ? !process_is_alive(supervisor) : is_settled(record);
 }

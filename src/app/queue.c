@@ -60,8 +60,7 @@ static bool read_situation(const Settings *settings, Situation *situation, GErro
 /* Whether it works on its image or has a disk based on it: running, or kept, or waiting to be resumed. */
 static bool holds_image(const SessionRecord *session)
 {
-    bool is_up = session_state_is_alive(session->state) && session->state != SESSION_QUEUED;
-    return is_up || session->resumed_at || session_is_kept(session, session_now());
+    return session_holds_room(session) || session->resumed_at || session_is_kept(session, session_now());
 }
 
 static bool blocks_image(const SessionRecord *other, const SessionRecord *wanted)

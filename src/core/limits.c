@@ -37,18 +37,13 @@ void host_use_read(HostUse *use, const char *folder)
 
 /* --- what runs --- */
 
-static bool holds_room(const SessionRecord *session)
-{
-    return session_state_is_alive(session->state) && session->state != SESSION_QUEUED;
-}
-
 void host_use_read_sessions(HostUse *use, const Settings *settings, const GPtrArray *sessions)
 {
     use->memory_touched_mib = 0;
     for (guint i = 0; settings->service_min_free_memory && i < sessions->len; i++) {
         const SessionRecord *session = sessions->pdata[i];
         ProcessUse qemu;
-        if (holds_room(session) && process_use_read(session_process(session, "qemu"), &qemu))
+        if (session_holds_room(session) && process_use_read(session_process(session, "qemu"), &qemu))
             use->memory_touched_mib += MIN(qemu.memory_bytes / MIB, session->plan->memory_mib);
     }
 }
@@ -72,7 +67,7 @@ static Sum sum_of(const GPtrArray *sessions, const SessionRecord *wanted, bool o
     Sum sum = {0};
     for (guint i = 0; i < sessions->len; i++) {
         const SessionRecord *session = sessions->pdata[i];
-        bool counts = holds_room(session) && !g_str_equal(session->id, wanted->id);
+        bool counts = session_holds_room(session) && !g_str_equal(session->id, wanted->id);
         if (counts && (!only_own || session_is_same_user(session, wanted)))
             sum_add(&sum, session, 1);
     }
@@ -84,7 +79,7 @@ static gint64 next_end(const GPtrArray *sessions, const SessionRecord *of_user, 
     gint64 first = 0;
     for (guint i = 0; i < sessions->len; i++) {
         const SessionRecord *session = sessions->pdata[i];
-        bool mine = holds_room(session) && (!of_user || session_is_same_user(session, of_user));
+        bool mine = session_holds_room(session) && (!of_user || session_is_same_user(session, of_user));
         if (mine && (!with_gpu || session->plan->gpu) && (first == 0 || session->ends_at < first))
             first = session->ends_at;
     }
@@ -356,7 +351,7 @@ static GPtrArray *by_end(const GPtrArray *sessions)
 {
     GPtrArray *holders = g_ptr_array_new();
     for (guint i = 0; i < sessions->len; i++) {
-        if (holds_room(sessions->pdata[i]))
+        if (session_holds_room(sessions->pdata[i]))
             g_ptr_array_add(holders, sessions->pdata[i]);
     }
     g_ptr_array_sort(holders, compare_ends);

@@ -56,9 +56,8 @@ void sample_take(const Settings *settings, const GPtrArray *sessions, Sample *sa
     read_disk(settings->dir_snapshots, sample, size);
     for (guint i = 0; i < sessions->len; i++) {
         const SessionRecord *session = sessions->pdata[i];
-        bool waits = session->state == SESSION_QUEUED;
-        sample->waiting += waits;
-        bool holds = !waits && session_state_is_alive(session->state);
+        bool holds = session_holds_room(session);
+        sample->waiting += session->state == SESSION_QUEUED;
         sample->sessions += holds;
         sample->gpus += holds && session->plan->gpu;
     }

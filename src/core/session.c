@@ -87,6 +87,11 @@ bool session_state_is_alive(SessionState state)
     return state <= SESSION_STOPPING;
 }
 
+bool session_holds_room(const SessionRecord *session)
+{
+    return session_state_is_alive(session->state) && session->state != SESSION_QUEUED;
+}
+
 bool session_is_kept(const SessionRecord *session, gint64 now)
 {
     return !session_state_is_alive(session->state) && session->kept_until > now;

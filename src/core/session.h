@@ -125,6 +125,9 @@ ProcessId session_process(const SessionRecord *session, const char *name);
 /* Replaces a text field. */
 void session_set_text(char **field, const char *text);
 
+/* Whether it has been let in, and is not over: it counts in limits. */
+bool session_holds_room(const SessionRecord *session);
+
 /* Whether it has ended, and its disk is kept for another life (core/kept.h). */
 bool session_is_kept(const SessionRecord *session, gint64 now);
 
