@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 
 #include "base/json.h"
+#include "base/sysroot.h"
 #include "base/units.h"
+#include "vm/gpu.h"
 #include "web/catalogue.h"
 #include "web/monitor_parts.h"
 #include "web/page_life.h"
@@ -146,14 +148,15 @@ json_t *page_monitor(const PageContext *context, const MonitorFacts *facts, cons
 {
     const Settings *settings = context->settings;
     bool is_page = context->request != NULL;
+    g_autoptr(GPtrArray) gpus = gpus_read(sysroot(), settings->gpu_blacklist, NULL);
     json_t *values = is_page ? page_common_values(context, tr("Monitor")) : file_values();
     bool may_purge = is_page && policy_allows(settings, context->who, ACTION_PURGE, NULL, NULL);
     json_object_set_new(values, "standalone", json_boolean(!is_page));
     json_object_set_new(values, "host", json_string(g_get_host_name()));
     json_object_set_new(values, "time", time_value(facts->now.at));
     json_object_set_new(values, "notice", notice_value(facts, form));
-    json_object_set_new(values, "figures", monitor_figures(settings, facts));
-    json_object_set_new(values, "facts", monitor_host_facts(settings, facts));
+    json_object_set_new(values, "figures", monitor_figures(settings, facts, gpus));
+    json_object_set_new(values, "facts", monitor_host_facts(settings, facts, gpus));
     json_object_set_new(values, "view", is_page ? view_value(context, form) : json_null());
     json_object_set_new(values, "may_purge", json_boolean(may_purge));
     monitor_add_table(values, context, facts, form);

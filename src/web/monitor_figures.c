@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "base/json.h"
-#include "base/sysroot.h"
 #include "base/units.h"
 #include "core/limits.h"
 #include "vm/accelerator.h"
@@ -280,9 +279,8 @@ static int count_usable(const Settings *settings, const GPtrArray *gpus)
     return usable;
 }
 
-json_t *monitor_figures(const Settings *settings, const MonitorFacts *facts)
+json_t *monitor_figures(const Settings *settings, const MonitorFacts *facts, const GPtrArray *gpus)
 {
-    g_autoptr(GPtrArray) gpus = gpus_read(sysroot(), settings->gpu_blacklist, NULL);
     Figures figures = {settings, facts, count_usable(settings, gpus)};
     json_t *list = json_array();
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -309,10 +307,9 @@ static char *accelerator_text(const Settings *settings)
 }
 
 /* What the host has, what sessions can have of it, and what they have. */
-static char *gpu_text(const Settings *settings, const MonitorFacts *facts)
+static char *gpu_text(const Settings *settings, const MonitorFacts *facts, const GPtrArray *gpus)
 {
     int used = 0;
-    g_autoptr(GPtrArray) gpus = gpus_read(sysroot(), settings->gpu_blacklist, NULL);
     for (guint i = 0; gpus && i < gpus->len; i++)
         used += gpu_holder(gpus->pdata[i], facts->sessions) != NULL;
     return gpus && gpus->len ? tr_format("%d, of which sessions can have %d and have %d", (int)gpus->len,
@@ -348,12 +345,12 @@ static char *user_limits_text(const Settings *settings)
     return g_string_free(text, FALSE);
 }
 
-json_t *monitor_host_facts(const Settings *settings, const MonitorFacts *facts)
+json_t *monitor_host_facts(const Settings *settings, const MonitorFacts *facts, const GPtrArray *gpus)
 {
     json_t *list = json_array();
     add_fact(list, tr("Given to sessions"), promised_text(facts));
     add_fact(list, tr("Limits of one user"), user_limits_text(settings));
     add_fact(list, tr("Accelerator"), accelerator_text(settings));
-    add_fact(list, tr("GPUs"), gpu_text(settings, facts));
+    add_fact(list, tr("GPUs"), gpu_text(settings, facts, gpus));
     return list;
 }
