@@ -31,7 +31,11 @@ function mount(...words) {
 function smallDisk(t, folder, options) {
     mount('-t', 'tmpfs', '-o', `${options},mode=755`, 'none', service.path(folder));
     service.give(folder);
-    t.after(() => spawnSync('umount', ['-l', service.path(folder)]));
+    t.after(async () => {
+        // What a test that failed has left would be in the way of all that come.
+        await stopAll(service, service.sessions().filter((id) => service.record(id).state === 'running'));
+        spawnSync('umount', ['-l', service.path(folder)]);
+    });
 }
 
 // What is open stays writable, as after an error of the disk nothing else would.
@@ -41,27 +45,27 @@ function readOnly(t, folder) {
     mount('-o', 'remount,bind,ro', folder);
 }
 
-// Fills what is left, but for some bytes. Returns what makes room again.
-function fill(folder, leave = 0) {
-    const { bavail, bsize } = fs.statfsSync(service.path(folder));
-    const file = service.path(folder, 'somebody-elses');
-    fs.writeFileSync(file, Buffer.alloc(Math.max(bavail * bsize - leave, 0)));
-    return () => fs.rmSync(file);
-}
-
-// A guest whose write did not fit leaves what was too little for it. Others may take of that meanwhile.
-function fillRest(folder) {
-    const file = service.path(folder, 'the-rest');
-    for (let isFull = false; !isFull;) {
-        try {
-            fs.appendFileSync(file, Buffer.alloc(4096));
-        } catch (error) {
-            assert.equal(error.code, 'ENOSPC');
-            isFull = true;
-        }
+// Writes to a file until it has a size, or the disk has no room left. Returns what makes room again.
+function write(file, size) {
+    const wall = Buffer.alloc(4096);
+    fs.writeFileSync(file, '');
+    try {
+        for (let written = 0; written < size; written += wall.length)
+            fs.appendFileSync(file, wall.subarray(0, size - written));
+    } catch (error) {
+        assert.equal(error.code, 'ENOSPC');
     }
     return () => fs.rmSync(file);
 }
+
+// Fills what is left, but for some bytes. What else writes there may take of them.
+function fill(folder, leave) {
+    const { bavail, bsize } = fs.statfsSync(service.path(folder));
+    return write(service.path(folder, 'somebody-elses'), bavail * bsize - leave);
+}
+
+// Fills all that is left, whatever a guest's write that did not fit has left.
+const fillUp = (folder) => write(service.path(folder, 'the-rest'), Infinity);
 
 const boot = (settings = {}) => service.createRunning({ machine: 'boot.raw' }, settings);
 
@@ -81,7 +85,7 @@ const fullNote = /^The server's disk is full: /;
 describe('disks', { skip: !isRoot && 'file systems are mounted by root' }, () => {
     test('the sessions\' disk is full: no session, and the words say why', async (t) => {
         smallDisk(t, 'service/snapshots', 'size=2m');
-        const free = fill('service/snapshots');
+        const free = fillUp('service/snapshots');
         await assertRefused(/The server's disk does not take a new session\. Cannot .*: No space left on device/);
         free();
         const session = await boot();
@@ -133,7 +137,7 @@ describe('disks', { skip: !isRoot && 'file systems are mounted by root' }, () =>
         assert.equal(seen.state, 'running');
         assert.match(seen.note, fullNote);
         assert.match((await service.get({ session: session.id })).text, /The server&#39;s disk is full|The server's disk is full/);
-        const freeRest = fillRest('service/snapshots');
+        const freeRest = fillUp('service/snapshots');
         await assertRefused(/No space left on device/);
         const longest = { session_total_max: '1m' }; // however long the guest took
         assert.equal((await service.json('POST', { session_extend: session.id }, longest)).status, 409);
@@ -169,7 +173,7 @@ describe('disks', { skip: !isRoot && 'file systems are mounted by root' }, () =>
         smallDisk(t, 'service/snapshots', 'size=20m');
         const session = await boot({ snapshot_keep: '1h' });
         const disk = service.path('service/snapshots', session.id, 'disk.qcow2');
-        const free = fill('service/snapshots');
+        const free = fillUp('service/snapshots');
         process.kill(service.process(session, 'supervisor'), 'SIGTERM');
         await processGone(service.process(session, 'supervisor'));
         assert.match(service.log(), new RegExp(`STOP .*NAME=${session.id} The server ended it\\.`));
@@ -217,7 +221,7 @@ describe('disks', { skip: !isRoot && 'file systems are mounted by root' }, () =>
 
     test('the sockets\' disk is full: new sessions fail and say why, the others go on', async (t) => {
         smallDisk(t, 'run', 'size=1m');
-        const free = fill('run');
+        const free = fillUp('run');
         const failed = await service.ended(await service.create({ machine: 'boot.raw' }));
         assert.equal(failed.state, 'failed');
         assert.match(failed.reason, /^Cannot write .*websockify\.json: No space left on device/);
@@ -225,7 +229,7 @@ describe('disks', { skip: !isRoot && 'file systems are mounted by root' }, () =>
         await service.assertAllGone();
         free();
         const session = await boot();
-        const again = fill('run');
+        const again = fillUp('run');
         await assertShows(service, session.control, session.id);
         await stopAll(service);
         assert.match(past(service, session.id)[0].reason, /^Stopped by /);
