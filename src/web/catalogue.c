@@ -123,6 +123,19 @@ char *tr_count(const char *one, const char *many, gint64 count)
     return g_strjoinv(number, parts);
 }
 
+static char *with_decimal_sign(const char *number)
+{
+    const char *sign = json_get_text(json_object_get(catalogue, ""), "decimal", ".");
+    g_auto(GStrv) parts = g_strsplit(number, ".", 2);
+    return g_strjoinv(sign, parts);
+}
+
+char *tr_number(double value)
+{
+    g_autofree char *english = g_strdup_printf("%.1f", value);
+    return with_decimal_sign(english);
+}
+
 /* --- messages --- */
 
 /* What stands for the conversions of a format in a text. */
@@ -213,6 +226,13 @@ static bool match_format(const char *format, const char *text, Values *values)
 
 static char *translate(const char *english, int depth);
 
+/* A value in the language; a fraction with the sign that it has there. */
+static char *translate_value(const char *start, size_t length, char conversion, int depth)
+{
+    g_autofree char *value = g_strndup(start, length);
+    return conversion == 'f' ? with_decimal_sign(value) : translate(value, depth);
+}
+
 static char *fill_in(const char *format, const Values *values, int depth)
 {
     GString *out = g_string_new(NULL);
@@ -225,11 +245,10 @@ static char *fill_in(const char *format, const Values *values, int depth)
         }
         if (!*end || next == values->count)
             break;
-        g_autofree char *value = g_strndup(values->start[next], values->length[next]);
-        g_autofree char *translated = translate(value, depth + 1);
-        g_string_append(out, translated);
-        next++;
         format += conversion_length(format);
+        g_autofree char *value = translate_value(values->start[next], values->length[next], format[-1], depth + 1);
+        g_string_append(out, value);
+        next++;
     }
     return g_string_free(out, FALSE);
 }
@@ -316,11 +335,16 @@ char *tr_message(const char *english)
     return translate(english, 0);
 }
 
-char *tr_take(char *english)
+char *tr_duration(gint64 seconds)
 {
-    char *text = tr_message(english);
-    g_free(english);
-    return text;
+    g_autofree char *english = units_format_duration(seconds);
+    return tr_message(english);
+}
+
+char *tr_size(gint64 mebibytes)
+{
+    g_autofree char *english = units_format_size(mebibytes);
+    return tr_message(english);
 }
 
 char *tr_format(const char *english, ...)

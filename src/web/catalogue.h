@@ -2,7 +2,8 @@
  * The texts of the pages in the visitor's language. English is what templates, scripts and the C code have, and the
  * key of every catalogue, as with gettext(3): html/i18n/LANG.json is {"English text": "translation"}. A text without
  * a translation is shown in English. Its entry "" is about the language: "name" is what it calls itself,
- * "one_until" the largest number that takes the singular (default 1), "one_from" the smallest (default 1).
+ * "one_until" the largest number that takes the singular (default 1), "one_from" the smallest (default 1),
+ * "decimal" the sign before a fraction (default ".").
  *
  * A process has one language at a time, English at first. Floors below this one know nothing of languages: errors,
  * reasons and notes are made in English, as logs and commands want them, and translated when a page shows them. */
@@ -37,6 +38,9 @@ const char *tr(const char *english);
 /* The translation of one of two English formats for `count`, which stands in it once as "%d". Free with g_free. */
 char *tr_count(const char *one, const char *many, gint64 count);
 
+/* A number with one decimal place. Free with g_free. */
+char *tr_number(double value);
+
 /* The translation of what a printf format gives; nothing of a catalogue is ever a format. Free with g_free. */
 char *tr_format(const char *english, ...) G_GNUC_PRINTF(1, 2);
 
@@ -48,5 +52,6 @@ char *tr_time(GDateTime *time, const char *format);
  * sentences may each be of another format. Otherwise the text itself. Free with g_free. */
 char *tr_message(const char *english);
 
-/* The same of a text that it takes over: one of base/units.h, for a page. */
-char *tr_take(char *english);
+/* The same of what base/units.h makes of an amount. */
+char *tr_duration(gint64 seconds);
+char *tr_size(gint64 mebibytes);

@@ -20,7 +20,7 @@ static char *cores_text(gint64 value)
 
 static char *memory_text(gint64 mebibytes)
 {
-    return tr_take(units_format_size(mebibytes));
+    return tr_size(mebibytes);
 }
 
 /* "2 hours", "1 day": the largest unit that leaves nothing over. */

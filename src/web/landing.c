@@ -5,7 +5,6 @@
 #include "app/gpu.h"
 #include "auth/backends.h"
 #include "base/json.h"
-#include "base/units.h"
 #include "core/choices.h"
 #include "core/folder.h"
 #include "core/limits.h"
@@ -71,7 +70,7 @@ static json_t *disk_value(const Machine *machine)
 {
     struct stat st;
     gint64 bytes = stat(machine->path, &st) == 0 ? st.st_size : 0;
-    return json_take_text(tr_take(units_format_size(MAX(bytes / 1048576, 1))));
+    return json_take_text(tr_size(MAX(bytes / 1048576, 1)));
 }
 
 /* For the script of the page: "" when only the host is the limit. */

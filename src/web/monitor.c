@@ -96,8 +96,7 @@ static json_t *machine_value(const Machine *machine)
 {
     struct stat image;
     bool is_present = stat(machine->path, &image) == 0;
-    json_t *size =
-        is_present ? json_take_text(tr_take(units_format_size((gint64)(image.st_size / 1048576)))) : json_null();
+    json_t *size = is_present ? json_take_text(tr_size((gint64)(image.st_size / 1048576))) : json_null();
     return json_pack("{s:s, s:s, s:b, s:o}", "name", machine->name, "title", machine->description, "is_present",
                      (int)is_present, "size", size);
 }

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "base/json.h"
-#include "base/units.h"
 #include "core/limits.h"
 #include "vm/accelerator.h"
 #include "vm/gpu.h"
@@ -74,7 +73,7 @@ static double value_gpus(const Sample *before, const Sample *sample)
 
 static char *text_load(double value)
 {
-    return g_strdup_printf("%.1f", value);
+    return tr_number(value);
 }
 
 static char *text_percent(double value)
@@ -85,7 +84,7 @@ static char *text_percent(double value)
 static char *text_size(double value)
 {
     if (value < 1024)
-        return tr_take(units_format_size((gint64)value));
+        return tr_size((gint64)value);
     return value < 10240 ? tr_format("%.1f GB", value / 1024) : tr_format("%.0f GB", value / 1024);
 }
 

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "base/units.h"
 #include "web/catalogue.h"
 #include "web/monitor_parts.h"
 #include "web/page_life.h"
@@ -200,7 +199,7 @@ static GArray *find_rows(const MonitorFacts *facts, const MonitorForm *form)
 
 static json_t *duration_value(gint64 seconds)
 {
-    return json_take_text(tr_take(units_format_duration(MAX(seconds, 0))));
+    return json_take_text(tr_duration(MAX(seconds, 0)));
 }
 
 static void add_process(json_t *value, Row *row)
@@ -210,8 +209,7 @@ static void add_process(json_t *value, Row *row)
     if (runs && row->load == 0)
         read_load(row);
     json_object_set_new(value, "pid", runs ? json_integer(qemu.pid) : json_null());
-    json_object_set_new(value, "cpu_percent",
-                        runs ? json_take_text(g_strdup_printf("%.1f", row->load * 100)) : json_null());
+    json_object_set_new(value, "cpu_percent", runs ? json_take_text(tr_number(row->load * 100)) : json_null());
 }
 
 static void add_times(json_t *value, const SessionRecord *session, gint64 now)
@@ -247,7 +245,7 @@ static json_t *row_value(const PageContext *context, Row *row, gint64 now)
     add_process(value, row);
     json_object_set_new(value, "user", json_string(session->owner));
     json_object_set_new(value, "cpus", json_integer(plan->cpus));
-    json_object_set_new(value, "memory_gb", json_take_text(g_strdup_printf("%.1f", (double)plan->memory_mib / 1024)));
+    json_object_set_new(value, "memory_gb", json_take_text(tr_number((double)plan->memory_mib / 1024)));
     json_object_set_new(value, "gpu", *plan->gpu_name ? json_string(plan->gpu_name) : json_null());
     json_object_set_new(value, "name", json_take_text(g_strdup_printf("%.8s %s", session->id, session->plan->machine)));
     json_object_set_new(value, "state", json_string(session_state_name(session->state)));

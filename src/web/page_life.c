@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "web/page_life.h"
 
-#include "base/units.h"
 #include "core/kept.h"
 #include "core/life.h"
 #include "web/catalogue.h"
@@ -28,7 +27,7 @@ static char *long_duration(gint64 seconds)
         if (count && seconds % units[i].seconds == 0)
             return tr_count(units[i].one, units[i].many, count);
     }
-    return tr_take(units_format_duration(seconds));
+    return tr_duration(seconds);
 }
 
 static gint64 gain_of(const Settings *settings, const Identity *who, const SessionRecord *session)

@@ -6,7 +6,6 @@
 #include "app/save_own.h"
 #include "app/saved.h"
 #include "base/json.h"
-#include "base/units.h"
 #include "core/saved.h"
 #include "web/catalogue.h"
 
@@ -31,8 +30,7 @@ static json_t *machine_value(const Machine *machine)
 {
     struct stat image;
     bool is_present = stat(machine->path, &image) == 0;
-    json_t *size =
-        is_present ? json_take_text(tr_take(units_format_size((gint64)image.st_blocks / BLOCKS_PER_MIB))) : json_null();
+    json_t *size = is_present ? json_take_text(tr_size((gint64)image.st_blocks / BLOCKS_PER_MIB)) : json_null();
     return json_pack("{s:s, s:s, s:o}", "name", machine->name, "title", machine->description, "size", size);
 }
 

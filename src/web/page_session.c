@@ -2,7 +2,6 @@
  * The page of one session. */
 #include "app/queue.h"
 #include "base/json.h"
-#include "base/units.h"
 #include "core/link.h"
 #include "core/store.h"
 #include "web/catalogue.h"
@@ -95,7 +94,7 @@ static const char *const script_texts[SCRIPT_STATES] = {
 static json_t *script_value(const BootScript *script)
 {
     bool done = script->state == SCRIPT_DONE, failed = script->state == SCRIPT_FAILED;
-    json_t *took = done ? json_take_text(g_strdup_printf("%.1f s", (double)script->duration_ms / 1000)) : json_null();
+    json_t *took = done ? json_take_text(tr_format("%.1f s", (double)script->duration_ms / 1000)) : json_null();
     return json_pack("{s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o}", "name", script->name, "state",
                      script_state_name(script->state), "state_text", tr(script_texts[script->state]), "is_over",
                      (int)(done || failed), "is_failed", (int)(failed || script->exit_code != 0), "method",
@@ -187,7 +186,7 @@ json_t *page_session_value(const PageContext *context, const SessionRecord *sess
     json_object_set_new(value, "owner", json_string(session->owner));
     json_object_set_new(value, "machine", json_string(session_title(session)));
     json_object_set_new(value, "cpus", json_integer(session->plan->cpus));
-    json_object_set_new(value, "memory", json_take_text(tr_take(units_format_size(session->plan->memory_mib))));
+    json_object_set_new(value, "memory", json_take_text(tr_size(session->plan->memory_mib)));
     json_object_set_new(value, "gpu", json_text_or_null(session->plan->gpu_name));
     json_object_set_new(value, "state", json_string(session_state_name(session->state)));
     json_object_set_new(value, "state_text", json_string(page_state_text(session->state)));

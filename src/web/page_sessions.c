@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * The page of many sessions: those that live, those whose disk is kept, and what has been. */
 #include "base/json.h"
-#include "base/units.h"
 #include "core/store.h"
 #include "web/catalogue.h"
 #include "web/page_life.h"
@@ -15,14 +14,14 @@
 /* In whole minutes, so that a page is not news with each second; null below one. */
 static json_t *minutes_value(gint64 seconds)
 {
-    return seconds >= 60 ? json_take_text(tr_take(units_format_duration(seconds / 60 * 60))) : json_null();
+    return seconds >= 60 ? json_take_text(tr_duration(seconds / 60 * 60)) : json_null();
 }
 
 static json_t *left_value(const SessionRecord *session)
 {
     gint64 left_s = session->ends_at - session_now();
     bool counts = session->state == SESSION_RUNNING && session->ends_at;
-    return counts ? json_take_text(tr_take(units_format_duration((MAX(left_s, 0) + 59) / 60 * 60))) : json_null();
+    return counts ? json_take_text(tr_duration((MAX(left_s, 0) + 59) / 60 * 60)) : json_null();
 }
 
 static json_t *idle_value(const SessionRecord *session)
@@ -68,8 +67,7 @@ static json_t *kept_row(const PageContext *context, const SessionRecord *session
 static json_t *history_row(const PageContext *context, const SessionRecord *session)
 {
     gint64 begun_at = session->ready_at ? session->ready_at : session->started_at;
-    json_t *lasted =
-        begun_at ? json_take_text(tr_take(units_format_duration(MAX(session->ended_at - begun_at, 0)))) : json_null();
+    json_t *lasted = begun_at ? json_take_text(tr_duration(MAX(session->ended_at - begun_at, 0))) : json_null();
     return json_pack("{s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "page",
                      json_take_text(page_session_path(context, session->id)), "owner", session->owner, "machine",
                      session_title(session), "state", session_state_name(session->state), "state_text",

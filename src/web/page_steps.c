@@ -67,9 +67,8 @@ static gint64 step_since(const SessionRecord *session, size_t current)
 static json_t *step_value(const SessionRecord *session, size_t shown, size_t current)
 {
     bool has_duration = shown < current && strlen(shown_steps[shown].covers) > 1;
-    json_t *took = has_duration
-                       ? json_take_text(g_strdup_printf("%.1f s", (double)step_duration_ms(session, shown) / 1000))
-                       : json_null();
+    json_t *took = has_duration ? json_take_text(tr_format("%.1f s", (double)step_duration_ms(session, shown) / 1000))
+                                : json_null();
     gint64 since = shown == current ? step_since(session, current) : 0;
     return json_pack("{s:s, s:s, s:b, s:b, s:o, s:o}", "name", shown_steps[shown].name, "text",
                      tr(shown_steps[shown].text), "is_done", (int)(shown < current), "is_now", (int)(shown == current),

@@ -89,13 +89,12 @@ static void test_units(void)
         {93600, 512, "1 j 2 h", "512 Mo",
          "memory : ce serveur en a 512 Mo. Choisissez une taille entre 32 Mo et cela."},
         {172800, 4096, "2 j", "4 Go", "memory : ce serveur en a 4 Go. Choisissez une taille entre 32 Mo et cela."},
-        {5400, 1536, "1 h 30 min", "1.5 Go",
-         "memory : ce serveur en a 1.5 Go. Choisissez une taille entre 32 Mo et cela."}};
+        {5400, 1536, "1 h 30 min", "1,5 Go",
+         "memory : ce serveur en a 1,5 Go. Choisissez une taille entre 32 Mo et cela."}};
     g_autofree char *folder = source_path("html");
     g_assert_true(catalogue_use(folder, "fr", NULL));
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-        g_autofree char *duration = tr_take(units_format_duration(rows[i].seconds)),
-                        *size = tr_take(units_format_size(rows[i].mebibytes)),
+        g_autofree char *duration = tr_duration(rows[i].seconds), *size = tr_size(rows[i].mebibytes),
                         *english = units_format_size(rows[i].mebibytes);
         g_autofree char *message =
             tr_format("memory: this server has %s. Choose a size from %d MB to that.", english, 32);
