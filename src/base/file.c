@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 
-#define REMOVE_TRIES 10
+#define REMOVE_TRIES 100
 
 static bool read_exactly(int fd, char *buffer, size_t length, size_t *got, GError **error)
 {

@@ -21,7 +21,7 @@
 #define RECORD_MAX_BYTES 65536
 #define LISTEN_BACKLOG 128
 #define TERM_DEADLINE_MS 3000
-#define KILL_DEADLINE_MS 1000
+#define KILL_DEADLINE_MS 10000
 
 /* Ending this often this soon after the start is not bad luck; after the pause it may be tried again. */
 #define QUICK_END_S 5
