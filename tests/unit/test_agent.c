@@ -11,7 +11,7 @@
 #include "temp.h"
 #include "vm/agent.h"
 
-#define DEADLINE_MS 20000
+#define DEADLINE_MS 60000
 #define SHORT_MS 200
 
 /* What it says after each line that it gets. %s in the first one stands for the number in that line. */

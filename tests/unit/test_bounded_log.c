@@ -13,7 +13,7 @@
 #include "base/wait.h"
 #include "temp.h"
 
-#define DEADLINE_MS 20000
+#define DEADLINE_MS 60000
 
 typedef struct {
     TempFolder *folder;

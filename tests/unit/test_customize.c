@@ -10,7 +10,7 @@
 #include "vm/customize.h"
 #include "vm/image.h"
 
-#define DEADLINE_MS 20000
+#define DEADLINE_MS 60000
 #define SCRIPT "#!/bin/sh\necho it\\'s $me\n"
 
 /* Changes the disk as virt-customize would, notes how it was called, and then does what the test wants. */
@@ -165,23 +165,30 @@ static void assert_child_gone(const Fixture *f)
     g_assert_true(process_wait_gone(process_id_of((pid_t)atoi(pid)), DEADLINE_MS));
 }
 
+static bool has_begun(const Fixture *f)
+{
+    g_autofree char *path = g_build_filename(f->folder, "child", NULL), *text = NULL;
+    return g_file_get_contents(path, &text, NULL, NULL) && strchr(text, '\n');
+}
+
 static void test_late(Fixture *f, gconstpointer unused)
 {
     (void)unused;
     GError *error = NULL;
     install(f, HANG);
-    f->job.deadline_ms = 4000;
-    g_assert_false(customize_add_script(&f->job, &error));
-    assert_error(error, QWD_ERROR_TIMEOUT, "");
+    f->job.deadline_ms = 2000;
+    do { /* longer, until it has come as far as to hang */
+        f->job.deadline_ms *= 2;
+        g_assert_false(customize_add_script(&f->job, &error));
+        assert_error(error, QWD_ERROR_TIMEOUT, "");
+    } while (!has_begun(f) && f->job.deadline_ms < DEADLINE_MS);
     assert_child_gone(f);
     g_assert_true(disk_has(f, "0"));
 }
 
 static gboolean cancel_when_begun(gpointer data)
 {
-    const Fixture *f = data;
-    g_autofree char *path = g_build_filename(f->folder, "child", NULL), *text = NULL;
-    bool begun = g_file_get_contents(path, &text, NULL, NULL) && strchr(text, '\n');
+    bool begun = has_begun(data);
     wait_cancel(begun);
     return begun ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
 }

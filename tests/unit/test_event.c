@@ -9,7 +9,7 @@
 #include "base/wait.h"
 #include "temp.h"
 
-#define DEADLINE_MS 10000
+#define DEADLINE_MS 60000
 
 static void count(void *data)
 {

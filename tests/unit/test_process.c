@@ -18,7 +18,7 @@
 #include "base/wait.h"
 #include "temp.h"
 
-#define DEADLINE_MS 20000
+#define DEADLINE_MS 60000
 
 /* A child that lives until it is killed. */
 static pid_t start_sleeper(void)
@@ -265,7 +265,7 @@ static void test_run_deadline(void)
     gint64 begin = g_get_monotonic_time();
     g_assert_false(run_shell("echo $$; exec sleep 1000", 300, &result, &error));
     assert_error(error, QWD_ERROR_TIMEOUT, "sh: No answer within 0.3 s.");
-    g_assert_cmpint(g_get_monotonic_time() - begin, <, 5 * G_USEC_PER_SEC);
+    g_assert_cmpint(g_get_monotonic_time() - begin, <, 60 * G_USEC_PER_SEC);
     g_assert_false(process_is_alive(process_id_of(atoi(result.output))));
     g_assert_cmpint(waitpid(-1, NULL, WNOHANG), ==, -1);
     g_assert_false(g_main_context_pending(NULL));
@@ -287,7 +287,7 @@ static void test_run_cancelled(void)
     g_assert_false(run_shell("exec sleep 1000", 600000, &result, &error));
     wait_cancel(false);
     assert_error(error, QWD_ERROR_CANCELLED, "sh: ");
-    g_assert_cmpint(g_get_monotonic_time() - begin, <, 5 * G_USEC_PER_SEC);
+    g_assert_cmpint(g_get_monotonic_time() - begin, <, 60 * G_USEC_PER_SEC);
     g_assert_cmpint(waitpid(-1, NULL, WNOHANG), ==, -1);
 }
 

@@ -15,7 +15,7 @@
 #include "vm/qemu.h"
 #include "vm/qmp.h"
 
-#define DEADLINE_MS 30000
+#define DEADLINE_MS 60000
 
 static const Accelerator tcg = {.name = (char *)"tcg", .cpu = (char *)"max"};
 static const Accelerator arm_tcg = {.name = (char *)"tcg", .cpu = (char *)"max,pauth-impdef=on"};

@@ -13,7 +13,7 @@
 
 #define GREETING "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n"
 #define OK(id) "{\"return\": {}, \"id\": " #id "}\r\n"
-#define DEADLINE_MS 20000
+#define DEADLINE_MS 60000
 #define SHORT_MS 200
 
 /* Each step waits for a command first, unless it is the first one; then says its text. After the last one it waits for
@@ -206,7 +206,7 @@ static void test_flood(void)
     gint64 begin = g_get_monotonic_time();
     g_assert_null(qmp_execute(fake.qmp, "query-status", NULL, SHORT_MS, &error));
     assert_error(error, QWD_ERROR_TIMEOUT, "QEMU does not answer");
-    g_assert_cmpint(g_get_monotonic_time() - begin, <, 5 * G_USEC_PER_SEC);
+    g_assert_cmpint(g_get_monotonic_time() - begin, <, 60 * G_USEC_PER_SEC);
     fake_stop(&fake);
     g_string_append(flood, OK(2));
     Script answered = {{GREETING, OK(1), flood->str}, false};

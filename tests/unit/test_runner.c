@@ -6,7 +6,7 @@
 #include "core/runner.h"
 #include "temp.h"
 
-#define DEADLINE_MS 20000
+#define DEADLINE_MS 60000
 
 static const char *const hostile[] = {
     "",

@@ -13,7 +13,7 @@
 #include "vm/backup.h"
 #include "vm/image.h"
 
-#define DEADLINE_MS 20000
+#define DEADLINE_MS 60000
 #define MIB (1024 * 1024)
 
 typedef struct {

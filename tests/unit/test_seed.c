@@ -6,7 +6,7 @@
 #include "temp.h"
 #include "vm/seed.h"
 
-#define DEADLINE_MS 20000
+#define DEADLINE_MS 60000
 
 static char *output_of(const char *const *argv)
 {

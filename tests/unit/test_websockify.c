@@ -20,7 +20,7 @@
 #include "base/wait.h"
 #include "display/websockify.h"
 
-#define DEADLINE_MS 10000
+#define DEADLINE_MS 60000
 
 typedef struct {
     char *folder, *state, *display, *token_path;
@@ -47,12 +47,18 @@ static int listen_anywhere(int *port)
     return fd;
 }
 
+/* A port on which nobody listens, of those that the kernel gives to nobody by itself (ip(7)): who connects somewhere
+ * meanwhile does not take it. */
 static int free_port(void)
 {
-    int port;
-    autofd int fd = listen_anywhere(&port);
-    (void)fd;
-    return port;
+    for (;;) {
+        int port = g_random_int_range(20000, 32768);
+        struct sockaddr_in address = loopback(port);
+        autofd int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0)
+            return port;
+        g_assert_cmpint(errno, ==, EADDRINUSE);
+    }
 }
 
 static void set_up(Fixture *f, gconstpointer unused)
@@ -264,7 +270,7 @@ static void test_killed(Fixture *f, gconstpointer unused)
     g_assert_false(died);
     ProcessId first = recorded(f);
     g_assert_true(process_signal(first, SIGKILL, NULL));
-    g_assert_true(wait_until(is_true, &died, 1000, NULL));
+    g_assert_true(wait_until(is_true, &died, DEADLINE_MS, NULL));
     ensure(f);
     g_assert_cmpint(recorded(f).pid, !=, first.pid);
     char byte;
@@ -284,7 +290,7 @@ static void test_watched_by_many(Fixture *f, gconstpointer unused)
     for (int i = 0; i < 3; i++)
         websockify_watch(f->state, on_died, &died[i]);
     for (int i = 0; i < 3; i++) {
-        g_assert_true(wait_until(is_true, &died[i], 1000, NULL));
+        g_assert_true(wait_until(is_true, &died[i], DEADLINE_MS, NULL));
         ensure(f);
     }
     g_autofree char *answer = ask_once(f, "/");
@@ -300,7 +306,7 @@ static void test_watch_nothing(Fixture *f, gconstpointer unused)
     g_source_remove(websockify_watch(f->state, on_died, &removed));
     websockify_watch(f->state, on_died, &died);
     g_assert_false(died);
-    g_assert_true(wait_until(is_true, &died, 1000, NULL));
+    g_assert_true(wait_until(is_true, &died, DEADLINE_MS, NULL));
     g_assert_false(removed);
 }
 
@@ -386,6 +392,7 @@ static void test_ends_at_once(Fixture *f, gconstpointer unused)
     (void)unused;
     g_autoptr(GError) error = NULL;
     int starts = 0;
+    gint64 begin_s = g_get_monotonic_time() / G_USEC_PER_SEC;
     f->options.program = "false";
     while (starts < 20 && websockify_ensure(&f->options, &error)) {
         bool died = false;
@@ -393,7 +400,9 @@ static void test_ends_at_once(Fixture *f, gconstpointer unused)
         g_assert_true(wait_until(is_true, &died, DEADLINE_MS, NULL));
         starts++;
     }
-    g_assert_cmpint(starts, ==, 5);
+    if (g_get_monotonic_time() / G_USEC_PER_SEC - begin_s < 5) /* on a machine that was held up, some ends were not quick */
+        g_assert_cmpint(starts, ==, 5);
+    g_assert_cmpint(starts, >=, 5);
     g_assert_error(error, QWD_ERROR, QWD_ERROR_UNAVAILABLE);
     g_assert_nonnull(strstr(error->message, "false --inetd"));
 }
