@@ -4,6 +4,7 @@
 
 import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
+import dgram from 'node:dgram';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
@@ -35,7 +36,7 @@ export async function promptly(ms, what, promise) {
 }
 
 // Checks now and after each `event` of the emitter, until the condition gives something true.
-export function until(emitter, event, condition, ms = 10000, what = event) {
+export function until(emitter, event, condition, ms = 20000, what = event) {
     let check;
     const met = new Promise((resolve) => {
         check = () => {
@@ -64,7 +65,7 @@ export function replaceFile(file, text) {
 }
 
 // Waits until a file has content.
-export async function fileWritten(file, ms = 10000) {
+export async function fileWritten(file, ms = 20000) {
     const read = () => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '');
     const watcher = fs.watch(path.dirname(file));
     try {
@@ -108,13 +109,29 @@ export const outputHas = (child, name, pattern, ms = 20000) =>
             Promise.reject(new Error(`${child.spawnfile} ended (${code ?? signal}): ${err}`))),
     ]);
 
+// Whether the port could be taken; what takes it is let go, or held for as long as this process lives.
+async function canTake(socket, begin, isHeld = false) {
+    try {
+        begin(socket);
+        await once(socket, 'listening');
+    } catch {
+        return false;
+    }
+    socket.unref();
+    if (!isHeld)
+        await new Promise((resolve) => socket.close(resolve));
+    return true;
+}
+
+// A port of 127.0.0.1 for a server that comes later. It is none that the kernel gives to who connects somewhere, or
+// wants any (ip(7)), and none of another test's beside: each of them holds the same one of UDP, which nobody uses.
 export async function freePort() {
-    const server = net.createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address();
-    server.close();
-    await once(server, 'close');
-    return port;
+    for (;;) {
+        const port = 20000 + crypto.randomInt(12768);
+        if (await canTake(dgram.createSocket('udp4'), (socket) => socket.bind(port, '127.0.0.1'), true) &&
+            await canTake(net.createServer(), (server) => server.listen(port, '127.0.0.1')))
+            return port;
+    }
 }
 
 // A server of the test's own, on a port of 127.0.0.1 or on a path, ended with the test.
