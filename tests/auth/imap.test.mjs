@@ -38,7 +38,7 @@ const protocol = {
             [`${tag} OK go\r\n* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\nA003 OK\r\n* OK`, START_TLS]),
         'logged in before asked': { ...imap(), greeting: '* PREAUTH welcome, alice' },
         'turned away': { ...imap(), greeting: ['* BYE too many connections', CLOSE] },
-        'another protocol': { ...imap(), greeting: '220 mail.example.org SMTP' },
+        'another protocol': { ...imap(), greeting: '220 mail.example.org SMTP', hangs: true },
     },
     answers: {
         'OK': { words: login('OK Logged in'), code: 0 },

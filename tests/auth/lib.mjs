@@ -9,7 +9,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { freePort, outputHas, start, top, within } from '../integration/lib.mjs';
+import { freePort, isAlive, outputHas, start, top, within } from '../integration/lib.mjs';
 
 export const builds = process.env.QWD_BUILDS ?? path.join(top, 'build');
 export const helper = (name, variant = 'asan') => path.join(builds, variant, `qwd-auth-${name}`);
@@ -109,8 +109,28 @@ export function assertRefused(answer, code, pattern) {
 export const visibleOf = (pid) =>
     ['cmdline', 'environ', 'comm', 'status'].map((file) => fs.readFileSync(`/proc/${pid}/${file}`, 'latin1')).join('\n');
 
+// The same of one that may have ended meanwhile, and then shows nothing.
+export function visibleWhileAlive(pid) {
+    try {
+        const seen = visibleOf(pid);
+        return isAlive(pid) ? seen : '';
+    } catch {
+        return '';
+    }
+}
+
+// What has to keep to its time may have been held up itself, by a machine that is busy: it is tried a few times, each
+// with twice the time, until attempt(seconds) is true.
+export async function inTime(seconds, attempt) {
+    for (let tries = 0; tries < 5; tries++, seconds *= 2) {
+        if (await attempt(seconds))
+            return;
+    }
+    assert.fail(`not in time, nor with ${seconds / 2} s`);
+}
+
 // Looks into /proc, which has no events, until the process is as far as wanted.
-export async function untilProcess(child, what, condition, ms = 10000) {
+export async function untilProcess(child, what, condition, ms = 60000) {
     for (const end = performance.now() + ms; performance.now() < end; await setImmediate()) {
         if (condition(child.pid))
             return;

@@ -32,7 +32,7 @@ const protocol = {
             '220 go\r\n250-mail.example.org\r\n250 AUTH PLAIN\r\n334 \r\n235 2.7.0 welcome', START_TLS] }),
         'turned away': { ...smtp(), greeting: ['554 5.3.2 no service here', CLOSE] },
         'busy': { ...smtp(), greeting: ['421 4.3.2 too busy', CLOSE] },
-        'another protocol': { ...smtp(), greeting: '* OK IMAP4rev1 ready' },
+        'another protocol': { ...smtp(), greeting: '* OK IMAP4rev1 ready', hangs: true },
     },
     answers: {
         '235': { words: auth('235 2.7.0 welcome'), code: 0 },
@@ -45,7 +45,7 @@ const protocol = {
         '250, which is no answer to a login': { words: auth('250 ok'), code: 2 },
         '503': { words: auth('503 5.5.1 later'), code: 2 },
         '538': { words: auth('538 5.7.11 encryption required'), code: 2 },
-        'nonsense': { words: auth('welcome'), code: 2 },
+        'nonsense': { words: auth('welcome'), code: 2, hangs: true },
         'an echo of the password': { words: auth('535 right-secret AGFsaWNlAHJpZ2h0LXNlY3JldA=='), code: 1 },
         'no login offered': { words: extensions('STARTTLS', 'SIZE 1000'), code: 2, reason: /does not ask for a password/ },
         'no mechanism for passwords': { words: extensions('STARTTLS', 'AUTH GSSAPI EXTERNAL'), code: 2 },
@@ -65,7 +65,7 @@ if (inOwnNetwork(import.meta.url)) {
         describe('smtp_use_ssl', () => {
             const login = (settings) =>
                 tryLogin(helper('smtp'), 'alice', 'right-secret', { settings: { smtp_server: '127.0.0.3',
-                                                                                mail_ca: fixture.ca.certificate, ...settings } });
+                                                                                mail_ca: fixture.ca.certificate, check_user_deadline: '60s', ...settings } });
             const server = (t, port, options) =>
                 lineServer(t, { host: '127.0.0.3', port, certificate: fixture.good, ...smtp(), ...options });
 
