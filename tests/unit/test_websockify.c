@@ -157,7 +157,8 @@ static char *ask(int fd, const char *path, const char *headers)
     char answer[4096];
     size_t length = 0;
     g_autofree char *request = g_strdup_printf("GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", path, headers);
-    g_assert_cmpint(send(fd, request, strlen(request), MSG_NOSIGNAL), ==, strlen(request));
+    if (send(fd, request, strlen(request), MSG_NOSIGNAL) != (ssize_t)strlen(request))
+        return g_strdup("");
     while (length < sizeof answer - 1) {
         ssize_t n = recv(fd, answer + length, sizeof answer - 1 - length, 0);
         if (n <= 0)
@@ -169,11 +170,26 @@ static char *ask(int fd, const char *path, const char *headers)
     return g_strndup(answer, length);
 }
 
+/* A visitor with a request of its own, and the answer. Websockify hangs up on who says nothing for three seconds, as
+ * who is held up does, who then tries again. */
+static int visit_and_ask(Fixture *f, const char *path, const char *headers, char **answer)
+{
+    for (int tries = 0;; tries++) {
+        int fd = visit(f->options.port);
+        g_assert_cmpint(fd, >=, 0);
+        *answer = ask(fd, path, headers);
+        if (**answer || tries == 5)
+            return fd;
+        g_free(*answer);
+        close(fd);
+    }
+}
+
 static char *ask_once(Fixture *f, const char *path)
 {
-    autofd int fd = visit(f->options.port);
-    g_assert_cmpint(fd, >=, 0);
-    return ask(fd, path, "Connection: close\r\n");
+    char *answer;
+    close(visit_and_ask(f, path, "Connection: close\r\n", &answer));
+    return answer;
 }
 
 #define UPGRADE                                                                                                        \
@@ -187,8 +203,9 @@ typedef struct {
 
 static Viewer join(Fixture *f)
 {
-    Viewer viewer = {.web = visit(f->options.port)};
-    g_autofree char *answer = ask(viewer.web, "/websockify?token=token", UPGRADE);
+    Viewer viewer;
+    g_autofree char *answer = NULL;
+    viewer.web = visit_and_ask(f, "/websockify?token=token", UPGRADE, &answer);
     g_assert_true(g_str_has_prefix(answer, "HTTP/1.1 101 "));
     viewer.display = accept4(f->token_fd, NULL, NULL, SOCK_CLOEXEC);
     g_assert_cmpint(viewer.display, >=, 0);
@@ -400,7 +417,7 @@ static void test_ends_at_once(Fixture *f, gconstpointer unused)
         g_assert_true(wait_until(is_true, &died, DEADLINE_MS, NULL));
         starts++;
     }
-    if (g_get_monotonic_time() / G_USEC_PER_SEC - begin_s < 5) /* on a machine that was held up, some ends were not quick */
+    if (g_get_monotonic_time() / G_USEC_PER_SEC - begin_s < 5) /* else some ends may not have been quick */
         g_assert_cmpint(starts, ==, 5);
     g_assert_cmpint(starts, >=, 5);
     g_assert_error(error, QWD_ERROR, QWD_ERROR_UNAVAILABLE);
