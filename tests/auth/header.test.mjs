@@ -66,7 +66,8 @@ before(async () => {
     const folder = service.path('logs');
     Object.assign(certificates, { port: await freePort(), users: authority(folder, 'users'), others: authority(folder, 'others') });
     const host = certificates.others.issue('localhost', { names: 'DNS:localhost' });
-    fs.appendFileSync(file, protection(users) + certificateHost(certificates, host));
+    // This one is not about how long Apache waits.
+    fs.appendFileSync(file, 'Timeout 120\n' + protection(users) + certificateHost(certificates, host));
     const server = start(whole, apacheProgram(), ['-f', file, '-D', 'FOREGROUND'], { cwd: '/' });
     whole.after(async () => {
         server.kill('SIGTERM'); // with its children, the CGI daemon among them
@@ -212,7 +213,7 @@ test('a second factor is asked for beside it', async () => {
         const create = { create: 'Create', machine: 'grub.iso' };
         assert.equal((await new Signed('alice').post(create, { Origin: 'http://evil.example' })).status, 403);
         const start = await alice.post(create, ownOrigin());
-        const [code, next] = codesOf(start.text.match(/<code>([A-Z2-7]{32})<\/code>/)[1]);
+        const nextCode = codesOf(start.text.match(/<code>([A-Z2-7]{32})<\/code>/)[1]), code = nextCode();
         const step = hidden(start.text);
         assert.equal((await alice.post({ ...step, code }, { Origin: 'http://evil.example' })).status, 403);
         assert.equal((await alice.post({ ...step, code: '000000' }, ownOrigin())).status, 401);
@@ -228,7 +229,7 @@ test('a second factor is asked for beside it', async () => {
         const later = new Signed('alice');
         const asked = await later.get({ manage: '1' });
         assert.doesNotMatch(asked.text, /<svg/, 'it is set up');
-        const answer = await later.post({ ...hidden(asked.text), code: next }, ownOrigin());
+        const answer = await later.post({ ...hidden(asked.text), code: nextCode() }, ownOrigin());
         assert.equal(answer.status, 303, notice(answer.text));
         assert.match((await later.get({ manage: '1' })).text, /<span class="who">alice<\/span>/);
     } finally {

@@ -9,8 +9,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { top } from '../integration/lib.mjs';
-import { answerOf, ask, assertRefused, assertYes, builds, command, credentials, helper, suite, suiteFolder, tryLogin,
-         untilProcess, visibleOf } from './lib.mjs';
+import { answerOf, ask, assertRefused, assertYes, builds, command, credentials, helper, inTime, suite, suiteFolder,
+         tryLogin, untilProcess, visibleOf } from './lib.mjs';
 
 const program = helper('local');
 const service = '/etc/pam.d/qemu-web-desktop';
@@ -72,13 +72,11 @@ describe('a password', () => {
         });
     });
     it('wrong is no, at once: PAM\'s own delay is left to the caller', async () => {
-        const times = [];
-        for (let i = 0; i < 3; i++) {
+        await inTime(1, async () => { // pam_unix asks for 1 to 3 s
             const answer = await login(fixture.user, `${password}x`);
             assertRefused(answer, 1, /PAM refuses the password: /);
-            times.push(answer.ms);
-        }
-        assert.ok(Math.min(...times) < 1000, `${times} ms`); // pam_unix asks for 1 to 3 s
+            return answer.ms < 1000;
+        });
     });
     it('empty is no', async () => {
         assertRefused(await login(fixture.user, ''), 1, /empty/);
@@ -127,14 +125,12 @@ describe('an account', () => {
         }
     });
     it('that is unknown takes as long as a wrong password', async () => {
-        const quickest = async (user) => {
-            const times = [];
-            for (let i = 0; i < 7; i++)
-                times.push((await tryLogin(helper('local', 'release'), user, 'wrong')).ms);
-            return Math.min(...times);
-        };
-        const [known, unknown] = [await quickest(fixture.user), await quickest('nosuchuser')];
-        assert.ok(unknown > known / 2.5 && unknown < known * 2.5, `${known} ms known, ${unknown} ms unknown`);
+        let known = Infinity, unknown = Infinity; // the quickest of each, in turn: more of them where a busy machine blurs it
+        const quicker = async (user, ms) => Math.min(ms, (await tryLogin(helper('local', 'release'), user, 'wrong')).ms);
+        const areAlike = () => unknown > known / 2.5 && unknown < known * 2.5;
+        for (let i = 0; i < 7 || (i < 70 && !areAlike()); i++)
+            [known, unknown] = [await quicker(fixture.user, known), await quicker('nosuchuser', unknown)];
+        assert.ok(areAlike(), `${known} ms known, ${unknown} ms unknown`);
     });
     it('with a hostile name is no', async () => {
         const names = ['*', '%s', '../root', 'root\n', `${fixture.user}\n`, ` ${fixture.user}`, `${fixture.user}:x`,

@@ -49,7 +49,7 @@ export class Portal extends Service {
         this.gate = this.path('etc/gate');
         command('mkfifo', ['-m', '666', this.gate]);
         const program = this.shim('check-user', checkProgram(this.path('etc/users'), this.gate));
-        super.writeConfiguration({ ...options, settings: { check_user_custom: program, user_admin: '@wheel',
+        super.writeConfiguration({ ...options, settings: { check_user_custom: program, check_user_deadline: '60s', user_admin: '@wheel',
                                                            ...options.settings } });
     }
 
@@ -228,8 +228,12 @@ export async function mailSink(t) {
     return server;
 }
 
-// Codes of a secret, by oathtool. The first is good now and was not used before; each next one is a step later.
+// Codes of a secret, by oathtool: each call gives one that is good now and for half a minute at least, and that counts
+// after all before.
 export function codesOf(secret) {
-    const base = Math.floor(Date.now() / 1000 + 5) - 30; // so that none gets too old while it is used
-    return [0, 30].map((later) => command('oathtool', ['--totp', '-b', `--now=@${base + later}`, secret]).trim());
+    let step = 0;
+    return () => {
+        step = Math.max(step + 1, Math.floor(Date.now() / 30000));
+        return command('oathtool', ['--totp', '-b', `--now=@${step * 30}`, secret]).trim();
+    };
 }

@@ -23,7 +23,7 @@ const walk = [
     { action: 'FORM_NOTHING', name: 'a session', method: 'GET', fields: { session: 'ID' }, expect: [401, 404, 200, 200] },
     { action: 'FORM_NOTHING', name: 'a session, POST', method: 'POST', fields: { session: 'ID' }, expect: [401, 404, 200, 200] },
     { action: 'FORM_NOTHING', name: 'its state', method: 'GET', accept: json, fields: { session: 'ID' }, expect: [401, 404, 200, 200] },
-    { action: 'FORM_NOTHING', name: 'its screen', method: 'GET', fields: { session: 'ID', picture: '5' }, expect: [401, 404, 200, 200] },
+    { action: 'FORM_NOTHING', name: 'its screen', method: 'GET', fields: { session: 'ID', picture: '5' }, prepare: aPicture, expect: [401, 404, 200, 200] },
     { action: 'FORM_MANAGE', name: 'sessions', method: 'GET', fields: { manage: '1' }, expect: [401, 200, 200, 200] },
     { action: 'FORM_MANAGE', name: 'sessions as JSON', method: 'GET', accept: json, fields: { manage: '1' }, expect: [401, 200, 200, 200] },
     { action: 'FORM_MONITOR', name: 'monitor', method: 'GET', fields: { monitor: '1' }, expect: [401, 403, 403, 200] },
@@ -67,11 +67,21 @@ async function aToken({ owner, id }) {
     return { token: (await owner.sharing(id)).links[0].viewer_url.split('#token=')[1] };
 }
 
+// Its first picture is not waited for longer than a second by one request.
+async function aPicture({ owner, id }) {
+    const end = performance.now() + 60000;
+    while ((await owner.get({ session: id, picture: '5' })).status !== 200)
+        assert.ok(performance.now() < end, 'a picture within a minute');
+    return {};
+}
+
 async function aViewer({ owner, id }) {
     const token = new URL((await owner.sharing(id)).links[0].url).searchParams.get('path').split('=')[1];
+    const before = service.record(id).viewers.map(({ serial }) => serial);
+    const isNew = ({ serial }) => !before.includes(serial);
     await service.rfb(token);
-    const record = await service.until(id, ({ viewers }) => viewers.length > 0);
-    return { viewer_disconnect: String(record.viewers[0].serial) };
+    const record = await service.until(id, ({ viewers }) => viewers.some(isNew));
+    return { viewer_disconnect: String(record.viewers.find(isNew).serial) };
 }
 
 const withId = (fields, id) => Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value === 'ID' ? id : value]));

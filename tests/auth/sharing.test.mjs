@@ -8,11 +8,11 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { build, freePort, outputHas, promptly, run, start, webSocket, within } from '../integration/lib.mjs';
-import { suite } from './lib.mjs';
+import { build, freePort, outputHas, run, start, webSocket, within } from '../integration/lib.mjs';
+import { inTime, suite } from './lib.mjs';
 import { Browser, Portal } from './portal.mjs';
 
-const patience = 30000;
+const patience = 60000;
 const service = new Portal();
 const setup = {};
 const whole = suite(after);
@@ -37,11 +37,17 @@ async function share(fields) {
     const before = (await alice.sharing(id)).links;
     const answer = await alice.submit({ share: id, ...fields });
     assert.equal(answer.status, 303, answer.text);
-    return (await alice.sharing(id)).links.find((link) => !before.some((old) => old.id === link.id));
+    // A page may come before the supervisor has opened it; there is no address yet then.
+    const isNew = ({ id: one }) => !before.some((old) => old.id === one);
+    await service.until(id, ({ links }) => links.some((link) => isNew(link) && link.hash));
+    return (await alice.sharing(id)).links.find(isNew);
 }
 
 const revoke = (link) => setup.alice.submit({ session: setup.id, link_revoke: link.id });
-const ownLink = async () => (await setup.alice.sharing(setup.id)).links.find((link) => link.is_own);
+async function ownLink() {
+    await service.until(setup.id, ({ links }) => links.some((link) => link.is_own && link.hash));
+    return (await setup.alice.sharing(setup.id)).links.find((link) => link.is_own);
+}
 
 // The viewers that the page names, once there are so many.
 async function viewers(count) {
@@ -79,6 +85,20 @@ async function connect(t, way) {
     assert.equal(ws.response?.status, 101);
     assert.equal((await ws.received(12)).toString(), 'RFB 003.008\n');
     return ws;
+}
+
+// What ends these connections does so within a time, of which act() says the beginning; everything is done anew when this
+// machine was busy. connected() opens them.
+async function endSoon(seconds, connected, act) {
+    await inTime(seconds, async () => {
+        const open = await connected();
+        const since = performance.now();
+        const answer = act();
+        await Promise.all(open.map((ws) => within(patience, 'end of a connection', ws.closed)));
+        const ms = performance.now() - since;
+        assert.equal((await answer).status, 303);
+        return ms < seconds * 1000;
+    });
 }
 
 // Not one byte of the display.
@@ -130,14 +150,18 @@ test('a control link and a view-only link', async (t) => {
 
     await t.test('viewers are listed; one can be disconnected and come back', async (t) => {
         await viewers(0);
-        const one = await connect(t, through(control)), other = await connect(t, directly(view));
-        const seen = await viewers(2);
-        const [first, second] = ['Bob <b>', 'The class'].map((label) => seen.find(({ link_label: name }) => name === label));
+        const one = await connect(t, through(control));
+        let first, second;
+        await endSoon(2, async () => {
+            await viewers(1);
+            const other = await connect(t, directly(view));
+            const seen = await viewers(2);
+            [first, second] = ['Bob <b>', 'The class'].map((label) => seen.find(({ link_label: name }) => name === label));
+            return [other];
+        }, () => setup.alice.submit({ session: setup.id, viewer_disconnect: String(second.serial) }));
         assert.deepEqual([first.address, first.role_text], ['127.0.0.1', 'Control']);
         assert.deepEqual([second.address, second.role_text], ['127.0.0.1', 'Watch only']);
-        assert.ok(Math.abs(Date.parse(first.since.iso) - Date.now()) < 60000);
-        assert.equal((await setup.alice.submit({ session: setup.id, viewer_disconnect: String(second.serial) })).status, 303);
-        await promptly(2000, 'end of the viewer', other.closed);
+        assert.ok(Math.abs(Date.parse(first.since.iso) - Date.now()) < 5 * 60000);
         assert.equal((await viewers(1))[0].serial, first.serial);
         assert.ok(!one.socket.destroyed && !one.socket.readableEnded);
         assert.equal((await setup.alice.submit({ session: setup.id, viewer_disconnect: String(second.serial) })).status, 404);
@@ -147,14 +171,18 @@ test('a control link and a view-only link', async (t) => {
     });
 
     await t.test('revoking closes what is open within a second', async (t) => {
-        const [here, there, kept] = [await connect(t, through(view)), await connect(t, directly(view)), await connect(t, through(control))];
-        await viewers(3);
-        const since = performance.now();
-        const answer = revoke(view);
-        await Promise.all([here, there].map((ws) => within(patience, 'end of a revoked connection', ws.closed)));
-        const ms = performance.now() - since;
-        assert.ok(ms < 1000, `${ms} ms`);
-        assert.equal((await answer).status, 303);
+        const kept = await connect(t, through(control));
+        let link = view;
+        await endSoon(1, async () => {
+            link ??= await share({ role: 'view', label: 'once more' });
+            const open = [await connect(t, through(link)), await connect(t, directly(link))];
+            await viewers(3);
+            return open;
+        }, () => {
+            const answer = revoke(link);
+            link = undefined;
+            return answer;
+        });
         await assertRefused(t, through(view));
         await assertRefused(t, directly(view));
         assert.equal((await revoke(view)).status, 404);
@@ -165,7 +193,7 @@ test('a control link and a view-only link', async (t) => {
 });
 
 test('a link whose time is over is refused, and gone from the page', async (t) => {
-    const link = await share({ role: 'view', label: 'short', link_lifetime: '60s' });
+    const link = await share({ role: 'view', label: 'short', link_lifetime: '30m' });
     (await connect(t, through(link))).socket.destroy();
     await viewers(0);
     await changeRecord((record) => {
@@ -177,10 +205,13 @@ test('a link whose time is over is refused, and gone from the page', async (t) =
 });
 
 test('the owner\'s own link can be made anew', async (t) => {
-    const old = await ownLink(), ws = await connect(t, through(old));
-    await viewers(1);
-    assert.equal((await revoke(old)).status, 303);
-    await promptly(2000, 'end of the old one', ws.closed);
+    let old;
+    await endSoon(2, async () => {
+        old = await ownLink();
+        const ws = await connect(t, through(old));
+        await viewers(1);
+        return [ws];
+    }, () => revoke(old));
     const link = await ownLink();
     assert.notEqual(tokenOf(link), tokenOf(old));
     await assertRefused(t, through(old));
