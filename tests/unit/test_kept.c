@@ -11,6 +11,7 @@
 #include "core/kept.h"
 #include "core/saving.h"
 #include "core/store.h"
+#include "clock.h"
 #include "records.h"
 #include "temp.h"
 
@@ -298,7 +299,7 @@ static void test_expired(Fixture *f, gconstpointer setting)
 {
     (void)setting;
     g_autoptr(GPtrArray) report = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(SessionRecord) fresh = put_away(f, "alice", session_now() - 3400);
+    g_autoptr(SessionRecord) fresh = put_away(f, "alice", session_now() - 3599);
     g_autoptr(SessionRecord) over = put_away(f, "bob", session_now() - 3600);
     keep_remove_expired(f->settings, report);
     g_assert_true(has_disk(f, fresh));

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/token.h"
 #include "core/store.h"
+#include "clock.h"
 #include "paths.h"
 #include "records.h"
 #include "requests.h"

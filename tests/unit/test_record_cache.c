@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "clock.h"
 #include "records.h"
 #include "temp.h"
 
