@@ -58,7 +58,7 @@ function remember() {
     const field = find("#find");
     return {
         chosen: new Set(boxes().filter((box) => box.checked).map((box) => box.value)),
-        sure: find("#sure")?.checked,
+        sure: all("#sure, #sure-all").filter((box) => box.checked).map((box) => box.id),
         focus: focused && nameOf(focused),
         wasInside: Boolean(focused),
         typed: field && [field.value, field.selectionStart, field.selectionEnd],
@@ -69,8 +69,10 @@ function remember() {
 function recall(memory) {
     for (const box of boxes())
         box.checked = memory.chosen.has(box.value);
-    if (find("#sure"))
-        find("#sure").checked = memory.sure;
+    for (const id of memory.sure) {
+        if (find(`#${id}`))
+            find(`#${id}`).checked = true;
+    }
     if (find("#find") && memory.typed) {
         find("#find").value = memory.typed[0];
         find("#find").setSelectionRange(memory.typed[1], memory.typed[2]);

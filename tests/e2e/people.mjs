@@ -3,7 +3,7 @@
 
 import fs from 'node:fs';
 import { removeCrowd, writeCrowd } from '../session/crowd.mjs';
-import { Service } from './service.mjs';
+import { Service, eventually, patience } from './service.mjs';
 
 export const script = '/cgi-bin/qemu-web-desktop.cgi';
 
@@ -51,3 +51,16 @@ export async function logIn(page, service, user) {
 
 // News come when somebody looks at the page again: nobody has to wait for the next look.
 export const lookAgain = (page) => page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+
+// The same until they are there: a page that is just asking takes no notice of a look, and after an answer that did not
+// come it may wait for long.
+export async function lookUntil(page, what, condition) {
+    let next = 0;
+    return eventually(what, async () => {
+        if (Date.now() > next) {
+            await lookAgain(page);
+            next = Date.now() + 2000;
+        }
+        return condition();
+    }, patience);
+}
