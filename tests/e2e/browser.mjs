@@ -14,7 +14,7 @@ const args = [
 ];
 
 export async function openBrowser(t) {
-    const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, chromiumSandbox: false, args });
+    const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, chromiumSandbox: false, args, timeout: patience });
     t.after(() => browser.close());
     return browser;
 }
@@ -32,8 +32,22 @@ export async function openContext(t, browser, { follows = false, ...options } = 
     if (!follows)
         await context.addInitScript(() => localStorage.getItem('qwd-stay') ?? localStorage.setItem('qwd-stay', 'yes'));
     context.setDefaultTimeout(patience);
-    t.after(() => context.close());
+    t.after(async () => {
+        for (const one of [context, ...context.pages()])
+            await one.unrouteAll({ behavior: 'ignoreErrors' }).catch(() => {}); // a page may just be asking; or all is closed
+        await context.close();
+    });
     return context;
+}
+
+// The service's answer to a question of a page that a test has taken; null where it got none, which the page then knows.
+export async function answerTo(route, options) {
+    try {
+        return await route.fetch({ maxRetries: 3, timeout: patience, ...options }); // an idle connection may just have been closed
+    } catch {
+        await route.abort();
+        return null;
+    }
 }
 
 // Stop, and yes, on the page of a session or on the only card of a list.

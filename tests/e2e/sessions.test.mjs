@@ -8,7 +8,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { top } from '../integration/lib.mjs';
 import { removeCrowd, writeCrowd } from '../session/crowd.mjs';
-import { openBrowser, openContext, screenshot, stopOnPage } from './browser.mjs';
+import { answerTo, openBrowser, openContext, screenshot, stopOnPage } from './browser.mjs';
 import { holdStarts } from './scenarios.mjs';
 import { Service, eventually, patience } from './service.mjs';
 
@@ -134,7 +134,9 @@ async function notifications(t) {
 
     const end = new Date(Date.now() + 570000).toISOString();
     await page.route((url) => url.searchParams.get('session') === id && !url.searchParams.has('picture'), async (route) => {
-        const answer = await route.fetch({ headers: { ...route.request().headers(), 'if-none-match': '' } });
+        const answer = await answerTo(route, { headers: { ...route.request().headers(), 'if-none-match': '' } });
+        if (!answer)
+            return undefined;
         if (!answer.headers()['content-type'].startsWith('application/json'))
             return route.fulfill({ response: answer });
         const json = await answer.json();
@@ -143,7 +145,7 @@ async function notifications(t) {
     });
     await eventually('the title counts', async () => /^Ends in (9|10) minutes - /.test(await page.title()), patience);
     assert.deepEqual((await page.evaluate(() => globalThis.told)).at(-1)[1], 'The time is nearly over. Extend it.');
-    await page.unroute(() => true);
+    await page.unrouteAll({ behavior: 'wait' });
     return id;
 }
 
