@@ -41,11 +41,11 @@ SSLSessionCache none
 TypesConfig /etc/mime.types
 ErrorLog ${service.in('logs/error.log')}
 LogLevel info
-# as in Debian, but for the time: what needs a longer one must say so itself
+# as in Debian, but for the times: what needs a longer one must say so itself, and a busy machine may hold up anybody
 Timeout 8
+CGIDScriptTimeout 300
 KeepAlive On
-RequestReadTimeout header=20-40,minrate=500
-RequestReadTimeout body=10,minrate=500
+RequestReadTimeout header=120 body=120
 LogFormat "%h %l %u %t \\"%r\\" %>s %O \\"%{Referer}i\\" \\"%{User-Agent}i\\"" combined
 AddOutputFilterByType DEFLATE text/html text/plain text/css text/javascript application/json
 <Directory />

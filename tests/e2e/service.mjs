@@ -139,6 +139,7 @@ export class Service {
             file_machines: this.in('machines.conf'),
             file_log: this.in('state/log'),
             service_port: this.websockifyPort,
+            session_start_deadline: '5m',
             session_stop_grace: '2s',
             oneshot_left_stop: '1s',
             network: 'restricted',
@@ -173,7 +174,7 @@ export class Service {
     // --- the faces ---
 
     async startServer() {
-        this.front = start(this.test, this.in('bin/qwd-server'), [`--config=${this.in('service.conf')}`, `--port=${this.port}`, '--verbose'],
+        this.front = start(this.test, this.in('bin/qwd-server'), [`--config=${this.in('service.conf')}`, `--port=${this.port}`, '--cgi-deadline=300', '--verbose'],
                            { env: this.environment() });
         await outputHas(this.front, 'out', /http:\/\//);
     }
@@ -214,10 +215,15 @@ export class Service {
 
     // Whatever a test has left running ends here; that nothing is left is for `traces` to show before.
     async end() {
-        this.endSessions();
-        await this.endFront();
-        this.endAtOnce();
-        fs.rmSync(this.root, { recursive: true, force: true });
+        try {
+            this.endSessions();
+            await this.endFront();
+        } finally {
+            this.endAtOnce();
+            // Who is not quite gone may still write.
+            await eventually('the end of all', () => processesNaming(`${this.root}/`).length === 0);
+            fs.rmSync(this.root, { recursive: true, force: true });
+        }
     }
 
     // Also when the tests themselves are ended from outside.
@@ -292,6 +298,7 @@ export class Service {
 
     async request(method, target, { headers = {}, body } = {}) {
         const request = http.request({ host: '127.0.0.1', port: this.port, method, path: target, agent: false, headers });
+        request.on('error', () => {}); // one that comes behind the answer: the server need not read to the end
         request.end(body);
         const [answer] = await within(patience, `${method} ${target}`, once(request, 'response'));
         answer.setEncoding('utf8');
@@ -326,10 +333,11 @@ export class Service {
             body: `session_stop=${id}`, headers: { 'Content-Type': 'application/x-www-form-urlencoded', Accept: 'application/json' } });
     }
 
-    // The websocket of a link, without a browser.
-    openDisplay(t, link, headers = {}) {
-        const url = new URL(link);
-        return webSocket(t, Number(url.port), `/${url.searchParams.get('path')}`, { headers: { Origin: url.origin, ...headers }, ms: patience });
+    // The websocket of a link, without a browser. Where websockify gets no processor for a while, one is asked to try again.
+    async openDisplay(t, link, headers = {}, tries = 6) {
+        const url = new URL(link), options = { headers: { Origin: url.origin, ...headers }, ms: patience };
+        const ws = await webSocket(t, Number(url.port), `/${url.searchParams.get('path')}`, options);
+        return ws.response?.status === 504 && tries > 1 ? this.openDisplay(t, link, headers, tries - 1) : ws;
     }
 
     // The name that the display gives itself (RFC 6143, 7.3.2), over an opened websocket.
