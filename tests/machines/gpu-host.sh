@@ -23,7 +23,7 @@ chmod 660 /dev/vfio/[0-9]*
 run list-free qwdctl gpu
 
 # What QEMU itself says when it may lock too little; the service says it first.
-run qemu-limit su -s /bin/sh www-data -c 'ulimit -l 8192; exec timeout 60 qemu-system-x86_64 -nodefaults \
+run qemu-limit su -s /bin/sh www-data -c 'ulimit -l 8192; exec timeout 300 qemu-system-x86_64 -nodefaults \
     -machine q35 -m 64 -display none -device vfio-pci,host=0000:01:00.0'
 run limit sh -c 'ulimit -l 8192; exec qwdctl start boot.raw --gpu --snapshot_alloc_mem=64M'
 run start as_server qwdctl start boot.raw --gpu --snapshot_alloc_mem=64M

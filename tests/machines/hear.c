@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
- * hear SOCKET TEXT: connects to a UNIX socket and reads until the text has come. Fails when nothing comes for a minute,
+ * hear SOCKET TEXT: connects to a UNIX socket and reads until the text has come. Fails when nothing comes for five minutes,
  * or the socket closes. */
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +13,7 @@ int main(int argc, char **argv)
     char heard[4096] = "";
     size_t length = 0;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct timeval patience = {.tv_sec = 60};
+    struct timeval patience = {.tv_sec = 300};
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     if (argc != 3 || strlen(argv[1]) >= sizeof address.sun_path)
         return 2;
