@@ -1,19 +1,29 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import { openBrowser, openContext } from './browser.mjs';
+import { answerTo, openBrowser, openContext } from './browser.mjs';
 import { eventually, Service } from './service.mjs';
 import { newSession, Viewer, viewerPage } from './viewer-page.mjs';
+
+// A session is warned of its end for a quarter of its life at most: this one is told to have begun long ago, so that its
+// end is near for as long as the test may need.
+function seemsOld(service, id) {
+    const folder = service.in('state/snapshots', id), began = Math.floor(Date.now() / 1000) - 3600;
+    execFileSync('flock', [`${folder}/lock`, 'sed', '-i', `s/"started_at": *[0-9]*/"started_at":${began}/`, `${folder}/session.json`]);
+    assert.equal(service.record(id).started_at, began);
+}
 
 test('an end that is near is told in the viewer, with what can be done', async (t) => {
     const service = await Service.start(t, 'qwd-server');
     const browser = await openBrowser(t);
-    const session = await newSession(service, '128M', { snapshot_lifetime: '80' });
+    const session = await newSession(service, '128M', { snapshot_lifetime: '540' });
+    seemsOld(service, session.id);
     const context = await openContext(t, browser);
     const owner = await Viewer.open(context, viewerPage(service, session.id)), guest = await Viewer.open(context, session.watch_url);
     await guest.page.locator('#toast', { hasText: /ends in/ }).waitFor();
     assert.equal(await guest.page.locator('#toast button').count(), 0);
-    await owner.page.locator('#toast', { hasText: /nearly over.*in less than a minute/ }).waitFor();
+    await owner.page.locator('#toast', { hasText: /nearly over.*in \d min/ }).waitFor();
     await owner.page.locator('#toast').getByRole('button', { name: /^Extend by/ }).click();
     await owner.page.locator('#toast', { hasText: /^Extended: .* left/ }).waitFor();
     await owner.press('Share');
@@ -53,7 +63,9 @@ async function endsSoon(context) {
     await context.route(/qemu-web-desktop\.cgi|\/viewer/, async (route) => {
         if (route.request().resourceType() !== 'fetch')
             return route.continue(); // a page that does not come from here may not connect to here
-        const answer = await route.fetch();
+        const answer = await answerTo(route);
+        if (!answer)
+            return undefined;
         const json = await answer.json(), { session = {}, link = {} } = json;
         session.ending = { kind: 'time', what: 'The time is nearly over.', before: 'It ends', help: 'Save your work.', time: { iso, text: '' } };
         link.end = { iso, text: '' };

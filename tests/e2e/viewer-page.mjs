@@ -6,10 +6,18 @@ import { Desktop } from './browser.mjs';
 export const TINY = '#31586b';
 export const CLIPBOARD_MESSAGES = 6; // RFC 6143, 7.5; QEMU's extended key events
 
+// What the viewer says goes by itself after some seconds. Here it stays until something else is said, for a test may be
+// held up for longer than that.
+function keepToasts() {
+    const later = globalThis.setTimeout;
+    globalThis.setTimeout = (run, ...more) => (String(run).includes('toast.replaceChildren') ? 0 : later(run, ...more));
+}
+
 export class Viewer extends Desktop {
     static async open(context, url) {
         const viewer = new Viewer();
         viewer.page = await context.newPage();
+        await viewer.page.addInitScript(keepToasts);
         viewer.sent = [];
         viewer.opened = 0;
         viewer.lost = 0;
