@@ -130,13 +130,17 @@ export class Desktop {
     // Keys as a person presses them: noVNC and QEMU look at the keys, not only at the signs on them.
     async type(text) {
         for (const sign of text) {
-            if (sign === '\n')
-                await this.page.keyboard.press('Enter');
-            else if (shifted[sign])
-                await this.page.keyboard.press(`Shift+${shifted[sign]}`);
+            if (shifted[sign])
+                await this.strike('Shift', shifted[sign]);
             else
-                await this.page.keyboard.press(sign === ' ' ? 'Space' : sign);
+                await this.strike({ '\n': 'Enter', ' ': 'Space' }[sign] ?? sign);
         }
+    }
+
+    // Goes down and up without a pause: whoever is held up in between would hold the key down, which then repeats.
+    strike(...keys) {
+        const { keyboard } = this.page;
+        return Promise.all([...keys.map((key) => keyboard.down(key)), ...keys.reverse().map((key) => keyboard.up(key))]);
     }
 
     // Into a terminal, each sign once the one before is to be seen: a machine that gets little of a busy processor loses

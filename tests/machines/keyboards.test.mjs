@@ -56,13 +56,15 @@ async function strike(page, keys, paper) {
     const event = (type, code, key, location, modifiers) => devtools.send('Input.dispatchKeyEvent', { type, code, key, location, modifiers });
     for (const [held, code, key] of strokesOf(keys)) {
         const modifiers = [...held ?? ''].map((one) => MODIFIERS[one]);
+        const all = [];
         let bits = 0;
         for (const [heldCode, heldKey, location, bit] of modifiers)
-            await event('rawKeyDown', heldCode, heldKey, location, bits |= bit);
-        await event('rawKeyDown', code, key, 0, bits);
-        await event('keyUp', code, key, 0, bits);
+            all.push(event('rawKeyDown', heldCode, heldKey, location, bits |= bit));
+        // Whoever is held up between these two would hold the key down, which then repeats.
+        all.push(event('rawKeyDown', code, key, 0, bits), event('keyUp', code, key, 0, bits));
         for (const [heldCode, heldKey, location, bit] of modifiers.reverse())
-            await event('keyUp', heldCode, heldKey, location, bits &= ~bit);
+            all.push(event('keyUp', heldCode, heldKey, location, bits &= ~bit));
+        await Promise.all(all);
         if (key !== 'Dead')
             await paper.expect(madeOf[key] ?? key);
     }
