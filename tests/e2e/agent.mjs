@@ -62,9 +62,10 @@ export class Agent {
         return this.say(message(CLIPBOARD, words(0, TEXT), Buffer.from(text)));
     }
 
-    // Asks for what was copied elsewhere, and waits until it comes. The text ends a line.
+    // Asks for what was copied elsewhere until it comes: who asks before QEMU has heard of it gets nothing, or what was
+    // copied before. The text ends a line.
     async expect(text) {
-        await this.say(message(REQUEST, words(0, TEXT)));
-        await this.run(`grep -a -m 1 -q '${text}' <&3`);
+        const ask = `printf '${printed(message(REQUEST, words(0, TEXT)))}' >&3`;
+        await this.run(`n=0; until ${ask}; timeout 5 grep -a -m 1 -q '${text}' <&3; do n=$((n+1)); [ $n -lt 60 ] || break; done; [ $n -lt 60 ]`);
     }
 }

@@ -54,6 +54,12 @@ export class Viewer extends Desktop {
         await this.page.locator('#status:not([hidden])', { hasText: words }).waitFor();
     }
 
+    // What is in the terminal's line is not run.
+    async dropLine() {
+        await this.page.locator('#screen canvas').focus();
+        await this.page.keyboard.press('Control+KeyC');
+    }
+
     count(type) {
         return this.sent.filter((one) => one === type).length;
     }
