@@ -224,7 +224,7 @@ static bool wait_for(Awaited *awaited, WaitCondition condition, int deadline_ms,
 
 int app_end_deadline_ms(const Settings *settings)
 {
-    return (int)(settings->session_stop_grace + 30) * 1000;
+    return (int)(settings->session_stop_grace + 90) * 1000;
 }
 
 bool app_wait_ended(const Settings *settings, const char *id, int deadline_ms, GError **error)

@@ -20,6 +20,7 @@
 #define COMMAND_DEADLINE_MS 5000
 #define QUIT_DEADLINE_MS 5000
 #define KILL_DEADLINE_MS 10000
+#define EXIT_DEADLINE_MS 30000 /* of one that has closed its monitor; a busy host may keep it waiting */
 
 /* --- QEMU's end --- */
 
@@ -192,7 +193,7 @@ static void note_processes(SessionRecord *session, const void *data)
 static bool explain_failure(Supervisor *supervisor, GError **error)
 {
     bool is_closed = !*error || g_error_matches(*error, QWD_ERROR, QWD_ERROR_UNAVAILABLE);
-    if (!is_closed || !wait_unless_cancelled(has_exited, supervisor, COMMAND_DEADLINE_MS, NULL)) {
+    if (!is_closed || !wait_unless_cancelled(has_exited, supervisor, EXIT_DEADLINE_MS, NULL)) {
         g_prefix_error(error, N_("The machine does not answer. "));
         return false;
     }
