@@ -149,12 +149,17 @@ export class Browser {
         return { status: response.status, ...JSON.parse(response.text) };
     }
 
-    // A session of this user's that runs: {id, record}.
-    async createRunning(fields = {}) {
+    // Starts a session of this user's and returns its id, without waiting: one that ends soon may be over before it is seen.
+    async create(fields = {}) {
         const csrf = await this.token();
         const { status, session, error } = await this.json('POST', { csrf, create: '1', snapshot_lifetime: '2h', ...fields });
         assert.equal(status, 200, error?.message);
-        return this.service.state(session.id, 'running');
+        return session.id;
+    }
+
+    // Creates and waits until it runs. Returns its record.
+    async createRunning(fields) {
+        return this.service.state(await this.create(fields), 'running');
     }
 
     // What the page of a session offers for sharing.
