@@ -5,9 +5,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { descriptorsOf } from '../integration/lib.mjs';
+import { descriptorsOf, replaceFile } from '../integration/lib.mjs';
 import { assertOnlyLocksLeft, assertShows, clean, past, polite, stopAll } from './matrix.mjs';
-import { readUntil, tinyFolder, useService } from './service.mjs';
+import { readIfThere, readUntil, tinyFolder, useService } from './service.mjs';
 
 // A disk that says BOOTED on the first serial port and then does what `ending` says, in machine code.
 function crashingDisk(ending) {
@@ -116,7 +116,7 @@ function clockedLibrary() {
 export FAKETIME_TIMESTAMP_FILE=${file} FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1
 exec env LD_PRELOAD=libfaketime.so.1 LD_LIBRARY_PATH=$(echo /usr/lib/*/faketime) ${service.lib}/qwd-session "$1"
 `, { mode: 0o755 });
-    return { library, set: (seconds) => fs.writeFileSync(file, `${seconds < 0 ? '' : '+'}${seconds}s\n`) };
+    return { library, set: (seconds) => replaceFile(file, `${seconds < 0 ? '' : '+'}${seconds}s\n`) };
 }
 
 test('the clock is set while a session runs: it goes on, and what it says stays in order', async () => {
@@ -136,15 +136,21 @@ test('the clock is set while a session runs: it goes on, and what it says stays 
     const told = await service.ended(session.id);
     assert.match(told.reason, /^Stopped by /);
     assert.ok(told.ended_at - session.ready_at > day - 60, 'its clock was the one that was set');
-    assert.ok(Object.values(told.steps).every((ms) => ms >= 0 && ms < 60000));
+    assert.ok(Object.values(told.steps).every((ms) => ms >= 0 && ms < 3600000));
 });
 
 // The clock of this host is everybody's: that the kernel keeps the promise of such a timer is not tested here.
 test('the end of a life-time is a time of day for the kernel, which follows a clock that is set', async () => {
     const session = await service.createRunning({}, polite(service));
     const pid = service.process(session, 'supervisor');
-    const timers = descriptorsOf(pid).filter(([, target]) => target.includes('timerfd'))
-        .map(([fd]) => fs.readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1'));
+    const read = () => descriptorsOf(pid).filter(([, target]) => target.includes('timerfd'))
+        .map(([fd]) => readIfThere(`/proc/${pid}/fdinfo/${fd}`));
+    let timers = read();
+    // With each change of the record it is set anew, the last of its start among them.
+    for (let tries = 0; tries < 100 && (timers.length !== 1 || !timers[0]); tries++) {
+        await service.get({ session: session.id });
+        timers = read();
+    }
     assert.equal(timers.length, 1);
     assert.match(timers[0], /^clockid: 0$/m, 'CLOCK_REALTIME');
     assert.match(timers[0], /^settime flags: 01$/m, 'TFD_TIMER_ABSTIME');

@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { pretendingImage, sh } from '../integration/ctl.mjs';
-import { account, isRoot, readUntil, tinyFolder, useService } from './service.mjs';
+import { account, isRoot, tinyFolder, useService } from './service.mjs';
 
 const tiny = tinyFolder();
 const minute = 60000;
@@ -25,7 +25,7 @@ async function enable(file) {
 
 async function reachesDesktop(machine, meanwhile = async () => {}) {
     const session = await service.createRunning({ machine });
-    await readUntil(service.serial(session.id), /TINY-DESKTOP-UP/, 4 * minute);
+    await service.printed(session.id, /TINY-DESKTOP-UP/, 4 * minute);
     await meanwhile(session);
     await service.stop(session.id);
     await service.ended(session.id);

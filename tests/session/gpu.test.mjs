@@ -105,7 +105,7 @@ test('a session has the GPU: in its record, in QEMU\'s arguments, on its page, i
     })));
     assert.equal((await service.json('GET', { session: id })).session.gpu, name);
     assert.match((await service.get({ session: id })).text, /<dt>GPU<\/dt><dd>NVIDIA Corporation TU104 \[GeForce/);
-    assert.match(service.log(), new RegExp(`START CPU=1 MEM=64 GPU=0000:01:00.0 USER=alice VM=grub.iso NAME=${id}`));
+    await service.logged(new RegExp(`START CPU=1 MEM=64 GPU=0000:01:00.0 USER=alice VM=grub.iso NAME=${id}`));
     const [gpu] = JSON.parse((await service.run([path.join(service.bin, 'qwdctl'), 'gpu', '--json'])).out);
     assert.deepEqual(gpu.session, { id, owner: 'alice' });
     assert.match((await service.run([path.join(service.bin, 'qwdctl'), 'status'])).out, /\| 01:00.0 \| running/);

@@ -22,7 +22,7 @@ async function refused(status, pattern, method, fields, headers = {}) {
         assert.doesNotMatch(answer.text, /<script>x/);
     }
     assert.deepEqual(fs.readdirSync(service.snapshots).sort(), before, 'nothing has been started');
-    assert.deepEqual(service.processes(), {});
+    assert.deepEqual(await service.living(), {});
 }
 
 const create = (fields) => ({ create: 'Create', ...fields });

@@ -76,6 +76,25 @@ export async function processGone(pid, ms = minute) {
     assert.ok(!isAlive(pid), `process ${pid} has ended within ${ms} ms`);
 }
 
+export function readIfThere(file) {
+    try {
+        return fs.readFileSync(file, 'latin1');
+    } catch {
+        return '';
+    }
+}
+
+// Whether SIGKILL has been sent to a process, or it ends already (proc(5): field 9, PF_EXITING).
+function isDying(pid) {
+    try {
+        const flags = Number(fs.readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').pop().split(' ')[6]);
+        const pending = fs.readFileSync(`/proc/${pid}/status`, 'latin1').match(/^(Sig|Shd)Pnd:\t[0-9a-f]+$/gm);
+        return Boolean(flags & 4) || pending.some((line) => BigInt(`0x${line.split('\t')[1]}`) & 0x100n);
+    } catch {
+        return true;
+    }
+}
+
 // Reads from a socket or stream until the text so far matches.
 export async function readUntil(stream, pattern, ms, what = String(pattern)) {
     stream.text ??= '';
@@ -99,14 +118,14 @@ export async function readUntil(stream, pattern, ms, what = String(pattern)) {
 // A root shell on the serial console of the tiny machine: run() gives a command's status, text() what it prints.
 export async function serialShell(socket, ms = 2 * minute) {
     socket.write('\n');
-    await readUntil(socket, /# (\x1b\[6n)?$/, ms, 'a shell on the serial console');
+    await readUntil(socket, /# (\x1b\[6n)?/, ms, 'a shell on the serial console'); // others may have written behind it
     let count = 0;
     // Marks are typed in two halves, so that the echo of what is typed does not have them.
     return {
         socket,
         run: async (command, patience = minute) => {
             socket.write(`${command}; echo DO''NE${++count}=$?\n`);
-            const [, status] = await readUntil(socket, new RegExp(`DONE${count}=(\\d+)`), patience, command);
+            const [, status] = await readUntil(socket, new RegExp(`DONE${count}=(\\d+)\\D`), patience, command);
             return { status: Number(status) };
         },
         text: async (command, patience = minute) => {
@@ -362,6 +381,11 @@ export class Service {
         return fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '';
     }
 
+    // Waits for words of the log: a line is written after what it tells of can be seen.
+    logged(pattern, ms = minute) {
+        return watching([this.path('service')], () => this.log().match(pattern), ms, `${pattern} in the log`);
+    }
+
     sessions() {
         return fs.readdirSync(this.snapshots).filter((name) => /^[0-9a-f]{32}$/.test(name));
     }
@@ -384,6 +408,13 @@ export class Service {
         const socket = net.connect({ path: file }).on('error', () => {});
         (this.sockets ??= []).push(socket);
         return socket;
+    }
+
+    // Waits until a guest has said something on its serial console, perhaps before anybody could listen there.
+    printed(id, pattern, ms = minute) {
+        const folder = path.join(this.snapshots, id);
+        const text = () => ['serial.log.1', 'serial.log'].map((name) => readIfThere(path.join(folder, name))).join('');
+        return watching([folder], () => text().match(pattern), ms, `${pattern} on the serial console`);
     }
 
     // A guest's serial console.
@@ -418,6 +449,12 @@ export class Service {
         return found;
     }
 
+    // The same, when those are gone that have been killed and only wait for their turn to go.
+    async living() {
+        await Promise.all(Object.keys(this.processes()).filter(isDying).map((pid) => processGone(pid)));
+        return this.processes();
+    }
+
     // TCP ports on which our processes listen: [[port, command], ...].
     listeners() {
         const ports = {};
@@ -443,7 +480,7 @@ export class Service {
         for (const { pid } of record.processes)
             await processGone(pid);
         await this.supervisorsGone(record.id);
-        const left = Object.values(this.processes()).filter((command) => command.includes(record.id));
+        const left = Object.values(await this.living()).filter((command) => command.includes(record.id));
         assert.deepEqual(left, [], 'processes are left');
         assert.ok(!fs.existsSync(path.join(this.snapshots, record.id)), 'the session\'s folder is left');
         assert.ok(!fs.existsSync(this.path('run', record.id)), 'the folder of its sockets is left');
@@ -454,7 +491,7 @@ export class Service {
     // Of the whole service, when no session runs.
     async assertAllGone() {
         await this.supervisorsGone();
-        assert.deepEqual(Object.values(this.processes()), [], 'processes are left');
+        assert.deepEqual(Object.values(await this.living()), [], 'processes are left');
         assert.deepEqual(this.sessions(), [], 'sessions are left');
         const display = fs.existsSync(this.display) ? fs.readdirSync(this.display) : [];
         assert.deepEqual(display, [], 'tokens are left');
