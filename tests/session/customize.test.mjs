@@ -7,13 +7,14 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { processGone, tinyFolder, useService, watching } from './service.mjs';
+import { promptly } from '../integration/lib.mjs';
+import { processGone, tinyFolder, useServiceInTurn, watching } from './service.mjs';
 
 const minute = 60000;
 const tiny = tinyFolder();
 const method = 'script_method=customize';
 const password = 'never on a disk';
-const service = useService({
+const service = useServiceInTurn({
     images: { 'tiny.qcow2': path.join(tiny, 'tiny.qcow2'), 'cd.iso': path.join(tiny, 'tiny.iso'), 'auto.qcow2': path.join(tiny, 'tiny.qcow2') },
     machines: { 'tiny.qcow2': method, 'cd.iso': method },
 });
@@ -82,7 +83,7 @@ test('never into the image itself', async () => {
     const command = [path.join(service.bin, 'qwdctl'), 'start', 'master.qcow2', '--snapshot_use_master=yes', '--config_script=exec:true'];
     const { code, err } = await service.run(command, { asRoot: true });
     assert.equal(code, 0, err);
-    const id = service.sessions().find((name) => service.record(name).plan.use_master);
+    const id = service.sessions().find((name) => service.record(name)?.plan.use_master);
     const record = await service.until(id, ({ scripts }) => scripts[0].state === 'failed');
     assert.match(record.scripts[0].output, /changes the machine's image itself/);
     assert.ok(!fs.existsSync(noted('arguments')));
@@ -100,7 +101,7 @@ test('auto does not use it; a stop does not wait for it', async () => {
     const id = await create('tiny.qcow2');
     await watching([service.path('home')], () => fs.existsSync(noted('pid')), minute, 'virt-customize begins');
     await service.stop(id);
-    const past = await service.ended(id, 10000);
+    const past = await promptly(minute, 'its end', service.ended(id)); // long before script_customize_deadline
     assert.equal(past.state, 'ended');
     await processGone(Number(fs.readFileSync(noted('pid'), 'utf8')));
 });

@@ -9,7 +9,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { top } from '../integration/lib.mjs';
 import { makeMachine } from './sysfs.mjs';
-import { isRoot, useService } from './service.mjs';
+import { isRoot, useServiceInTurn } from './service.mjs';
 
 // Writes down how it was called, greets, answers, and ends when it is asked to.
 const politeQemu = `#!/usr/bin/python3
@@ -33,7 +33,7 @@ for line in monitor.makefile():
 
 let machine = 'nvidia';
 const roots = {};
-const service = useService({ machines: { 'no-gpu.iso': 'gpu = no', 'old.iso': 'disk = ide' } }, () => {
+const service = useServiceInTurn({ machines: { 'no-gpu.iso': 'gpu = no', 'old.iso': 'disk = ide' } }, () => {
     for (const name of ['no-gpu.iso', 'old.iso'])
         fs.copyFileSync(service.path('service/machines/grub.iso'), service.path('service/machines', name));
     fs.mkdirSync(service.path('notes'));

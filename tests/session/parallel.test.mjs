@@ -6,10 +6,10 @@ import fs from 'node:fs';
 import { test } from 'node:test';
 import { webSocket } from '../integration/lib.mjs';
 import { rfbHandshake } from './rfb.mjs';
-import { bootDisk, useService } from './service.mjs';
+import { bootDisk, useServiceInTurn } from './service.mjs';
 
 const people = 10;
-const service = useService({ machines: { 'boot.raw': '' } }, () => {
+const service = useServiceInTurn({ machines: { 'boot.raw': '' } }, () => {
     fs.writeFileSync(service.path('service/machines/boot.raw'), bootDisk());
 });
 

@@ -9,7 +9,7 @@ import { EventEmitter, once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { after, before } from 'node:test';
+import { after, afterEach, before } from 'node:test';
 import { build, descriptorsOf, freePort, isAlive, parseResponse, top, until, within } from '../integration/lib.mjs';
 import { readRecord } from './record.mjs';
 import { rfbHandshake } from './rfb.mjs';
@@ -143,6 +143,13 @@ export function useService(options, prepare = () => {}) {
     const service = new Service();
     before(() => service.start(options).then(() => prepare(service)));
     after(() => service.end());
+    return service;
+}
+
+// The same for tests that each begin without a session, one after the other: what one that has failed leaves is removed.
+export function useServiceInTurn(options, prepare) {
+    const service = useService(options, prepare);
+    afterEach((t) => (t.passed === false ? service.removeSessions() : undefined));
     return service;
 }
 
@@ -497,9 +504,7 @@ export class Service {
         assert.deepEqual(display, [], 'tokens are left');
     }
 
-    async end() {
-        if (!this.root)
-            return;
+    async killAll() {
         (this.sockets ?? []).forEach((socket) => socket.destroy());
         for (let round = 0; round < 5; round++) {
             const pids = Object.keys(this.processes()).map(Number);
@@ -514,6 +519,19 @@ export class Service {
             }
             await Promise.all(pids.map((pid) => processGone(pid)));
         }
+    }
+
+    async removeSessions() {
+        await this.killAll();
+        const folders = [...this.sessions().map((id) => path.join(this.snapshots, id)),
+                         ...fs.readdirSync(this.path('run')).map((name) => this.path('run', name))];
+        folders.forEach((folder) => fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+    }
+
+    async end() {
+        if (!this.root)
+            return;
+        await this.killAll();
         fs.rmSync(this.root, { recursive: true, force: true, maxRetries: 5 });
     }
 }

@@ -8,11 +8,11 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { promptly } from '../integration/lib.mjs';
 import { assertOnlyLocksLeft, assertShows, clean, past, polite, stopAll } from './matrix.mjs';
-import { bootDisk, isRoot, processGone, readUntil, tinyFolder, useService, watching } from './service.mjs';
+import { bootDisk, isRoot, processGone, readUntil, tinyFolder, useServiceInTurn, watching, within } from './service.mjs';
 
-const service = useService({
+const minute = 60000;
+const service = useServiceInTurn({
     machines: { 'boot.raw': '' },
     images: isRoot ? { 'tiny.iso': path.join(tinyFolder(), 'tiny.iso') } : {},
     settings: { snapshot_alloc_disk: '1G' },
@@ -33,8 +33,11 @@ function smallDisk(t, folder, options) {
     service.give(folder);
     t.after(async () => {
         // What a test that failed has left would be in the way of all that come.
-        await stopAll(service, service.sessions().filter((id) => service.record(id).state === 'running'));
-        spawnSync('umount', ['-l', service.path(folder)]);
+        try {
+            await stopAll(service, service.sessions().filter((id) => ['starting', 'running'].includes(service.record(id)?.state)));
+        } finally {
+            spawnSync('umount', ['-l', service.path(folder)]);
+        }
     });
 }
 
@@ -289,7 +292,9 @@ for (const [name, make] of Object.entries({
 })) {
     test(`the log ${name}: no session fails for it`, async () => {
         const session = await service.createRunning({}, { ...polite(service), file_log: make() });
-        assert.match(fs.readFileSync(path.join(service.snapshots, session.id, 'supervisor.log'), 'utf8'), /START /);
+        const folder = path.join(service.snapshots, session.id);
+        const begun = () => fs.readFileSync(path.join(folder, 'supervisor.log'), 'utf8').includes('START ');
+        await watching([folder], begun, minute, 'the line in its own log');
         await service.stop(session.id);
         assert.match((await service.ended(session.id)).reason, /^Stopped by /);
         await service.assertNothingLeft(session, [session.control, session.view]);
@@ -341,22 +346,24 @@ test('broken records concern their session alone, hang nobody, and are moved asi
         broken[foreign] = 'root\'s';
     }
 
-    const { sessions } = await promptly(30000, 'the list', service.json('GET', { manage: '1', user: 'alice' }));
+    const { sessions } = await within(minute, 'the list', service.json('GET', { manage: '1', user: 'alice' }));
     assert.deepEqual(sessions.map(({ id }) => id), [good.id]);
     for (const [id, name] of Object.entries(broken)) {
         const answers = [service.json('GET', { session: id }), service.stop(id), service.json('POST', { session_extend: id })];
-        for (const answer of await promptly(30000, name, Promise.all(answers))) {
+        for (const answer of await within(minute, name, Promise.all(answers))) {
             assert.equal(answer.status, 503, name);
             assert.match(answer.error.message, /^The record of this session cannot be read\. /);
         }
     }
-    const status = await promptly(30000, 'the status', service.run([path.join(service.bin, 'qwdctl'), 'status'], { asRoot: true }));
+    const status = await within(minute, 'the status', service.run([path.join(service.bin, 'qwdctl'), 'status'], { asRoot: true }));
     assert.equal(status.code, 0, status.err);
     const next = await service.createRunning({ machine: 'boot.raw' });
     await stopAll(service, [next.id]);
 
+    // However long all that took.
+    Object.keys(broken).concat(file, dangling).forEach((id) => fs.lutimesSync(path.join(service.snapshots, id), new Date(), new Date()));
     assert.equal(await clean(service), '', 'what is new may still be in the making');
-    const said = await promptly(60000, 'the clean', clean(service, { later: 120 }));
+    const said = await within(minute, 'the clean', clean(service, { later: 120 }));
     for (const [id, name] of Object.entries(broken)) {
         const lines = said.split('\n').filter((line) => line.includes(id));
         assert.equal(lines.length, 1, name);
@@ -404,7 +411,7 @@ for (const [name, make] of Object.entries({
         await service.stop(session.id);
         await watching([service.snapshots], () => !service.sessions().includes(session.id), 60000, 'its end');
         await service.assertNothingLeft(session, [session.control, session.view]);
-        assert.ok([200, 404].includes((await promptly(30000, 'an answer', service.get({ session: session.id }))).status));
+        assert.ok([200, 404].includes((await within(minute, 'an answer', service.get({ session: session.id }))).status));
     });
 }
 
