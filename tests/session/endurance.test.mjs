@@ -5,10 +5,11 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { slack } from '../integration/lib.mjs';
 import { assertOnlyLocksLeft, assertShows, clean, past, polite, stopAll } from './matrix.mjs';
-import { bootDisk, useService } from './service.mjs';
+import { bootDisk, useServiceInTurn } from './service.mjs';
 
-const service = useService({ machines: { 'boot.raw': '' } }, () => {
+const service = useServiceInTurn({ machines: { 'boot.raw': '' } }, () => {
     fs.writeFileSync(service.path('service/machines/boot.raw'), bootDisk());
 });
 
@@ -83,7 +84,7 @@ test('1,000 sessions come and go: files, descriptors and memory stay as they are
     await severalAtOnce(Array.from({ length: rounds }), width, async () => ids.push(await cycle()));
     const seconds = (Date.now() - begin) / 1000;
     t.diagnostic(`${rounds} sessions within ${seconds.toFixed(1)} s`);
-    assert.ok(seconds < 240);
+    assert.ok(seconds < 240 * slack);
 
     assert.deepEqual(service.sessions(), [witness.id]);
     assert.equal(new Set(ids).size, rounds);

@@ -9,19 +9,20 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { promptly } from '../integration/lib.mjs';
-import { useService, within } from './service.mjs';
+import { useServiceInTurn, within } from './service.mjs';
 
-const service = useService();
+const service = useServiceInTurn();
+const minute = 60000;
 const hang = '#!/bin/sh\nexec sleep 1000\n';
 
 // The setting of a QEMU that is this script.
 let count = 0;
 const qemu = (script) => ({ qemu_exec: service.shim(`qemu-${++count}`, script) });
 
-// Creates a session that must fail, within some seconds. Returns what its history says.
+// Creates a session that must fail, and not because its start takes too long. Returns what its history says.
 async function failure(settings) {
-    const id = await service.create({}, settings);
-    const past = await promptly(15000, 'its end', service.ended(id));
+    const id = await service.create({}, { session_start_deadline: '1h', ...settings });
+    const past = await service.ended(id);
     assert.equal(past.state, 'failed');
     await service.assertNothingLeft({ id, processes: [] });
     await service.assertAllGone();
@@ -98,7 +99,7 @@ signal.pause()
 test('a QEMU that hangs when it is asked to quit is killed', async () => {
     const session = await service.createRunning({}, qemu(politeQemu('    pass\n')));
     await service.stop(session.id);
-    assert.equal((await promptly(30000, 'its end', service.ended(session.id))).state, 'ended');
+    assert.equal((await service.ended(session.id)).state, 'ended');
     await service.assertNothingLeft(session);
 });
 
@@ -106,7 +107,7 @@ test('a QEMU that refuses to quit is killed', async () => {
     const refuse = '    say({\'error\': {\'class\': \'GenericError\', \'desc\': \'no\'}, \'id\': command[\'id\']})\n';
     const session = await service.createRunning({}, qemu(politeQemu(refuse)));
     await service.stop(session.id);
-    assert.equal((await promptly(5000, 'its end', service.ended(session.id))).state, 'ended');
+    assert.equal((await service.ended(session.id)).state, 'ended');
     await service.assertNothingLeft(session);
 });
 
@@ -118,7 +119,7 @@ async function holdDisplayStep(body) {
     const words = process.getuid() === 0 ? [first, ...rest] : [];
     words.push('flock', lock, '-c', 'echo held; exec cat');
     const holder = spawn(words[0], words.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] });
-    await within(10000, 'the lock', once(holder.stdout, 'data'));
+    await within(minute, 'the lock', once(holder.stdout, 'data'));
     let release = () => {
         holder.stdin.end();
         return once(holder, 'close');
@@ -149,12 +150,13 @@ test('QEMU ends before its display can be used: the session has failed', async (
 
 // --- the end is asked for while a step hangs ---
 
-// How each step is made to hang: settings, and perhaps a program that goes before the real one.
+// How each step is made to hang: settings, and perhaps a program that goes before the real one. By themselves
+// most would give up later than after a minute.
 const hangingSteps = {
     accelerator: { settings: () => ({ ...qemu(hang), accel: 'kvm' }) },
     disk: { settings: () => ({}), program: 'qemu-img' },
     network: { settings: () => ({ network: 'auto' }), program: 'passt' },
-    starting: { settings: () => qemu(hang) },
+    starting: { settings: () => ({ ...qemu(hang), session_start_deadline: '1h' }) },
 };
 
 const enders = {
@@ -179,7 +181,7 @@ for (const [step, { settings, program }] of Object.entries(hangingSteps)) {
             const record = await service.until(id, (now) => now.step === step);
             assert.equal(record.state, 'starting');
             const reason = await end(record);
-            const past = await promptly(5000, 'its end', service.ended(id));
+            const past = await promptly(minute, 'its end', service.ended(id));
             assert.equal(past.state, 'ended');
             assert.match(past.reason, reason);
             await service.assertNothingLeft(record);
@@ -194,7 +196,7 @@ test('TERM while the display waits for its turn', async () => {
         const record = await service.until(id, ({ step }) => step === 'display');
         process.kill(service.process(record, 'supervisor'), 'SIGTERM');
         await release();
-        const past = await promptly(10000, 'its end', service.ended(id));
+        const past = await service.ended(id);
         assert.equal(past.state, 'ended');
         assert.equal(past.reason, 'The server ended it.');
         await service.assertNothingLeft(record);
