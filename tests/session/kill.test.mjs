@@ -10,9 +10,10 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { outputHas, start, webSocket } from '../integration/lib.mjs';
 import { assertOnlyLocksLeft, assertShows, clean, kill, killAll, past, polite, stopAll } from './matrix.mjs';
-import { bootDisk, freePort, isAlive, processGone, useService, watching } from './service.mjs';
+import { bootDisk, freePort, isAlive, processGone, useServiceInTurn, watching } from './service.mjs';
 
-const service = useService({ machines: { 'boot.raw': '' } }, () => {
+const minute = 60000;
+const service = useServiceInTurn({ machines: { 'boot.raw': '' } }, () => {
     fs.writeFileSync(service.path('service/machines/boot.raw'), bootDisk());
     for (const folder of ['plan', 'done'])
         fs.mkdirSync(service.path('home', folder), { mode: 0o777 });
@@ -48,13 +49,13 @@ const outcome = (id) => {
 async function liveUntilKilled(name, count) {
     const id = await service.create({}, { ...polite(service), dir_lib: service.path('lib') });
     const pipe = service.path('home/plan', id);
-    await watching([path.dirname(pipe)], () => fs.existsSync(pipe), 30000, 'the supervisor');
+    await watching([path.dirname(pipe)], () => fs.existsSync(pipe), minute, 'the supervisor');
     await fs.promises.writeFile(pipe, `${name}:signal=KILL:when=${count}\n`);
     const folders = [service.path('home/done'), path.join(service.snapshots, id)];
-    await watching(folders, () => outcome(id) !== null || service.record(id)?.state === 'running', 30000, `start, ${name} ${count}`);
+    await watching(folders, () => outcome(id) !== null || service.record(id)?.state === 'running', minute, `start, ${name} ${count}`);
     if (outcome(id) === null) {
         await service.stop(id);
-        await watching(folders, () => outcome(id) !== null, 30000, `end, ${name} ${count}`);
+        await watching(folders, () => outcome(id) !== null, minute, `end, ${name} ${count}`);
     }
     return { id, where: `${name} ${count}`, killed: outcome(id) !== 0 };
 }
@@ -108,6 +109,17 @@ async function createKilled(name, count) {
     }
 }
 
+// Until each supervisor that a Create has left is at work or has given up: a clean that trusts what is new must not come
+// between. Before it is one, such a process looks like the CGI.
+async function begunOrGone() {
+    const commands = Object.entries(service.processes());
+    await Promise.all(commands.filter(([, command]) => command.includes(service.cgiProgram)).map(([pid]) => processGone(pid)));
+    const ids = Object.values(service.processes()).map((command) => command.match(/qwd-session ([0-9a-f]{32})/)?.[1]);
+    await Promise.all(service.sessions().filter((id) => ids.includes(id)).map((id) => watching(
+        [service.snapshots, path.join(service.snapshots, id)],
+        () => !fs.existsSync(path.join(service.snapshots, id)) || service.record(id)?.state === 'running', minute, `session ${id}`)));
+}
+
 test('kill -9 of the CGI at each system call of a Create', async (t) => {
     let killed = 0;
     await Promise.all(Object.entries(requests).map(async ([name, most]) => {
@@ -116,6 +128,7 @@ test('kill -9 of the CGI at each system call of a Create', async (t) => {
     }));
     t.diagnostic(`killed at ${killed} calls`);
     assert.ok(killed > 30);
+    await begunOrGone();
     // Some of those have started a session, which nobody has told its owner of: it is in the list.
     const begun = service.sessions().filter((id) => service.record(id));
     const alive = begun.filter((id) => isAlive(service.process(service.record(id), 'supervisor')) || service.record(id).state === 'queued');
@@ -148,11 +161,11 @@ for (const part of ['passt', 'net-filter']) {
 }
 
 test('kill -9 of QEMU while its guest has time to shut down: the stop is over, and remembered as one', async () => {
-    const session = await service.createRunning({ machine: 'boot.raw' }, { session_stop_grace: '50s' });
+    const session = await service.createRunning({ machine: 'boot.raw' }, { session_stop_grace: '1h' });
     await service.stop(session.id);
     await service.state(session.id, 'stopping');
     process.kill(service.process(session, 'qemu'), 'SIGKILL');
-    const told = await service.ended(session.id, 10000);
+    const told = await service.ended(session.id);
     assert.equal(told.state, 'ended');
     assert.match(told.reason, /^Stopped by /);
     await service.assertNothingLeft(session, [session.control, session.view]);
@@ -197,11 +210,11 @@ test('websockify cannot come back while its port is taken: it does when the port
     await once(thief, 'listening');
     process.kill(supervisor, 'SIGCONT');
     const told = new RegExp(`^.* ERROR .*NAME=${session.id} Port ${service.port} of 127.0.0.1 is used by another program`, 'gm');
-    await watching([service.path('service/log')], () => service.log().match(told), 10000, 'a line of the log');
+    await watching([service.path('service/log')], () => service.log().match(told), minute, 'a line of the log');
     thief.close();
     await once(thief, 'close');
     const back = () => fs.existsSync(service.path('run/websockify.json')) && websockify() !== before && isAlive(websockify());
-    await watching([service.path('run')], back, 15000, 'another websockify');
+    await watching([service.path('run')], back, minute, 'another websockify');
     await view(t, service.port, session.control);
     assert.equal(service.log().match(told).length, 1, 'told once');
     await stopAll(service, [session.id]);
@@ -221,12 +234,11 @@ test('kill -9 of qwd-server: sessions go on, and a viewer is back as soon as qwd
     const viewer = await view(t, port, session.control, '/darts');
     const before = websockify();
     first.kill('SIGKILL');
-    await viewer.closed;
+    await Promise.all([viewer.closed, first.ended]);
     await service.until(session.id, (record) => record.viewers.length === 0);
     const begin = Date.now(), second = await serve();
-    await view(t, port, session.control, '/darts');
+    await view(t, port, session.control, '/darts'); // at the first try
     t.diagnostic(`a viewer was back ${Date.now() - begin} ms after qwd-server was started`);
-    assert.ok(Date.now() - begin < 3000);
     assert.equal(websockify(), before, 'websockify had no part in it');
     assert.equal(service.record(session.id).state, 'running');
     second.kill('SIGKILL');
@@ -235,7 +247,7 @@ test('kill -9 of qwd-server: sessions go on, and a viewer is back as soon as qwd
     await service.assertNothingLeft(session, [session.control, session.view]);
 });
 
-test('kill -9 of the supervisor whose end the queue waits for: the clean lets the next one in', async () => {
+test('kill -9 of the supervisor whose end the queue waits for: the clean lets the next one in', async (t) => {
     const settings = { service_max_session_nb: '1', service_queue: 'yes' };
     const first = await service.createRunning({ machine: 'boot.raw' }, settings);
     const second = await service.create({ machine: 'boot.raw' }, settings);
@@ -243,6 +255,7 @@ test('kill -9 of the supervisor whose end the queue waits for: the clean lets th
     await kill(service.process(first, 'supervisor'));
     // The service's own settings are those of a clean.
     const configuration = service.path('etc/qemu-web-desktop.conf'), before = fs.readFileSync(configuration, 'utf8');
+    t.after(() => fs.writeFileSync(configuration, before));
     fs.appendFileSync(configuration, 'service_max_session_nb = 1\nservice_queue = yes\n');
     await clean(service);
     assert.match(past(service, first.id)[0].reason, /^It was cut off: /);

@@ -77,7 +77,8 @@ export async function assertOnlyLocksLeft(service, kept = []) {
 export function past(service, id) {
     const file = path.join(service.snapshots, '.qemu-web-desktop.history');
     const lines = fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n') : [];
-    return lines.filter(Boolean).map(readRecord).filter((record) => record.id === id);
+    // Another session's line may be half written.
+    return lines.filter((line) => line.includes(id)).map(readRecord).filter((record) => record.id === id);
 }
 
 export async function kill(pid) {
@@ -85,9 +86,12 @@ export async function kill(pid) {
     await processGone(pid);
 }
 
-// Ends all that the service has running, as the end of the machine would.
+// Ends all that the service has running, as the end of the machine would. Supervisors go first: one that lived to see its
+// machine's end would tell of it.
 export async function killAll(service) {
-    for (let pids; (pids = Object.keys(service.processes()).map(Number)).length;) {
+    const isSupervisor = ([, command]) => command.includes('qwd-session');
+    const inOrder = () => Object.entries(service.processes()).sort((a, b) => isSupervisor(b) - isSupervisor(a));
+    for (let pids; (pids = inOrder().map(([pid]) => Number(pid))).length;) {
         pids.filter(isAlive).forEach((pid) => {
             try {
                 process.kill(pid, 'SIGKILL');
