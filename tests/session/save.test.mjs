@@ -134,7 +134,8 @@ test('without room, and when the session ends meanwhile, nothing is left of it',
     if (isRoot) // who may mount a small disk
         await saveWithoutRoom(session);
     const saving = qwdctl('save', session.id, 'y.qcow2', '--standalone');
-    await service.until(session.id, ({ save_state: state }) => state === 'running');
+    // It may be done before anybody has looked.
+    await service.until(session.id, ({ save_name: name, save_state: state }) => name === 'y.qcow2' && state !== 'asked');
     await service.stop(session.id);
     const { code } = await saving;
     await service.ended(session.id);

@@ -155,10 +155,15 @@ describe('scripts of an administrator', { concurrency: true }, () => {
         const record = await start('tiny.iso', { config_script: 'exec:echo begun > /dev/ttyS0; tail -f /dev/null' });
         await service.until(record.id, ({ scripts }) => scripts[0].state === 'running', 2 * minute);
         await stop(record.id);
-        const late = await start('cloud.iso', { config_script: 'exec:tail -f /dev/null', script_deadline: '60s' });
-        const ended = await results(late.id);
-        assert.match(ended.config_script.output, /did not end in time/);
-        await stop(late.id);
+        let output = 'did not ask for it';
+        for (const minutes of [1, 3, 9]) { // the guest may need longer than that to ask for it
+            if (!output.includes('did not ask for it'))
+                break;
+            const late = await start('cloud.iso', { config_script: 'exec:tail -f /dev/null', script_deadline: `${minutes}m` });
+            ({ config_script: { output } } = await results(late.id, 4 * minute));
+            await stop(late.id);
+        }
+        assert.match(output, /did not end in time/);
     });
 
     test('a table or a script that is wrong is said to the administrator', async () => {
