@@ -71,11 +71,6 @@ static double value_gpus(const Sample *before, const Sample *sample)
     return (double)sample->gpus;
 }
 
-static char *text_load(double value)
-{
-    return tr_number(value);
-}
-
 static char *text_percent(double value)
 {
     return g_strdup_printf("%.0f %%", value);
@@ -188,7 +183,7 @@ static char *of_gpus(const Figures *figures)
 }
 
 static const Figure rows[] = {
-    {"load", N_("Load"), value_load, text_load, top_load, limit_load, of_cores, false},
+    {"load", N_("Load"), value_load, tr_number, top_load, limit_load, of_cores, false},
     {"cpu", N_("Processor"), value_cpu, text_percent, top_cpu, limit_none, of_cores, false},
     {"memory", N_("Memory"), value_memory, text_size, top_memory, limit_memory, of_memory, false},
     {"disk", N_("Disk of sessions"), value_disk, text_size, top_disk, limit_disk, of_disk, false},
