@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 # make            build            make run      serve a small real machine
-# make check      all tests        make bench    figures
+# make check      tests            make check-full  all of them      make soak  tests without an end
+# make bench      figures
 # make install    DESTDIR= PREFIX= make lint, make docs, make bless, make fuzz
 PREFIX     ?= /usr
 SYSCONFDIR ?= /etc/qemu-web-desktop
@@ -156,11 +157,22 @@ machine-%:
 
 # --- keeping it right ---
 
-check:
+# The quick tier, and all of it (tests/README.md).
+check: test-programs
+	tests/run
+check-full: test-programs
+	tests/run --full
+test-programs:
 	scripts/install-deps build run test machines
 	$(MAKE) all $(B)/tests/vnc-probe
 	$(MAKE) VARIANT=asan all unit
-	tests/run
+
+# Tests without an end of their own: each fuzzer for SOAK_S seconds, and SOAK_SESSIONS sessions one after another.
+SOAK_S        ?= 3600
+SOAK_SESSIONS ?= 50000
+soak: test-programs
+	$(MAKE) fuzz FUZZ_S=$(SOAK_S)
+	QWD_SESSIONS=$(SOAK_SESSIONS) tests/run --full session/endurance
 
 # Golden files and generated documents, to be reviewed as a diff.
 bless: docs
@@ -178,5 +190,5 @@ bench: all $(B)/tests/vnc-probe
 clean:
 	rm -rf build
 
-.PHONY: all clean unit machine-desktop run install check bless docs lint bench fuzz
+.PHONY: all clean unit machine-desktop run install check check-full test-programs soak bless docs lint bench fuzz
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

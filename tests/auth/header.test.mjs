@@ -8,47 +8,38 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import https from 'node:https';
 import { after, before, test } from 'node:test';
-import { apacheProgram, writeApacheConfiguration } from '../e2e/apache.mjs';
-import { freePort, http, start, until } from '../integration/lib.mjs';
-import { account, isRoot, processGone } from '../session/service.mjs';
-import { authority, command, suite } from './lib.mjs';
-import { Browser, codesOf, hidden, notice, people, Portal, script } from './portal.mjs';
+import { apacheProgram, writeApacheConfiguration } from '../lib/apache.mjs';
+import { authority } from '../lib/certificates.mjs';
+import { command } from '../lib/files.mjs';
+import { Browser, LoginService, codesOf, hidden, notice, users } from '../lib/login-service.mjs';
+import { freePort, http } from '../lib/network.mjs';
+import { account, isRoot, processGone, start, suite } from '../lib/programs.mjs';
+import { until } from '../lib/wait.mjs';
+import { script } from '../lib/web-service.mjs';
 
 const open = '/cgi-bin/qemu-web-desktop.pl'; // the same program, at a place where Apache asks nobody
-const service = new Portal();
+const service = new LoginService();
 const certificates = {}; // where client certificates are asked for: port, and authorities
 const whole = suite(after);
 whole.after(() => service.end());
 
-// Places under the names that the tests' Apache configuration has for them.
-function places() {
-    fs.mkdirSync(service.path('bin'));
-    fs.mkdirSync(service.path('logs'));
-    fs.mkdirSync(service.path('html'));
-    fs.symlinkSync(service.cgiProgram, service.path('bin/qemu-web-desktop.cgi'));
-    fs.symlinkSync(`${service.html}/static`, service.path('html/static'));
-    fs.symlinkSync(service.path('etc/qemu-web-desktop.conf'), service.path('service.conf'));
-    fs.symlinkSync(service.path('service'), service.path('state'));
-    return { root: service.root, in: (...names) => service.path(...names), websockifyPort: service.port };
-}
-
-const protection = (users) => `
+const protection = (file) => `
 <Location ${script}>
     AuthType Basic
     AuthName Lab
-    AuthUserFile ${users}
+    AuthUserFile ${file}
     Require valid-user
 </Location>
 `;
 
 // What CONFIGURE.md shows for client certificates.
-const certificateHost = ({ port, users }, { certificate, key }) => `
+const certificateHost = ({ port, authority: { certificate: accepted } }, { certificate, key }) => `
 Listen 127.0.0.1:${port}
 <VirtualHost *:${port}>
     SSLEngine on
     SSLCertificateFile ${certificate}
     SSLCertificateKeyFile ${key}
-    SSLCACertificateFile ${users.certificate}
+    SSLCACertificateFile ${accepted}
     SSLVerifyClient require
     SSLVerifyDepth 2
     SSLUserName SSL_CLIENT_S_DN_CN
@@ -57,17 +48,17 @@ Listen 127.0.0.1:${port}
 
 before(async () => {
     await service.start({ settings: { check_user_custom: '', check_user_with_header: 'yes', user_admin: 'carol' } });
-    const apache = Object.assign(places(), { port: await freePort(), tlsPort: await freePort() });
-    const users = service.path('etc/htpasswd');
-    fs.writeFileSync(users, '');
-    for (const [name, { password }] of Object.entries(people))
-        command('htpasswd', ['-i', users, name], { input: password });
-    const file = writeApacheConfiguration(apache, isRoot ? account : null);
+    Object.assign(service, { httpPort: await freePort(), tlsPort: await freePort(), websockifyPort: service.port });
+    const passwords = service.path('etc/htpasswd');
+    fs.writeFileSync(passwords, '');
+    for (const [name, { password }] of Object.entries(users))
+        command('htpasswd', ['-i', passwords, name], { input: password });
+    const file = writeApacheConfiguration(service, isRoot ? account : null);
     const folder = service.path('logs');
-    Object.assign(certificates, { port: await freePort(), users: authority(folder, 'users'), others: authority(folder, 'others') });
+    Object.assign(certificates, { port: await freePort(), authority: authority(folder, 'users'), others: authority(folder, 'others') });
     const host = certificates.others.issue('localhost', { names: 'DNS:localhost' });
     // This one is not about how long Apache waits.
-    fs.appendFileSync(file, 'Timeout 120\n' + protection(users) + certificateHost(certificates, host));
+    fs.appendFileSync(file, 'Timeout 120\n' + protection(passwords) + certificateHost(certificates, host));
     const server = start(whole, apacheProgram(), ['-f', file, '-D', 'FOREGROUND'], { cwd: '/' });
     whole.after(async () => {
         server.kill('SIGTERM'); // with its children, the CGI daemon among them
@@ -78,18 +69,17 @@ before(async () => {
     fs.writeFileSync(log, '', { flag: 'a' });
     const watcher = fs.watch(log);
     whole.after(() => watcher.close());
-    await until(watcher, 'change', () => /resuming normal operations/.test(fs.readFileSync(log, 'utf8')), 20000, 'Apache runs');
-    service.port = apache.port;
+    await until(watcher, 'change', () => /resuming normal operations/.test(fs.readFileSync(log, 'utf8')), 'Apache runs');
     await service.run([`${service.bin}/qwdctl`, 'refresh']);
 });
 
-const basic = (user, password = people[user].password) =>
+const basic = (user, password = users[user].password) =>
     ({ Authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` });
 
 // A browser that Apache has logged in sends its name and password along with everything.
 class Signed extends Browser {
     constructor(user, options = {}) {
-        super(service, { port: service.port, ...options });
+        super(service, { port: service.httpPort, ...options });
         this.headers = user ? basic(user) : {};
     }
 
@@ -98,7 +88,7 @@ class Signed extends Browser {
     }
 }
 
-const ownOrigin = () => ({ Origin: `http://127.0.0.1:${service.port}` });
+const ownOrigin = () => ({ Origin: `http://127.0.0.1:${service.httpPort}` });
 
 test('who is logged in there is logged in here, without our form', async () => {
     const alice = new Signed('alice');
@@ -124,7 +114,7 @@ test('whom Apache refuses does not get here', async () => {
 test('a name that the client itself sends is not believed', async () => {
     const names = ['Remote-User', 'REMOTE_USER', 'Remote_User', 'X-Remote-User', 'X-Forwarded-User', 'Redirect-Remote-User', 'Http-Remote-User'];
     for (const name of names) {
-        const eve = new Browser(service, { port: service.port, target: open });
+        const eve = new Browser(service, { port: service.httpPort, target: open });
         const answer = await eve.get({ manage: '1' }, { [name]: 'alice' });
         assert.equal(answer.status, 401, name);
         assert.match(notice(answer.text), /Please log in/);
@@ -133,12 +123,12 @@ test('a name that the client itself sends is not believed', async () => {
         assert.match((await signed.get({ manage: '1' }, { [name]: 'alice' })).text, /<span class="who">bob<\/span>/);
     }
     // What Apache passes on without having checked it is no login either.
-    const eve = new Browser(service, { port: service.port, target: open });
+    const eve = new Browser(service, { port: service.httpPort, target: open });
     assert.equal((await eve.get({ manage: '1' }, basic('alice'))).status, 401);
 });
 
 test('the start page is a file; its form works, and only from there', async (t) => {
-    const start = await http(service.port, 'GET', '/qemu-web-desktop/');
+    const start = await http(service.httpPort, 'GET', '/qemu-web-desktop/');
     assert.equal(start.status, 200);
     assert.match(start.text, /name="create"/);
     assert.doesNotMatch(start.text, /name="(user|password|csrf)"/);
@@ -179,7 +169,7 @@ test('a client certificate is a login as well', async () => {
         const chunks = await response.setEncoding('utf8').toArray();
         return { status: response.statusCode, text: chunks.join(''), cookie: response.headers['set-cookie']?.[0] };
     };
-    const page = await get(certificates.users, 'alice');
+    const page = await get(certificates.authority, 'alice');
     assert.equal(page.status, 200);
     assert.match(page.text, /<span class="who">alice<\/span>/);
     assert.match(page.cookie, /; Secure$/);

@@ -8,10 +8,13 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { freePort, listen, within } from '../integration/lib.mjs';
-import { answerOf, ask, assertRefused, assertYes, authority, credentials, helper, inTime, slapd, suffix, suite,
-         suiteFolder, tryLogin, visibleWhileAlive } from './lib.mjs';
-import { dnOf, ldif, oddNames } from './directory.mjs';
+import { answerOf, ask, assertRefused, assertYes, credentials, helper, tryLogin } from '../lib/auth-programs.mjs';
+import { authority } from '../lib/certificates.mjs';
+import { dnOf, ldif, oddNames, slapd, suffix } from '../lib/directory.mjs';
+import { tempFolder } from '../lib/files.mjs';
+import { freePort, listen } from '../lib/network.mjs';
+import { suite, visibleWhileAlive } from '../lib/programs.mjs';
+import { inTime, within } from '../lib/wait.mjs';
 
 const program = helper('ldap');
 const fixture = {};
@@ -27,7 +30,7 @@ const login = (user, password, settings) => tryLogin(program, user, password, { 
 
 // What the directory's own log tells about one login. The log comes with a delay of its own.
 async function logged(server, pattern) {
-    await within(20000, `${pattern} in slapd's log`, new Promise((resolve) => {
+    await within(`${pattern} in slapd's log`, new Promise((resolve) => {
         const look = () => pattern.test(server.err) && resolve();
         server.on('output', look);
         look();
@@ -42,7 +45,7 @@ const secretFile = (name, text, mode = 0o600) => {
 };
 
 before(async () => {
-    const folder = fixture.folder = suiteFolder(whole);
+    const folder = fixture.folder = tempFolder(whole);
     const ca = fixture.ca = authority(folder, 'ca');
     fixture.otherCa = authority(folder, 'other');
     const local = 'IP:127.0.0.1,DNS:localhost';
@@ -133,7 +136,7 @@ describe('a user', () => {
         const server = await listen(t, await freePort(), () => connections++);
         assertRefused(await login('alice', '', clear(server.address().port)), 1, /empty/);
         const own = net.connect(server.address().port, '127.0.0.1').on('error', () => {});
-        await within(20000, 'our own connection', once(server, 'connection')); // comes after any other
+        await within('our own connection', once(server, 'connection')); // comes after any other
         own.destroy();
         assert.equal(connections, 1);
     });
@@ -313,7 +316,7 @@ describe('a server that fails', () => {
                 const connection = new Promise((resolve) => { connected = resolve; });
                 const child = ask(program, credentials('alice', 'right-secret'),
                                   { settings: { ...settings, check_user_deadline: `${seconds}s` } });
-                await within(20000, 'the connection, or the end', Promise.race([connection, child.ended]));
+                await within('the connection, or the end', Promise.race([connection, child.ended]));
                 const seen = visibleWhileAlive(child.pid);
                 assert.doesNotMatch(seen, /right-secret/);
                 const answer = await answerOf(child, 'right-secret');
@@ -352,7 +355,7 @@ describe('a server that fails', () => {
         const connection = once(server, 'connection');
         const settings = { ...clear(server.address().port), check_user_deadline: '120s' };
         const child = ask(program, credentials('alice', 'right-secret'), { settings });
-        await within(20000, 'the connection', connection);
+        await within('the connection', connection);
         child.kill('SIGTERM');
         const answer = await answerOf(child, 'right-secret');
         assert.equal(answer.signal, 'SIGTERM');

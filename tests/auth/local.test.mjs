@@ -8,9 +8,10 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { top } from '../integration/lib.mjs';
-import { answerOf, ask, assertRefused, assertYes, builds, command, credentials, helper, inTime, suite, suiteFolder,
-         tryLogin, untilProcess, visibleOf } from './lib.mjs';
+import { answerOf, ask, assertRefused, assertYes, credentials, helper, tryLogin } from '../lib/auth-programs.mjs';
+import { builds, command, tempFolder, top } from '../lib/files.mjs';
+import { suite, untilProcess, visibleOf } from '../lib/programs.mjs';
+import { inTime } from '../lib/wait.mjs';
 
 const program = helper('local');
 const service = '/etc/pam.d/qemu-web-desktop';
@@ -50,7 +51,7 @@ function setuidCopy(name, mode) {
 
 before(() => {
     assert.equal(process.getuid(), 0, 'these tests make accounts and need root');
-    fixture.folder = suiteFolder(whole, [os.tmpdir(), '/var/tmp', builds].find(allowsSetuid));
+    fixture.folder = tempFolder(whole, 'local-', [os.tmpdir(), '/var/tmp', builds].find(allowsSetuid));
     if (!fs.existsSync(service)) {
         fs.copyFileSync(path.join(top, 'etc/pam.d/qemu-web-desktop'), service);
         whole.after(() => fs.rmSync(service));

@@ -3,9 +3,9 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Browser, Portal, notice } from './portal.mjs';
+import { Browser, LoginService, notice } from '../lib/login-service.mjs';
 
-const service = new Portal();
+const service = new LoginService();
 before(() => service.start({ settings: { snapshot_lifetime: '30d' } }));
 after(() => service.end());
 

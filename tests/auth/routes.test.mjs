@@ -5,10 +5,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { top } from '../integration/lib.mjs';
-import { Browser, Portal } from './portal.mjs';
+import { top } from '../lib/files.mjs';
+import { Browser, LoginService } from '../lib/login-service.mjs';
 
-const service = new Portal();
+const service = new LoginService();
 before(() => service.start({ settings: { snapshot_lifetime: '30d' } }));
 after(() => service.end());
 
@@ -105,7 +105,7 @@ async function tryRoute(route, who, role, context) {
 
 test('every route, as nobody, another user, the owner and an administrator', async (t) => {
     const owner = await browser().login('alice');
-    const people = { nobody: browser(), another: await browser().login('bob'), owner, administrator: await browser().login('carol') };
+    const visitors = { nobody: browser(), another: await browser().login('bob'), owner, administrator: await browser().login('carol') };
     const context = { owner, id: (await owner.createRunning()).id };
 
     await t.test('the table has all of them', () => {
@@ -122,7 +122,7 @@ test('every route, as nobody, another user, the owner and an administrator', asy
                 if (route.action === 'FORM_LOGOUT')
                     await tryRoute(route, role === 'nobody' ? browser() : await browser().login('bob'), role, context);
                 else
-                    await tryRoute(route, people[role], role, context);
+                    await tryRoute(route, visitors[role], role, context);
             }
         });
 
@@ -145,7 +145,7 @@ test('every route, as nobody, another user, the owner and an administrator', asy
             ['POST', { session_discard: 'ID' }], ['POST', { session_save: 'ID', save_name: 'x' }], ['POST', { share: 'ID', role: 'view' }],
             ['POST', { session: 'ID', link_revoke: record.links[0].id }], ['POST', { session: 'ID', viewer_disconnect: '1' }],
         ];
-        for (const who of [people.another, people.nobody]) {
+        for (const who of [visitors.another, visitors.nobody]) {
             const csrf = who.cookie ? { csrf: await who.token() } : {};
             const ask = async (method, fields, id, Accept) => {
                 const response = await who.send(method, { ...withId(fields, id), ...csrf }, { Accept });
@@ -163,14 +163,14 @@ test('every route, as nobody, another user, the owner and an administrator', asy
     await t.test('lists show one\'s own, and all to an administrator', async () => {
         const of = async (who) => (await who.json('GET', { manage: '1' })).sessions.map(({ owner }) => owner);
         assert.deepEqual([...new Set(await of(owner))], ['alice']);
-        assert.deepEqual([...new Set(await of(people.another))], ['bob']);
-        assert.deepEqual([...new Set(await of(people.administrator))].sort(), ['alice', 'bob', 'carol']);
+        assert.deepEqual([...new Set(await of(visitors.another))], ['bob']);
+        assert.deepEqual([...new Set(await of(visitors.administrator))].sort(), ['alice', 'bob', 'carol']);
     });
 
     await t.test('purge', async () => {
         const purge = walk.find(({ name }) => name === 'purge');
         for (const role of roles)
-            await tryRoute(purge, people[role], role, context);
+            await tryRoute(purge, visitors[role], role, context);
         for (const id of service.sessions())
             await service.ended(id);
     });

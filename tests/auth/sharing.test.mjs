@@ -8,12 +8,13 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { build, freePort, outputHas, run, start, webSocket, within } from '../integration/lib.mjs';
-import { inTime, suite } from './lib.mjs';
-import { Browser, Portal } from './portal.mjs';
+import { build } from '../lib/files.mjs';
+import { Browser, LoginService } from '../lib/login-service.mjs';
+import { freePort, webSocket } from '../lib/network.mjs';
+import { outputHas, run, start, suite } from '../lib/programs.mjs';
+import { inTime, within } from '../lib/wait.mjs';
 
-const patience = 60000;
-const service = new Portal();
+const service = new LoginService();
 const setup = {};
 const whole = suite(after);
 whole.after(() => service.end());
@@ -77,7 +78,7 @@ const through = (link, headers = {}) => ({ port: setup.port, target: `/darts/web
                                            headers: { Origin: `http://127.0.0.1:${setup.port}`, ...headers } });
 const directly = (link, headers = {}) => ({ port: service.port, target: `/websockify?token=${tokenOf(link)}`,
                                             headers: { Origin: `http://127.0.0.1:${service.port}`, ...headers } });
-const open = (t, { port, target, headers }) => webSocket(t, port, target, { headers, ms: patience });
+const open = (t, { port, target, headers }) => webSocket(t, port, target, { headers });
 
 // Connected, with the first words of the display (RFC 6143, 7.1.1).
 async function connect(t, way) {
@@ -94,7 +95,7 @@ async function endSoon(seconds, connected, act) {
         const open = await connected();
         const since = performance.now();
         const answer = act();
-        await Promise.all(open.map((ws) => within(patience, 'end of a connection', ws.closed)));
+        await Promise.all(open.map((ws) => within('end of a connection', ws.closed)));
         const ms = performance.now() - since;
         assert.equal((await answer).status, 303);
         return ms < seconds * 1000;
@@ -105,13 +106,13 @@ async function endSoon(seconds, connected, act) {
 async function assertRefused(t, way) {
     const ws = await open(t, way);
     if (ws.response?.status === 101)
-        await within(patience, `end of what is refused: ${JSON.stringify(way)}`, ws.closed);
+        await within(`end of what is refused: ${JSON.stringify(way)}`, ws.closed);
     assert.equal(ws.length ?? 0, 0);
     return ws.response?.status;
 }
 
 const probe = (t, link, ...words) =>
-    run(t, path.join(build, 'tests/vnc-probe'), [`ws://127.0.0.1:${setup.port}/darts/websockify?token=${tokenOf(link)}`, '--wait-frame', ...words], {}, 60000);
+    run(t, path.join(build, 'tests/vnc-probe'), [`ws://127.0.0.1:${setup.port}/darts/websockify?token=${tokenOf(link)}`, '--wait-frame', ...words], {});
 
 const white = 'a8a8a8,8', menu = ['--wait-color', `200,72,${white}`, '--deadline', '30000'];
 
@@ -273,7 +274,7 @@ test('one-shot sessions and ended ones are not shared', async (t) => {
 test('with its session, every link ends', async (t) => {
     const link = await ownLink(), ws = await connect(t, through(link));
     await setup.alice.submit({ session_stop: setup.id });
-    await within(patience, 'end of the display', ws.closed);
+    await within('end of the display', ws.closed);
     await service.ended(setup.id);
     await assertRefused(t, through(link));
     assert.deepEqual(fs.readdirSync(service.display), []);

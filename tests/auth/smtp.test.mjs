@@ -3,10 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { freePort } from '../integration/lib.mjs';
-import { assertRefused, assertYes, helper, suite, tryLogin } from './lib.mjs';
-import { loginSuite, prepare } from './maillogin.mjs';
-import { CLOSE, inOwnNetwork, lineServer, SILENT, smtp, START_TLS } from './mailservers.mjs';
+import { loginSuite, prepare } from './mail-login.mjs';
+import { assertRefused, assertYes, helper, tryLogin } from '../lib/auth-programs.mjs';
+import { CLOSE, SILENT, START_TLS, lineServer, smtp } from '../lib/mail-servers.mjs';
+import { freePort } from '../lib/network.mjs';
+import { suite } from '../lib/programs.mjs';
 
 const fixture = {};
 const extensions = (...list) => smtp({ extensions: list });
@@ -56,37 +57,35 @@ const protocol = {
     },
 };
 
-if (inOwnNetwork(import.meta.url)) {
-    const whole = suite(after);
-    before(() => prepare(whole, fixture));
-    describe('qwd-auth-smtp', () => {
-        loginSuite(protocol, fixture);
+const whole = suite(after);
+before(() => prepare(whole, fixture));
+describe('qwd-auth-smtp', () => {
+    loginSuite(protocol, fixture);
 
-        describe('smtp_use_ssl', () => {
-            const login = (settings) =>
-                tryLogin(helper('smtp'), 'alice', 'right-secret', { settings: { smtp_server: '127.0.0.3',
-                                                                                mail_ca: fixture.ca.certificate, check_user_deadline: '60s', ...settings } });
-            const server = (t, port, options) =>
-                lineServer(t, { host: '127.0.0.3', port, certificate: fixture.good, ...smtp(), ...options });
+    describe('smtp_use_ssl', () => {
+        const login = (settings) =>
+            tryLogin(helper('smtp'), 'alice', 'right-secret', { settings: { smtp_server: '127.0.0.3',
+                                                                            mail_ca: fixture.ca.certificate, check_user_deadline: '60s', ...settings } });
+        const server = (t, port, options) =>
+            lineServer(t, { host: '127.0.0.3', port, certificate: fixture.good, ...smtp(), ...options });
 
-            it('ssl is TLS from the start on any port', async (t) => {
-                const port = await freePort();
-                const { clear } = await server(t, port, { tlsFirst: true });
-                assertYes(await login({ smtp_port: port, smtp_use_ssl: 'ssl' }), { user: 'alice' });
-                assert.equal(clear, '');
-            });
-            it('ssl never falls back to STARTTLS', async (t) => {
-                const fake = await server(t, 587);
-                assertRefused(await login({ smtp_port: 587, smtp_use_ssl: 'ssl', check_user_deadline: '2s' }), 2);
-                assert.doesNotMatch(fake.clear, /EHLO|AUTH/);
-            });
-            it('none has no way for a password, on any port', async (t) => {
-                for (const port of [465, 587, 25]) {
-                    const fake = await server(t, port);
-                    assertRefused(await login({ smtp_port: port, smtp_use_ssl: 'none' }), 2, /without TLS/);
-                    assert.equal(fake.sessions.length, 0);
-                }
-            });
+        it('ssl is TLS from the start on any port', async (t) => {
+            const port = await freePort();
+            const { clear } = await server(t, port, { tlsFirst: true });
+            assertYes(await login({ smtp_port: port, smtp_use_ssl: 'ssl' }), { user: 'alice' });
+            assert.equal(clear, '');
+        });
+        it('ssl never falls back to STARTTLS', async (t) => {
+            const fake = await server(t, 587);
+            assertRefused(await login({ smtp_port: 587, smtp_use_ssl: 'ssl', check_user_deadline: '2s' }), 2);
+            assert.doesNotMatch(fake.clear, /EHLO|AUTH/);
+        });
+        it('none has no way for a password, on any port', async (t) => {
+            for (const port of [465, 587, 25]) {
+                const fake = await server(t, port);
+                assertRefused(await login({ smtp_port: port, smtp_use_ssl: 'none' }), 2, /without TLS/);
+                assert.equal(fake.sessions.length, 0);
+            }
         });
     });
-}
+});

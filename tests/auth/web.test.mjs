@@ -5,11 +5,12 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { top, until, within } from '../integration/lib.mjs';
-import { command } from './lib.mjs';
-import { Browser, codesOf, commandLines, hidden, mailSink, notice, people, Portal } from './portal.mjs';
+import { command, top } from '../lib/files.mjs';
+import { Browser, LoginService, codesOf, hidden, mailSink, notice, users } from '../lib/login-service.mjs';
+import { commandLines } from '../lib/programs.mjs';
+import { until, within } from '../lib/wait.mjs';
 
-const service = new Portal();
+const service = new LoginService();
 before(() => service.start({ settings: { snapshot_lifetime: '30d' } }));
 after(() => service.end());
 
@@ -79,7 +80,7 @@ test('the cookie', async (t) => {
         assert.equal((await who.get({ manage: '1' })).status, 401);
         await who.login('alice');
         fs.writeFileSync(path.join(key, 'key'), 'broken');
-        const answer = await who.post({ user: 'alice', password: people.alice.password, manage: '1' });
+        const answer = await who.post({ user: 'alice', password: users.alice.password, manage: '1' });
         assert.equal(answer.status, 500);
         assert.doesNotMatch(answer.text, /login|\/tmp/);
         assert.match(answer.err, /key is not a key. Remove it/);
@@ -111,7 +112,7 @@ test('form tokens', async (t) => {
 
     await t.test('another site cannot log a browser in as somebody else', async () => {
         const who = browser();
-        const answer = await who.post({ user: 'bob', password: people.bob.password, manage: '1' }, { Origin: 'http://evil.example' });
+        const answer = await who.post({ user: 'bob', password: users.bob.password, manage: '1' }, { Origin: 'http://evil.example' });
         assert.equal(answer.status, 403);
         assert.equal(who.cookie, undefined);
     });
@@ -124,7 +125,7 @@ test('form tokens', async (t) => {
     await t.test('user and password in the request need none', async () => {
         const who = browser();
         const [id] = service.sessions();
-        const answer = await who.post({ user: 'alice', password: people.alice.password, session_stop: id });
+        const answer = await who.post({ user: 'alice', password: users.alice.password, session_stop: id });
         assert.equal(answer.status, 303);
         assert.equal((await who.post({ user: 'alice', password: 'wrong', session_stop: id })).status, 401);
         await service.ended(id);
@@ -144,7 +145,7 @@ test('what was chosen survives a wrong password, and is done after the right one
     for (const [name, value] of Object.entries(chosen))
         assert.ok(name === 'create' || name === 'oneshot' ? fields[name] : fields[name] === value, name);
     assert.ok(!wrong.text.includes('wrong"'), 'what was typed as password is not on the page');
-    const right = await who.post({ ...fields, user: 'alice', password: people.alice.password });
+    const right = await who.post({ ...fields, user: 'alice', password: users.alice.password });
     assert.equal(right.status, 303);
     const id = right.headers.location.match(/session=([0-9a-f]{32})/)[1];
     const { plan } = service.record(id);
@@ -155,7 +156,7 @@ test('what was chosen survives a wrong password, and is done after the right one
 
 test('a refusal does not say which half was wrong', async () => {
     const answers = [];
-    for (const [user, password] of [['alice', 'wrong'], ['nobody', 'wrong'], ['nobody', people.alice.password], ['alice', `${people.alice.password} `]])
+    for (const [user, password] of [['alice', 'wrong'], ['nobody', 'wrong'], ['nobody', users.alice.password], ['alice', `${users.alice.password} `]])
         answers.push((await stranger().post({ user, password, manage: '1' })).text.replaceAll(user, 'USER'));
     assert.equal(new Set(answers).size, 1);
     assert.match(answers[0], /The user name or the password is not right\./);
@@ -182,7 +183,7 @@ test('a way to log in that is out of order is no way in, and the log says why', 
     for (const [name, [program, pattern]] of Object.entries(broken))
         await t.test(name, async () => {
             const who = stranger({ check_user_custom: program, ...(name === 'late' && { check_user_deadline: '1s' }) });
-            const answer = await who.post({ user: 'alice', password: people.alice.password, manage: '1' });
+            const answer = await who.post({ user: 'alice', password: users.alice.password, manage: '1' });
             assert.equal(answer.status, 401);
             assert.equal(notice(answer.text), 'The user name or the password is not right.');
             assert.match(answer.err, /Login with custom is not possible/);
@@ -218,8 +219,8 @@ test('the program that CONFIGURE.md shows', async () => {
 
 test('passwords are nowhere but in the pipe', async () => {
     const who = browser(), gate = fs.promises.open(service.gate, 'w');
-    const answer = who.post({ user: 'slow', password: people.slow.password, manage: '1' });
-    const pipe = await within(20000, 'the program asks', gate);
+    const answer = who.post({ user: 'slow', password: users.slow.password, manage: '1' });
+    const pipe = await within('the program asks', gate);
     const seen = commandLines();
     const running = fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name)).filter((pid) => {
         try {
@@ -233,7 +234,7 @@ test('passwords are nowhere but in the pipe', async () => {
     assert.equal((await answer).status, 303);
     assert.ok(running.length > 0);
     assert.ok(environments.includes('PATH='));
-    const typed = ['wr0ng-but-secret', ...Object.values(people).map(({ password }) => password)];
+    const typed = ['wr0ng-but-secret', ...Object.values(users).map(({ password }) => password)];
     await browser().post({ user: 'alice', password: typed[0], manage: '1' });
     const files = service.files();
     assert.ok(files.length > 3);
@@ -250,7 +251,7 @@ test('passwords are nowhere but in the pipe', async () => {
 test('an authenticator app', async (t) => {
     const settings = service.variant({ check_user_mfa: 'totp' });
     const env = from('192.0.2.200');
-    const claim = { user: 'alice', password: people.alice.password };
+    const claim = { user: 'alice', password: users.alice.password };
     const who = browser({ settings, env });
     let nextCode, code, recovery;
 
@@ -347,7 +348,7 @@ test('mail', async (t) => {
     const sink = await mailSink(t);
     const way = { smtp_server: '127.0.0.1', smtp_port: sink.address().port, smtp_use_ssl: 'none', email_method: 'port',
                   email_from: 'desk@example.org' };
-    const mailTo = (address) => until(sink, 'mail', () => sink.messages.find(({ to, taken }) => !taken && to.includes(address)), 20000, `mail to ${address}`)
+    const mailTo = (address) => until(sink, 'mail', () => sink.messages.find(({ to, taken }) => !taken && to.includes(address)), `mail to ${address}`)
         .then((message) => Object.assign(message, { taken: true }));
     const seal = (link) => ({ enter: new URL(link).searchParams.get('enter') });
 
@@ -394,7 +395,7 @@ test('mail', async (t) => {
     await t.test('as a second factor', async () => {
         const settings = service.variant({ ...way, check_user_mfa: 'email' });
         const who = browser({ settings });
-        const page = await who.post({ user: 'alice', password: people.alice.password, manage: '1' });
+        const page = await who.post({ user: 'alice', password: users.alice.password, manage: '1' });
         assert.equal(page.status, 200);
         assert.equal(who.cookie, undefined);
         const link = linkIn(await mailTo('alice@example.org'));
@@ -404,7 +405,7 @@ test('mail', async (t) => {
         assert.equal(answer.status, 303);
         assert.match(answer.headers.location, /manage=1/);
         assert.equal((await who.get({ manage: '1' })).status, 200);
-        const none = await browser({ settings }).post({ user: 'bob', password: people.bob.password, manage: '1' });
+        const none = await browser({ settings }).post({ user: 'bob', password: users.bob.password, manage: '1' });
         assert.equal(none.status, 403);
         assert.match(notice(none.text), /none is known/);
     });
@@ -453,7 +454,7 @@ test('too many attempts slow down one address, and not another', async (t) => {
         // One more that is tried: its time to wait begins now, and is long enough on any machine.
         for (let status; status !== 401;)
             ({ status } = await bad.post({ user: 'bob', password: 'wrong', manage: '1' }));
-        const answer = await bad.post({ user: 'alice', password: people.alice.password, manage: '1' });
+        const answer = await bad.post({ user: 'alice', password: users.alice.password, manage: '1' });
         assert.equal(answer.status, 429);
         assert.match(notice(answer.text), /^There were too many attempts to log in. Wait .+, then try again.$/);
         assert.ok(answer.headers['retry-after']);

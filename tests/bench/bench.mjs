@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // Figures of the whole service, behind qwd-server and behind Apache: what a user waits for, and what a request costs.
+
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { build } from '../integration/lib.mjs';
-import { Service, eventually, patience } from '../e2e/service.mjs';
+import { build } from '../lib/files.mjs';
+import { eventually, timeoutMs } from '../lib/wait.mjs';
+import { WebService } from '../lib/web-service.mjs';
 
 const runs = Number(process.argv[2]);
 const cleanups = [];
@@ -24,7 +26,7 @@ const now = () => performance.now();
 
 // Calls the CGI program directly and tells the processor time and the memory it took.
 function cost(service, environment) {
-    const result = spawnSync('/usr/bin/time', ['-f', '%U %S %M', service.in('bin/qemu-web-desktop.cgi')], {
+    const result = spawnSync('/usr/bin/time', ['-f', '%U %S %M', service.cgiProgram], {
         env: { ...service.environment(), GATEWAY_INTERFACE: 'CGI/1.1', REQUEST_METHOD: 'GET', REMOTE_ADDR: '127.0.0.1',
                HTTP_HOST: 'localhost', SCRIPT_NAME: '/cgi-bin/qemu-web-desktop.cgi', ...environment },
         encoding: 'utf8', maxBuffer: 64 << 20 });
@@ -37,7 +39,7 @@ function cost(service, environment) {
 // getrusage(2) counts in clock ticks here, so one run says little: many runs in one process tree say more.
 function cpuOfMany(service, environment, count) {
     const script = `for i in $(seq ${count}); do "$0" >/dev/null; done`;
-    const result = spawnSync('/usr/bin/time', ['-f', '%U %S', 'bash', '-c', script, service.in('bin/qemu-web-desktop.cgi')], {
+    const result = spawnSync('/usr/bin/time', ['-f', '%U %S', 'bash', '-c', script, service.cgiProgram], {
         env: { ...service.environment(), GATEWAY_INTERFACE: 'CGI/1.1', REQUEST_METHOD: 'GET', REMOTE_ADDR: '127.0.0.1',
                HTTP_HOST: 'localhost', SCRIPT_NAME: '/cgi-bin/qemu-web-desktop.cgi', ...environment },
         encoding: 'utf8' });
@@ -47,7 +49,7 @@ function cpuOfMany(service, environment, count) {
 
 async function create(service) {
     const begin = now();
-    const answer = await service.create({}, { Accept: 'text/html' });
+    const answer = await service.postCreate({}, { Accept: 'text/html' });
     const replied = now() - begin;
     const id = /session=([0-9a-f]+)/.exec(answer.headers.location ?? '')?.[1];
     if (!id)
@@ -57,10 +59,10 @@ async function create(service) {
 
 // When the session is ready its record tells; its folder is watched, so that nothing is asked in vain.
 function readyAt(service, id) {
-    const folder = service.in('state/snapshots', id);
+    const folder = service.path('service/snapshots', id);
     return new Promise((resolve, reject) => {
         const watcher = fs.watch(folder, () => look());
-        const timer = setTimeout(() => done(() => reject(new Error('not ready in time'))), patience);
+        const timer = setTimeout(() => done(() => reject(new Error('not ready in time'))), timeoutMs);
         const done = (act) => { clearTimeout(timer); watcher.close(); act(); };
         const look = () => {
             const state = service.record(id)?.state;
@@ -89,16 +91,16 @@ async function oneSession(service, figures) {
     const { id, begin, replied } = await create(service);
     figures.reply.push(replied);
     figures.ready.push((await readyAt(service, id)) - begin);
-    const state = await service.state(id);
+    const state = await service.sessionState(id);
     figures.frame.push((await firstFrame(state.ready.url)) - begin);
     const stopping = now();
     await service.stop(id);
     figures.stop.push(now() - stopping);
-    await eventually('end of the session', () => !fs.existsSync(service.in('state/snapshots', id)), patience);
+    await eventually('end of the session', () => !fs.existsSync(service.path('service/snapshots', id)));
 }
 
 async function sessions(face) {
-    const service = await Service.start(t, face, { session_stop_grace: '0s', accel: 'tcg' });
+    const service = await WebService.serve(t, face, { session_stop_grace: '0s', accel: 'tcg' });
     const figures = { reply: [], ready: [], frame: [], stop: [] };
     await oneSession(service, { reply: [], ready: [], frame: [], stop: [] }); // warm
     for (let i = 0; i < runs; i++)
@@ -117,13 +119,13 @@ async function atOnce(service, count) {
     await Promise.all(created.map(({ id }) => readyAt(service, id)));
     const ready = now() - begin;
     const names = await Promise.all(created.map(async ({ id }) => {
-        const state = await service.state(id);
+        const state = await service.sessionState(id);
         return (await service.displayName(await service.openDisplay(t, state.ready.url))).includes(id);
     }));
     console.log(`| ${count} Creates at once: machines, links that show their own | ${created.length}, ${names.filter(Boolean).length}; ` +
                 `all replies ${replied.toFixed(0)} ms, all ready ${ready.toFixed(0)} ms | 6-7, 6-7; 10200-11700 ms |`);
     await Promise.all(created.map(({ id }) => service.stop(id)));
-    await eventually('end of all', () => service.sessions().length === 0, patience);
+    await eventually('end of all', () => service.sessions().length === 0);
 }
 
 // Records that look like running sessions, to be listed.
@@ -133,7 +135,7 @@ function plant(service, count) {
                        links: [], viewers: [], processes: [], steps: [] };
     for (let i = 0; i < count; i++) {
         const id = i.toString(16).padStart(32, '0');
-        const folder = service.in('state/snapshots', id);
+        const folder = service.path('service/snapshots', id);
         fs.mkdirSync(folder, { recursive: true });
         fs.writeFileSync(path.join(folder, 'session.json'), JSON.stringify({ ...template, id }));
     }
@@ -147,7 +149,7 @@ function pages(service) {
         console.log(`| Manage page, ${count} sessions: CPU, memory of the process | ${cpuOfMany(service, manage, 50).toFixed(2)} ms, ` +
                     `${memory.toFixed(1)} MB | ${original} |`);
     }
-    fs.rmSync(service.in('state/snapshots'), { recursive: true });
+    fs.rmSync(service.path('service/snapshots'), { recursive: true });
 }
 
 console.log(`tests/bench/run ${runs}: median (min-max, n); the original: peer figures of its Debian package\n`);

@@ -5,20 +5,19 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
-import { recordOf } from '../session/crowd.mjs';
-import { openBrowser, openContext, screenshot } from './browser.mjs';
-import { PeoplesService, logIn, lookUntil, script } from './people.mjs';
-import { eventually, patience } from './service.mjs';
+import { openBrowser, openContext, screenshot } from '../lib/browser.mjs';
+import { recordOf } from '../lib/session-records.mjs';
+import { eventually } from '../lib/wait.mjs';
+import { WebLoginService, logIn, lookUntil } from '../lib/web-login.mjs';
+import { script } from '../lib/web-service.mjs';
 
 let service, browser;
 
-class Owners extends PeoplesService {
-    stage(settings) {
-        super.stage({ session_save: 'owner', snapshot_keep: '1d', user_admin: 'carol', snapshot_alloc_mem: '128M', ...settings });
+class Owners extends WebLoginService {
+    stage({ settings, ...options } = {}) {
+        super.stage({ ...options, settings: { session_save: 'owner', snapshot_keep: '1d', user_admin: 'carol', snapshot_alloc_mem: '128M', ...settings } });
         this.saveMachine('alice', 'course.iso');
-        const { uid, gid } = fs.statSync(this.in('state'));
-        for (const name of ['machines', 'machines/saved.d', 'machines/saved.d/alice:course.iso.ini', 'machines/alice:course.iso'])
-            fs.chownSync(this.in('state', name), uid, gid);
+        this.give('service/machines');
     }
 }
 
@@ -60,36 +59,36 @@ async function resume(t) {
     await open(page, 'manage=1'); // from the list as well
     await page.locator('summary', { hasText: 'Discard' }).click();
     await press(page, /^Yes, discard it/);
-    await eventually('its disk is gone', () => !fs.existsSync(service.in('state/snapshots', id)), patience);
+    await eventually('its disk is gone', () => !fs.existsSync(service.path('service/snapshots', id)));
     await open(page, 'manage=1');
     assert.equal(await page.locator('summary', { hasText: 'Discard' }).count(), 0);
     await service.assertNothingLeft(id);
 }
 
 async function stay(t) {
-    const crowd = service.crowd(1, { owner: 'alice', idle_stop_at: now() + 240 });
+    const records = service.writeRecords(1, { owner: 'alice', idle_stop_at: now() + 240 });
     const page = await visitor(t, 'alice');
-    await open(page, `session=${crowd[0].id}`);
+    await open(page, `session=${records[0].id}`);
     await look(page, 'idle');
     const before = now();
     await Promise.all([page.waitForNavigation(), press(page, /^Keep it running/)]);
-    assert.ok(service.record(crowd[0].id).touched_at >= before, 'that counts as use');
-    service.removeCrowd(crowd);
+    assert.ok(service.record(records[0].id).touched_at >= before, 'that counts as use');
+    service.removeRecords(records);
 }
 
 async function save(t) {
-    const plan = { ...recordOf(0).plan, machine: 'tiny.iso', image: service.in('state/machines/tiny.iso') };
-    const crowd = service.crowd(1, { owner: 'alice', plan });
+    const plan = { ...recordOf(0).plan, machine: 'tiny.iso', image: service.path('service/machines/tiny.iso') };
+    const records = service.writeRecords(1, { owner: 'alice', plan });
     const page = await visitor(t, 'alice');
-    await open(page, `session=${crowd[0].id}`);
+    await open(page, `session=${records[0].id}`);
     await press(page, 'Save as a machine');
-    assert.equal(service.record(crowd[0].id).save_state, '', 'not without a name');
+    assert.equal(service.record(records[0].id).save_state, '', 'not without a name');
     await page.getByLabel('Name, after alice:').fill('lesson');
     await page.getByLabel('What it is').fill('The first lesson');
     await Promise.all([page.waitForNavigation(), press(page, 'Save as a machine')]);
     await page.getByText('It is being saved as alice:lesson').waitFor();
-    assert.match(service.record(crowd[0].id).save_name, /^alice:lesson/);
-    service.removeCrowd(crowd);
+    assert.match(service.record(records[0].id).save_name, /^alice:lesson/);
+    service.removeRecords(records);
 }
 
 async function remove(t) {
@@ -100,7 +99,7 @@ async function remove(t) {
         const card = page.locator('li', { hasText: 'alice:other.iso' });
         await card.locator('summary').click();
         await card.getByRole('button', { name: 'Remove it for good' }).click();
-        await eventually('it is gone', () => !fs.existsSync(service.in('state/machines/alice:other.iso')), patience);
+        await eventually('it is gone', () => !fs.existsSync(service.path('service/machines/alice:other.iso')));
         await open(page, 'manage=1');
         await page.getByText('alice:course.iso').waitFor();
         assert.equal(await page.getByText('alice:other.iso').count(), 0);
@@ -109,27 +108,27 @@ async function remove(t) {
 
 async function purge(t) {
     for (const query of ['manage=1', 'monitor=1']) {
-        const crowd = service.crowd(3, { owner: 'alice' });
-        const asked = () => crowd.filter(({ id }) => service.record(id)?.stop_requested_at).length;
+        const records = service.writeRecords(3, { owner: 'alice' });
+        const asked = () => records.filter(({ id }) => service.record(id)?.stop_requested_at).length;
         const page = await visitor(t, 'carol');
         await open(page, query);
         await press(page, 'Stop all sessions');
         assert.equal(await page.evaluate(() => document.activeElement.id), 'sure-all', 'the browser asks for the yes');
         assert.equal(asked(), 0);
         await page.getByLabel('Yes, stop them all').check();
-        crowd.push(...service.crowd(1, { owner: 'alice' }));
+        records.push(...service.writeRecords(1, { owner: 'alice' }));
         if (query === 'monitor=1')
-            await lookUntil(page, 'news', () => page.locator(`a[href*="${crowd[3].id}"]`).count());
+            await lookUntil(page, 'news', () => page.locator(`a[href*="${records[3].id}"]`).count());
         assert.ok(await page.getByLabel('Yes, stop them all').isChecked(), 'news take no yes back');
         const [answer] = await Promise.all([page.waitForNavigation(), press(page, 'Stop all sessions')]);
         assert.match(await answer.text(), /Sessions asked to end: 4\./); // on the monitor, it goes with the next news
         assert.equal(asked(), 4);
-        service.removeCrowd(crowd);
+        service.removeRecords(records);
     }
 }
 
-test('buttons that change something', { timeout: 600000 }, async (t) => {
-    service = await Owners.start(t, 'qwd-server');
+test('buttons that change something', async (t) => {
+    service = await Owners.serve(t, 'qwd-server');
     browser = await openBrowser(t);
     await t.test('Resume and Discard', resume);
     await t.test('Keep it running', stay);

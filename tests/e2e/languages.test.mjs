@@ -2,12 +2,10 @@
 // A visitor whose browser speaks French reads French: pages, scripts, errors. The sessions are records, nothing boots.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import fs from 'node:fs';
 import { test } from 'node:test';
-import { removeCrowd, writeCrowd } from '../session/crowd.mjs';
-import { openBrowser, openContext, screenshot } from './browser.mjs';
-import { Service } from './service.mjs';
+import { openBrowser, openContext, screenshot } from '../lib/browser.mjs';
+import { removeRecords, writeRecords } from '../lib/session-records.mjs';
+import { WebService } from '../lib/web-service.mjs';
 
 const script = '/cgi-bin/qemu-web-desktop.cgi';
 const phone = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
@@ -37,17 +35,8 @@ async function isFrench(page, what, known = []) {
     assert.ok(wide <= seen, `${what}: ${wide} in ${seen}`);
 }
 
-// Sessions on disk, which belong to nobody's processes.
-function prepare(service) {
-    const snapshots = service.in('state/snapshots');
-    const { uid, gid } = fs.statSync(service.in('state'));
-    fs.mkdirSync(snapshots, { recursive: true });
-    execFileSync('chown', [`${uid}:${gid}`, snapshots]);
-    return writeCrowd(snapshots, 12);
-}
-
 async function logIn(t, browser) {
-    const service = await Service.start(t, 'qwd-server', { check_user_with_imap: 'yes', imap_server: 'imap.example.org', check_user_with_email: 'yes', email_from: 'desk@example.org' });
+    const service = await WebService.serve(t, 'qwd-server', { check_user_with_imap: 'yes', imap_server: 'imap.example.org', check_user_with_email: 'yes', email_from: 'desk@example.org' });
     for (const [name, size] of [['wide', {}], ['phone', phone]]) {
         const context = await openContext(t, browser, { ...visitor, ...size });
         const page = await context.newPage();
@@ -102,40 +91,40 @@ async function theSwitch(t, browser, service) {
 }
 
 async function errors(service) {
-    const ask = async (query, language, more = {}) => JSON.parse((await service.request('GET', `${script}?${query}`, {
+    const ask = async (query, language, more = {}) => JSON.parse((await service.fetch('GET', `${script}?${query}`, {
         headers: { Accept: 'application/json', 'Accept-Language': language, ...more } })).text).error;
     const french = await ask(`session=${'0'.repeat(32)}`, 'fr-CH, fr;q=0.9, en;q=0.8');
     assert.equal(french.kind, 'not-found', 'programs know it by its kind');
     assert.match(french.message, /^Cette session n'existe pas\. /);
     assert.doesNotMatch(french.advice, ENGLISH);
     assert.match((await ask(`session=${'0'.repeat(32)}`, 'de, en;q=0.5')).message, /^There is no such session\. /);
-    const { message } = JSON.parse((await service.create({ cpu: 'many' }, { 'Accept-Language': 'fr' })).text).error;
+    const { message } = JSON.parse((await service.postCreate({ cpu: 'many' }, { 'Accept-Language': 'fr' })).text).error;
     assert.equal(message, 'cpu : écrivez un nombre entier de 1 à 256.');
-    const choice = JSON.parse((await service.create({ machine: 'none.iso' }, { 'Accept-Language': 'fr' })).text).error;
+    const choice = JSON.parse((await service.postCreate({ machine: 'none.iso' }, { 'Accept-Language': 'fr' })).text).error;
     assert.equal(choice.message, 'Il n\'y a pas de machine « none.iso » ici. Choisissez-en une dans la liste.');
     assert.match((await ask(`session=${'0'.repeat(32)}`, 'en', { Cookie: 'qwd_lang=fr' })).message, /^Cette session/);
 }
 
 // Mails come later, from programs that no browser talks to.
 async function remembered(service) {
-    const { session: { id } } = JSON.parse((await service.create({}, { 'Accept-Language': 'fr' })).text);
+    const { session: { id } } = JSON.parse((await service.postCreate({}, { 'Accept-Language': 'fr' })).text);
     assert.equal(service.record(id).language, 'fr');
     await service.stop(id);
     await service.assertNothingLeft(id);
 }
 
-test('languages', { timeout: 300000 }, async (t) => {
-    const service = await Service.start(t, 'qwd-server');
-    const crowd = prepare(service);
+test('languages', async (t) => {
+    const service = await WebService.serve(t, 'qwd-server');
+    const records = writeRecords(service.snapshots, 12);
     try {
         const browser = await openBrowser(t);
         await t.test('the login', (part) => logIn(part, browser));
         await t.test('the monitor', (part) => monitor(part, browser, service));
-        await t.test('the viewer', (part) => viewer(part, browser, service, crowd.find(({ state }) => state === 'starting').id));
+        await t.test('the viewer', (part) => viewer(part, browser, service, records.find(({ state }) => state === 'starting').id));
         await t.test('the switch at the foot, without a script', (part) => theSwitch(part, browser, service));
         await t.test('errors', () => errors(service));
         await t.test('the record of a session knows the language', () => remembered(service));
     } finally {
-        removeCrowd(service.in('state/snapshots'), crowd);
+        removeRecords(service.snapshots, records);
     }
 });

@@ -6,9 +6,10 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { test } from 'node:test';
-import { removeCrowd, samplesOf, someWait, writeCrowd } from '../session/crowd.mjs';
-import { openBrowser, openContext, screenshot } from './browser.mjs';
-import { Service, eventually, patience } from './service.mjs';
+import { openBrowser, openContext, screenshot } from '../lib/browser.mjs';
+import { removeRecords, samplesOf, someQueued, writeRecords } from '../lib/session-records.mjs';
+import { eventually } from '../lib/wait.mjs';
+import { WebService } from '../lib/web-service.mjs';
 
 const target = '/cgi-bin/qemu-web-desktop.cgi?monitor=1';
 const phone = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
@@ -60,7 +61,7 @@ async function look(t, browser, service) {
         assert.equal(await page.evaluate(() => document.activeElement.value), 'user1', 'one can go on typing');
         await page.getByLabel('State').selectOption('queued');
         await eventually('only those that wait', async () =>
-            (await page.locator('.state-cell').allTextContents()).every((text) => text === 'Queued'), patience);
+            (await page.locator('.state-cell').allTextContents()).every((text) => text === 'Queued'));
         assert.match(page.url(), /find=user1.*state=queued/, 'the address is of what is shown');
         await page.getByLabel('Find user or machine').fill('nobody');
         await page.getByText('No session matches.').waitFor();
@@ -88,7 +89,7 @@ async function news(t, browser, service, id) {
         await row.getByRole('checkbox').check();
         await page.getByText('1 session selected').waitFor();
         const idle = await row.locator('[data-cell=idle]').textContent();
-        await eventually('the figures move on', async () => await row.locator('[data-cell=idle]').textContent() !== idle, patience);
+        await eventually('the figures move on', async () => await row.locator('[data-cell=idle]').textContent() !== idle);
         assert.ok(await row.getByRole('checkbox').isChecked());
         assert.deepEqual(loads, []);
     });
@@ -100,7 +101,7 @@ async function news(t, browser, service, id) {
         await page.getByLabel('Yes, stop them').check();
         const [answer] = await Promise.all([page.waitForNavigation(), stop.click()]);
         assert.match(await answer.text(), /Sessions asked to end: 1 of 1\./); // it goes with the next news
-        await eventually('the session is gone', () => !service.record(id), patience);
+        await eventually('the session is gone', () => !service.record(id));
         await page.getByText('No session matches.').waitFor();
     });
 }
@@ -152,20 +153,19 @@ async function curves(browser, service, t) {
     }
 }
 
-test('the monitor', { timeout: 900000 }, async (t) => {
-    const service = await Service.start(t, 'qwd-server', { service_max_session_nb: '200' });
-    const snapshots = service.in('state/snapshots');
-    const { uid, gid } = fs.statSync(service.in('state'));
-    for (const folder of [snapshots, service.in('state/cache')]) {
+test('the monitor', async (t) => {
+    const service = await WebService.serve(t, 'qwd-server', { service_max_session_nb: '200' });
+    const snapshots = service.path('service/snapshots');
+    const { uid, gid } = fs.statSync(service.path('service'));
+    for (const folder of [snapshots, service.path('service/cache')]) {
         fs.mkdirSync(folder, { recursive: true });
         fs.chownSync(folder, uid, gid);
     }
-    fs.writeFileSync(service.in('state/cache/monitor-samples.json'), JSON.stringify(samplesOf(23, (i) => i < 90 || i > 150)));
-    execFileSync('chown', [`${uid}:${gid}`, service.in('state/cache/monitor-samples.json')]);
-    const created = await service.create({ user: 'mallory' });
-    const { session: { id } } = JSON.parse(created.text);
+    fs.writeFileSync(service.path('service/cache/monitor-samples.json'), JSON.stringify(samplesOf(23, (i) => i < 90 || i > 150)));
+    execFileSync('chown', [`${uid}:${gid}`, service.path('service/cache/monitor-samples.json')]);
+    const id = await service.create({ user: 'mallory' });
     await service.ready(id);
-    const crowd = writeCrowd(snapshots, 249, someWait);
+    const records = writeRecords(snapshots, 249, someQueued);
     try {
         const browser = await openBrowser(t);
         await t.test('in a browser', (part) => look(part, browser, service));
@@ -174,7 +174,7 @@ test('the monitor', { timeout: 900000 }, async (t) => {
         await t.test('curves, and narrower windows', (part) => curves(browser, service, part));
         await t.test('news', (part) => news(part, browser, service, id));
     } finally {
-        removeCrowd(snapshots, crowd);
+        removeRecords(snapshots, records);
     }
     await service.assertNothingLeft(id);
 });

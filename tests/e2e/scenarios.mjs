@@ -3,10 +3,13 @@
 // the faces and a browser; apache.test.mjs and qwd-server.test.mjs run them all.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import { Desktop, openBrowser, openContext, screenshot, stopOnPage } from './browser.mjs';
-import { eventually, listeningPorts, patience, Service, tokenOf } from './service.mjs';
+import { Desktop, openBrowser, openContext, screenshot, stopOnPage } from '../lib/browser.mjs';
+import { asAccount, listeningPorts } from '../lib/programs.mjs';
+import { eventually } from '../lib/wait.mjs';
+import { WebService, tokenOf } from '../lib/web-service.mjs';
 
 const GREEN = '#00ff00', BLUE = '#0000ff', TINY = '#31586b';
 const KEY_MESSAGES = 255, POINTER_MESSAGES = 5; // QEMU's extended key events; RFC 6143, 7.5.5
@@ -26,7 +29,8 @@ async function step(t, name, run) {
 
 // Holds sessions at the last step of their start until it is let go: progress can then be looked at without haste.
 export async function holdStarts(t, service) {
-    const holder = service.spawn('flock', ['--no-fork', service.in('run/websockify.lock'), 'sh', '-c', 'echo held; read line']);
+    const [program, ...words] = [...asAccount, 'flock', '--no-fork', service.path('run/websockify.lock'), 'sh', '-c', 'echo held; read line'];
+    const holder = spawn(program, words, { stdio: ['pipe', 'pipe', 'inherit'], cwd: '/' });
     const release = async () => {
         holder.stdin.end();
         if (holder.exitCode === null)
@@ -184,7 +188,7 @@ export async function mainJob(t, service, browser) {
         await dead.goto(state.link);
         await dead.locator('html.noVNC_reconnecting, html.noVNC_disconnected, #noVNC_status.noVNC_open').first().waitFor({ state: 'attached' });
         await context.close();
-        await service.assertNothingLeft();
+        await service.assertAllGone();
     });
 }
 
@@ -200,7 +204,7 @@ export async function withoutScript(t, service, browser) {
     await page.locator('.step-now', { hasText: 'Starting the machine' }).waitFor();
     const interval = await page.locator('meta[http-equiv=refresh]').getAttribute('content');
     assert.ok(interval >= 1 && interval <= 5, `a reload every ${interval} s`);
-    await eventually('reloads by itself', () => loads.length >= 3, patience);
+    await eventually('reloads by itself', () => loads.length >= 3);
     await release();
     const { link, view } = await readLinks(page);
     assert.ok(link.startsWith(`${service.origin}/darts/vnc.html?`) && view);
@@ -235,11 +239,11 @@ export async function manage(t, service, browser) {
 // --- 4: names ---
 
 export async function names(t, service, browser) {
-    const id = JSON.parse((await service.create()).text).session.id;
+    const id = await service.create();
     await service.ready(id);
     const context = await openContext(t, browser);
     const page = await context.newPage();
-    const origins = [`http://localhost:${service.port}`, service.origin];
+    const origins = [`http://localhost:${service.httpPort}`, service.origin];
     if (service.tlsPort)
         origins.push(`https://localhost:${service.tlsPort}`);
 
@@ -256,8 +260,8 @@ export async function names(t, service, browser) {
     });
 
     await step(t, 'a request under a foreign name is refused with a sentence that helps', async () => {
-        for (const host of ['evil.example', `evil.example:${service.port}`, 'localhost.evil.example']) {
-            const answer = await service.request('GET', '/cgi-bin/qemu-web-desktop.cgi', { headers: { Host: host } });
+        for (const host of ['evil.example', `evil.example:${service.httpPort}`, 'localhost.evil.example']) {
+            const answer = await service.fetch('GET', '/cgi-bin/qemu-web-desktop.cgi', { headers: { Host: host } });
             assert.equal(answer.status, 400);
             assert.match(answer.text, /does not go by the name .*server_name/s);
         }
@@ -265,7 +269,7 @@ export async function names(t, service, browser) {
 
     await step(t, 'a form of another site is refused, and nothing starts', async () => {
         for (const origin of ['http://evil.example', `http://127.0.0.1:${service.websockifyPort}`, 'null']) {
-            const answer = await service.create({}, { Origin: origin });
+            const answer = await service.postCreate({}, { Origin: origin });
             assert.equal(answer.status, 403, origin);
             assert.match(answer.text, /another site/);
         }
@@ -293,12 +297,12 @@ export async function names(t, service, browser) {
 // --- what is where ---
 
 export async function paths(t, service) {
-    const get = (target, headers) => service.request('GET', target, { headers });
+    const get = (target, headers) => service.fetch('GET', target, { headers });
 
     await step(t, 'the form is a page of the program until there is a file of it', async () => {
         const program = await get('/qemu-web-desktop/');
         assert.match(program.headers.location, /\/cgi-bin\/qemu-web-desktop\.cgi$/);
-        service.control('refresh');
+        await service.control('refresh');
         const file = await get('/qemu-web-desktop/');
         assert.equal(file.status, 200);
         assert.match(file.text, /<form/);
@@ -319,7 +323,7 @@ export async function paths(t, service) {
             assert.equal(answer.headers['cache-control'], cache, target);
         }
         const connect = (await get('/darts/vnc.html')).headers['content-security-policy'];
-        assert.ok(connect.includes(`connect-src 'self' ws://127.0.0.1:${service.port} wss://127.0.0.1:${service.port};`), connect);
+        assert.ok(connect.includes(`connect-src 'self' ws://127.0.0.1:${service.httpPort} wss://127.0.0.1:${service.httpPort};`), connect);
     });
 
     await step(t, 'nothing else is: no listings, no templates, no way out', async () => {
@@ -339,15 +343,15 @@ export async function paths(t, service) {
     });
 
     await step(t, 'a request that is too long or of another kind is refused with a sentence', async () => {
-        const long = await service.create({ user: 'x'.repeat(70000) });
+        const long = await service.postCreate({ user: 'x'.repeat(70000) });
         assert.equal(long.status, 413);
         assert.match(long.text, /The request is .*long/);
-        const file = await service.create({ user: 'x'.repeat(60000) }, { 'Content-Type': 'multipart/form-data; boundary=x' });
+        const file = await service.postCreate({ user: 'x'.repeat(60000) }, { 'Content-Type': 'multipart/form-data; boundary=x' });
         assert.equal(file.status, 415);
         assert.match(file.text, /x-www-form-urlencoded/);
         // Far too long, and the server need not listen to the end.
         const cut = (error) => /ECONNRESET|EPIPE/.test(error.code) ? { status: 413 } : Promise.reject(error);
-        assert.equal((await service.create({ user: 'x'.repeat(2000000) }).catch(cut)).status, 413);
+        assert.equal((await service.postCreate({ user: 'x'.repeat(2000000) }).catch(cut)).status, 413);
     });
 
     if (service.apacheNames) {
@@ -369,7 +373,7 @@ export async function oneShot(t, service, browser) {
     const desktop = await Desktop.open(context, link);
     await desktop.connected();
     await eventually('the viewer is noted', () => service.record(id)?.viewers.length === 1);
-    assert.equal((await service.state(id)).state, 'running');
+    assert.equal((await service.sessionState(id)).state, 'running');
     await desktop.page.close();
     await page.bringToFront();
     await page.locator('#again').waitFor();
@@ -397,7 +401,7 @@ export async function directMode(t, service, browser) {
 // --- 7: many at once ---
 
 export async function manyAtOnce(t, service) {
-    const answers = await Promise.all(Array.from({ length: 10 }, () => service.create()));
+    const answers = await Promise.all(Array.from({ length: 10 }, () => service.postCreate()));
     for (const answer of answers)
         assert.equal(answer.status, 200, answer.text);
     const ids = answers.map((answer) => JSON.parse(answer.text).session.id);
@@ -410,39 +414,40 @@ export async function manyAtOnce(t, service) {
     const ports = ids.flatMap((id) => service.record(id).processes.flatMap(({ pid }) => listeningPorts(pid)));
     assert.deepEqual(ports, []);
     await Promise.all(ids.map((id) => service.stop(id)));
-    await service.assertNothingLeft();
+    await service.assertAllGone();
 }
 
 // --- all of them behind one face ---
 
-// Those in which a web server passes on what any other one would are walked behind one of them.
+// Scenarios in which a web server only passes on what any other would run behind one of them.
 const scenarios = [
     ['the main job', mainJob],
     ['the same without script', withoutScript, 'qwd-server'],
     ['Manage sessions lists it, and Extend gives it a day', manage, 'qwd-server'],
     ['names', names],
     ['what is where', paths],
-    ['a one-shot session ends when its page is closed', oneShot],
-    ['ten Creates at once are ten machines, and each link shows its own', manyAtOnce],
+    ['a one-shot session ends when its page is closed', oneShot, 'qwd-server'],
+    ['ten Creates at once are ten machines, and each link shows its own', manyAtOnce, 'qwd-server'],
 ];
 
 // When it fails, what the service has to say about it.
 const told = (t, service, result) => result.catch((error) => {
-    t.diagnostic(service.diary());
+    t.diagnostic(service.lastLines());
     throw error;
 });
 
 export async function runAll(t, face) {
-    const service = await Service.start(t, face, {}, face === 'apache' && '(localhost|127\\.0\\.0\\.1)(:[0-9]+)?');
+    const service = await WebService.serve(t, face, {}, face === 'apache' && '(localhost|127\\.0\\.0\\.1)(:[0-9]+)?');
     const browser = await openBrowser(t);
     for (const [name, scenario, only] of scenarios) {
         if (!only || only === face)
-            await t.test(name, (t) => told(t, service, scenario(t, service, browser)).finally(() => service.endSessions()));
+            await t.test(name, (t) => told(t, service, scenario(t, service, browser)).finally(() => service.sessions().length && service.removeSessions()));
     }
-    await t.test('without service_path, links lead to websockify itself', async (t) => {
-        const direct = await Service.start(t, face, { service_path: '' });
-        await told(t, direct, directMode(t, direct, browser));
-    });
+    if (face === 'qwd-server')
+        await t.test('without service_path, links lead to websockify itself', async (t) => {
+            const direct = await WebService.serve(t, face, { service_path: '' });
+            await told(t, direct, directMode(t, direct, browser));
+        });
     await t.test('no log has a token or a session', () => {
         const log = service.logText();
         assert.ok(log.includes('/darts/websockify'), 'displays are logged');
@@ -450,5 +455,5 @@ export async function runAll(t, face) {
             assert.ok(!log.includes(tokenOf(link)), 'a token in the log');
         assert.doesNotMatch(log, /session=|token=/);
     });
-    await t.test('nothing is left', () => service.assertNothingLeft());
+    await t.test('nothing is left', () => service.assertAllGone());
 }

@@ -6,11 +6,12 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { top } from '../integration/lib.mjs';
-import { removeCrowd, writeCrowd } from '../session/crowd.mjs';
-import { answerTo, openBrowser, openContext, screenshot, stopOnPage } from './browser.mjs';
 import { holdStarts } from './scenarios.mjs';
-import { Service, eventually, patience } from './service.mjs';
+import { answerTo, openBrowser, openContext, screenshot, stopOnPage } from '../lib/browser.mjs';
+import { top } from '../lib/files.mjs';
+import { removeRecords, writeRecords } from '../lib/session-records.mjs';
+import { eventually } from '../lib/wait.mjs';
+import { WebService } from '../lib/web-service.mjs';
 
 const program = '/cgi-bin/qemu-web-desktop.cgi';
 const sizes = { wide: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
@@ -18,16 +19,10 @@ const axe = fs.readFileSync(path.join(top, 'tests/node_modules/axe-core/axe.min.
 
 let service, browser;
 
-async function create() {
-    const answer = await service.create();
-    assert.equal(answer.status, 200, answer.text);
-    return JSON.parse(answer.text).session.id;
-}
-
 const pageOf = (id, more = '') => `${service.origin}${program}?session=${id}${more}`;
 const list = (more = '') => `${service.origin}${program}?manage=1${more}`;
 const isDrawn = (page, selector) => eventually(`a picture in ${selector}`, () =>
-    page.evaluate((one) => (document.querySelector(one)?.naturalWidth ?? 0) > 100, selector), patience);
+    page.evaluate((one) => (document.querySelector(one)?.naturalWidth ?? 0) > 100, selector));
 
 // In both colour schemes: nothing is wider than the screen, and axe finds nothing serious.
 async function check(page, name) {
@@ -70,7 +65,7 @@ async function openListener(t, options = {}) {
 
 async function progress(t) {
     const release = await holdStarts(t, service);
-    const id = await create();
+    const id = await service.create();
     const context = await openContext(t, browser, { follows: true });
     const page = await context.newPage();
     const troubles = [];
@@ -88,7 +83,7 @@ async function progress(t) {
     await page.locator('#connect').waitFor();
     await isDrawn(page, '#picture');
     const shown = await page.locator('#picture').getAttribute('src');
-    await eventually('another picture', async () => await page.locator('#picture').getAttribute('src') !== shown, patience);
+    await eventually('another picture', async () => await page.locator('#picture').getAttribute('src') !== shown);
     assert.equal(await page.getByRole('img', { name: /^The screen of / }).count(), 1);
     assert.ok(page.url().includes('?session='), 'who comes back stays');
     assert.deepEqual(troubles, []);
@@ -112,7 +107,7 @@ async function later(t, id) {
 
 async function notifications(t) {
     const release = await holdStarts(t, service);
-    const id = await create();
+    const id = await service.create();
     const page = await openListener(t, { follows: true });
     await page.goto(pageOf(id, '&new=1'));
     await page.getByLabel('Stay on this page when the machine is ready').check();
@@ -122,7 +117,7 @@ async function notifications(t) {
     assert.equal(await page.evaluate(() => globalThis.asked), 1);
     await release();
     await page.locator('#connect').waitFor();
-    await eventually('the title says so', async () => /^Ready - /.test(await page.title()), patience);
+    await eventually('the title says so', async () => /^Ready - /.test(await page.title()));
     const told = await page.evaluate(() => globalThis.told);
     assert.deepEqual(told.map(([, body]) => body), ['Your machine is ready']);
     assert.ok(page.url().includes('?session='), 'it stays');
@@ -143,7 +138,7 @@ async function notifications(t) {
         json.session.ending = { kind: 'time', what: 'The time is nearly over.', before: 'It ends', help: 'Extend it.', time: { iso: end, text: '' } };
         return route.fulfill({ response: answer, json });
     });
-    await eventually('the title counts', async () => /^Ends in (9|10) minutes - /.test(await page.title()), patience);
+    await eventually('the title counts', async () => /^Ends in (9|10) minutes - /.test(await page.title()));
     assert.deepEqual((await page.evaluate(() => globalThis.told)).at(-1)[1], 'The time is nearly over. Extend it.');
     await page.unrouteAll({ behavior: 'wait' });
     return id;
@@ -152,7 +147,7 @@ async function notifications(t) {
 async function cancel(t) {
     for (const javaScriptEnabled of [true, false]) {
         const release = await holdStarts(t, service);
-        const id = await create();
+        const id = await service.create();
         const context = await openContext(t, browser, { javaScriptEnabled, viewport: sizes.phone });
         const page = await context.newPage();
         await page.goto(pageOf(id));
@@ -183,7 +178,7 @@ async function cards(t, id) {
         await check(page, `sessions-cards-${name}`);
     }
     // What comes anew leaves open what somebody has opened.
-    const other = await create();
+    const other = await service.create();
     await page.locator(`#page-${other}`).waitFor();
     await page.locator(`.session-row:has(#page-${other}) .badge`, { hasText: 'Running' }).waitFor();
     assert.ok(await card.locator('details').evaluate((details) => details.open));
@@ -204,7 +199,7 @@ async function withoutScript(t, id) {
     await card.locator('summary').press('Enter');
     await card.getByRole('button', { name: /^Yes, stop/ }).press('Enter');
     await page.locator('#again').waitFor(); // until then, the page loads itself again
-    await eventually('it is over', async () => !service.record(id), patience);
+    await eventually('it is over', async () => !service.record(id));
     await page.goto(list());
     const past = page.locator('.history > li');
     assert.ok(await past.count() >= 4);
@@ -214,8 +209,8 @@ async function withoutScript(t, id) {
 }
 
 async function many(t, owner) {
-    const snapshots = service.in('state/snapshots');
-    const crowd = writeCrowd(snapshots, 120, () => ({ owner }));
+    const snapshots = service.path('service/snapshots');
+    const records = writeRecords(snapshots, 120, () => ({ owner }));
     try {
         for (const javaScriptEnabled of [true, false]) {
             const context = await openContext(t, browser, { javaScriptEnabled });
@@ -231,12 +226,12 @@ async function many(t, owner) {
             assert.equal(await page.locator('.history').count(), 0);
         }
     } finally {
-        removeCrowd(snapshots, crowd);
+        removeRecords(snapshots, records);
     }
 }
 
-test('the pages of sessions', { timeout: 900000 }, async (t) => {
-    service = await Service.start(t, 'qwd-server');
+test('the pages of sessions', async (t) => {
+    service = await WebService.serve(t, 'qwd-server');
     browser = await openBrowser(t);
     let first, second, third;
     await t.test('progress with the screen, then on to the desktop', async (part) => (first = await progress(part)));
@@ -257,5 +252,5 @@ test('the pages of sessions', { timeout: 900000 }, async (t) => {
     await t.test('cards', async (part) => (third = await cards(part, second)));
     await t.test('without a script; history', (part) => withoutScript(part, third));
     await t.test('many', (part) => many(part, owner));
-    await service.assertNothingLeft();
+    await service.assertAllGone();
 });

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import { answerTo, openBrowser, openContext } from './browser.mjs';
-import { eventually, Service } from './service.mjs';
-import { newSession, Viewer, viewerPage } from './viewer-page.mjs';
+import { answerTo, openBrowser, openContext } from '../lib/browser.mjs';
+import { Viewer, newSession, viewerPage } from '../lib/viewer-page.mjs';
+import { eventually } from '../lib/wait.mjs';
+import { WebService } from '../lib/web-service.mjs';
 
 // A session is warned of its end for a quarter of its life at most: this one is told to have begun long ago, so that its
 // end is near for as long as the test may need.
 function seemsOld(service, id) {
-    const folder = service.in('state/snapshots', id), began = Math.floor(Date.now() / 1000) - 3600;
+    const folder = service.path('service/snapshots', id), began = Math.floor(Date.now() / 1000) - 3600;
     execFileSync('flock', [`${folder}/lock`, 'sed', '-i', `s/"started_at": *[0-9]*/"started_at":${began}/`, `${folder}/session.json`]);
     assert.equal(service.record(id).started_at, began);
 }
 
 test('an end that is near is told in the viewer, with what can be done', async (t) => {
-    const service = await Service.start(t, 'qwd-server');
+    const service = await WebService.serve(t, 'qwd-server');
     const browser = await openBrowser(t);
     const session = await newSession(service, '128M', { snapshot_lifetime: '540' });
     seemsOld(service, session.id);
@@ -74,7 +76,7 @@ async function endsSoon(context) {
 }
 
 test('who looks elsewhere is told of an end that is near', async (t) => {
-    const service = await Service.start(t, 'qwd-server');
+    const service = await WebService.serve(t, 'qwd-server');
     const browser = await openBrowser(t);
     const session = await newSession(service, '128M');
     for (const [url, shows, words] of [[viewerPage(service, session.id), true, /^The time is nearly over\. It ends in 4 min\. Save your work\.$/],

@@ -4,22 +4,23 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { top } from '../integration/lib.mjs';
-import { Agent } from './agent.mjs';
-import { openBrowser, openContext, screenshot } from './browser.mjs';
-import { eventually, patience, Service, tokenOf } from './service.mjs';
-import { CLIPBOARD_MESSAGES, newSession, TINY, Viewer, viewerPage } from './viewer-page.mjs';
+import { openBrowser, openContext, screenshot } from '../lib/browser.mjs';
+import { top } from '../lib/files.mjs';
+import { TINY } from '../lib/machines.mjs';
+import { SpiceAgent } from '../lib/spice-agent.mjs';
+import { CLIPBOARD_MESSAGES, Viewer, newSession, viewerPage } from '../lib/viewer-page.mjs';
+import { eventually, timeoutMs } from '../lib/wait.mjs';
+import { WebService, tokenOf } from '../lib/web-service.mjs';
 
 const GREEN = '#00ff00', BLUE = '#0000ff';
 const ENCODINGS_MESSAGES = 2, KEY_MESSAGES = 255, POINTER_MESSAGES = 5; // RFC 6143, 7.5; QEMU's extended key events
 const FIRST_VISIT_MAX_BYTES = 400 * 1000;
 const FIRST_VISIT_MAX_FILES = 64;
 const LOAD_MAX_MS = 10000; // on a busy machine, in one visit of some
-const TEXT_MS = 30000; // for a text that is typed to have been run, on a quiet machine
 const CONTROLS = 'Control+Alt+Shift+KeyM';
 
 async function postForm(service, fields, target = '/cgi-bin/qemu-web-desktop.cgi') {
-    const answer = await service.request('POST', target, {
+    const answer = await service.fetch('POST', target, {
         body: new URLSearchParams(fields).toString(),
         headers: { 'Content-Type': 'application/x-www-form-urlencoded', Accept: 'application/json' } });
     return { status: answer.status, ...JSON.parse(answer.text) };
@@ -31,7 +32,7 @@ async function postForm(service, fields, target = '/cgi-bin/qemu-web-desktop.cgi
 async function firstVisit(service, browser, session) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
     try {
-        context.setDefaultTimeout(patience);
+        context.setDefaultTimeout(timeoutMs);
         const page = await context.newPage();
         const devtools = await context.newCDPSession(page);
         let bytes = 0, files = 0;
@@ -59,12 +60,12 @@ async function loading(t, service, browser, session) {
     assert.ok(visit.files <= FIRST_VISIT_MAX_FILES, `${visit.files} files`);
     assert.ok(visit.bytes < FIRST_VISIT_MAX_BYTES, `${visit.bytes} bytes`);
     assert.ok(visit.ms < LOAD_MAX_MS, `${visit.ms} ms`);
-    const answer = await service.request('GET', '/qemu-web-desktop/novnc/core/rfb.js', { headers: { 'Accept-Encoding': 'gzip' } });
+    const answer = await service.fetch('GET', '/qemu-web-desktop/novnc/core/rfb.js', { headers: { 'Accept-Encoding': 'gzip' } });
     assert.equal(answer.headers['content-encoding'], 'gzip');
     assert.match(answer.headers.vary, /Accept-Encoding/i);
-    assert.equal((await service.request('GET', '/qemu-web-desktop/novnc/core/rfb.js')).headers['content-encoding'], undefined);
+    assert.equal((await service.fetch('GET', '/qemu-web-desktop/novnc/core/rfb.js')).headers['content-encoding'], undefined);
     for (const target of ['/qemu-web-desktop/novnc/vnc.html', '/qemu-web-desktop/novnc/core/', '/qemu-web-desktop/novnc/core/..%2f..%2fetc/passwd'])
-        assert.ok((await service.request('GET', target)).status >= 400, target);
+        assert.ok((await service.fetch('GET', target)).status >= 400, target);
 }
 
 // Connect shows the desktop, and what is typed there happens.
@@ -114,7 +115,7 @@ async function typedText(viewer) {
     // Keys that come while the machine is held up are more than it keeps: then they are typed again.
     for (let tries = 3, isDone = false; tries > 0 && !isDone; tries--) {
         await viewer.page.locator('#clipboard-type').click();
-        isDone = await eventually('the text has been run', isGreen, TEXT_MS).catch(() => viewer.dropLine());
+        isDone = await eventually('the text has been run', isGreen).catch(() => viewer.dropLine());
     }
     await viewer.waitForBackground(GREEN);
     await viewer.page.locator('#clipboard').fill('x'.repeat(20000)); // more than can be typed before it is stopped
@@ -170,7 +171,7 @@ async function screenKeys(viewer) {
 }
 
 async function resize(viewer) {
-    const follow = (size) => eventually(`a screen of ${size}`, async () => await viewer.size() === size, patience);
+    const follow = (size) => eventually(`a screen of ${size}`, async () => await viewer.size() === size);
     await viewer.page.setViewportSize({ width: 1000, height: 700 });
     await follow('1000x700');
     await viewer.press('Picture');
@@ -210,7 +211,7 @@ async function watching(t, service, browser, session) {
 }
 
 async function reconnects(service, viewer) {
-    const websockify = JSON.parse(fs.readFileSync(service.in('run/websockify.json'), 'utf8'));
+    const websockify = JSON.parse(fs.readFileSync(service.path('run/websockify.json'), 'utf8'));
     const lost = viewer.lost;
     process.kill(-websockify.pid, 'SIGKILL'); // with its viewers: it leads a session of its own
     await eventually('the connection is lost', () => viewer.lost > lost);
@@ -246,13 +247,13 @@ async function automaticClipboard(t, service, browser) {
     await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: service.origin });
     const viewer = await Viewer.open(context, viewerPage(service, session.id));
     await viewer.waitForBackground(TINY); // now its drivers are there
-    const agent = await Agent.start(t, service.in('run', session.id, 'serial'));
+    const agent = await SpiceAgent.start(t, service.path('run', session.id, 'serial'));
     const asked = viewer.count(CLIPBOARD_MESSAGES);
     await agent.offer();
     await viewer.waitForSent(CLIPBOARD_MESSAGES, asked + 1);
     await agent.tell('Gr\u00fc\u00dfe from the machine');
     const browsers = () => viewer.page.evaluate(() => navigator.clipboard.readText());
-    await eventually('the text is in the browser', async () => await browsers() === 'Gr\u00fc\u00dfe from the machine', patience);
+    await eventually('the text is in the browser', async () => await browsers() === 'Gr\u00fc\u00dfe from the machine');
     assert.equal(await viewer.page.locator('#clipboard').inputValue(), 'Gr\u00fc\u00dfe from the machine');
     const told = viewer.count(CLIPBOARD_MESSAGES);
     await viewer.page.evaluate(() => navigator.clipboard.writeText('from the browser\n').then(() => window.dispatchEvent(new Event('focus'))));
@@ -275,14 +276,14 @@ async function copiedElsewhere(viewer, agent, browsers) {
         await agent.offer();
         await viewer.waitForSent(CLIPBOARD_MESSAGES, asked + 1);
         await agent.tell(text);
-        await eventually('the text is in the viewer', async () => await viewer.page.locator('#clipboard').inputValue() === text, patience);
+        await eventually('the text is in the viewer', async () => await viewer.page.locator('#clipboard').inputValue() === text);
         if (copied)
             await viewer.page.evaluate((mine) => navigator.clipboard.writeText(mine), copied);
         await look(true);
         await viewer.page.mouse.click(300, 150);
         if (copied)
             await agent.expect(copied.trim());
-        await eventually('what was copied last', async () => await browsers() === (copied ?? text), patience);
+        await eventually('what was copied last', async () => await browsers() === (copied ?? text));
     }
 }
 
@@ -340,23 +341,23 @@ async function linkStates(service, session, revoked) {
         assert.equal(answer.status, 404);
         assert.deepEqual(answer, answers[0]);
     }
-    const get = await service.request('GET', `/cgi-bin/qemu-web-desktop.cgi?token=${'0'.repeat(32)}`, { headers: { Accept: 'application/json' } });
+    const get = await service.fetch('GET', `/cgi-bin/qemu-web-desktop.cgi?token=${'0'.repeat(32)}`, { headers: { Accept: 'application/json' } });
     assert.equal(get.status, 405);
 }
 
 // Where the web server asks for no login, the program has nothing but the viewer.
 async function onlyTheViewer(service, session) {
-    const page = await service.request('GET', '/darts/viewer');
+    const page = await service.fetch('GET', '/darts/viewer');
     assert.equal(page.status, 200);
     assert.match(page.headers['content-security-policy'], /^default-src 'self';.*connect-src 'self' ws:\/\/127\.0\.0\.1:\d+ wss:/);
     assert.equal(page.headers['cache-control'], 'no-store');
     assert.equal(page.headers['content-encoding'], undefined);
     for (const query of ['manage=1', `session=${session.id}&manage=1`, `view=${session.id}`])
-        assert.equal((await service.request('GET', `/darts/viewer?${query}`)).status, 404, query);
-    assert.doesNotMatch((await service.request('GET', `/darts/viewer?session=${session.id}`)).text, new RegExp(session.id));
+        assert.equal((await service.fetch('GET', `/darts/viewer?${query}`)).status, 404, query);
+    assert.doesNotMatch((await service.fetch('GET', `/darts/viewer?session=${session.id}`)).text, new RegExp(session.id));
     for (const fields of [{ create: 'Create', machine: 'tiny.iso' }, { session_stop: session.id }, { service_purge: 'all' }])
         assert.equal((await postForm(service, fields, '/darts/viewer')).status, 404, JSON.stringify(fields));
-    assert.equal((await service.state(session.id)).state, 'running');
+    assert.equal((await service.sessionState(session.id)).state, 'running');
     const state = await postForm(service, { token: session.watch_url.split('token=')[1] }, '/darts/viewer');
     assert.equal(state.link.state, 'running');
 }
@@ -428,7 +429,7 @@ async function stopIt(service, owner, watcher, id) {
 }
 
 async function direct(t, browser, face) {
-    const service = await Service.start(t, face, { service_path: '' });
+    const service = await WebService.serve(t, face, { service_path: '' });
     const session = await newSession(service, '128M');
     const context = await openContext(t, browser);
     for (const url of [viewerPage(service, session.id), session.viewer_url]) {
@@ -445,7 +446,7 @@ async function direct(t, browser, face) {
 
 // Behind the face `whole`, all of it; behind others, what a web server has a part in.
 export async function runViewer(t, face, whole = false) {
-    const service = await Service.start(t, face);
+    const service = await WebService.serve(t, face);
     const browser = await openBrowser(t);
     const context = await openContext(t, browser);
     const session = await newSession(service);
@@ -457,7 +458,7 @@ export async function runViewer(t, face, whole = false) {
             throw error;
         }));
         if (failure) {
-            t.diagnostic(service.diary());
+            t.diagnostic(service.lastLines());
             throw new Error(`"${name}" has failed`);
         }
     };

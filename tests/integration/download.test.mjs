@@ -6,8 +6,10 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { account, isRoot, overlay, pretendingImage, randomImage, Root, sh, sha256, Web } from './ctl.mjs';
-import { until, within } from './lib.mjs';
+import { sh } from '../lib/files.mjs';
+import { account, isRoot } from '../lib/programs.mjs';
+import { Root, Web, overlay, pretendingImage, randomImage, sha256 } from '../lib/qwdctl.mjs';
+import { until, within } from '../lib/wait.mjs';
 
 let root, web, image, other;
 const KB = 1024;
@@ -280,7 +282,7 @@ describe('an image that is needed is not replaced', () => {
         web.files['base.qcow2'].cut = 600 * KB;
         web.files['base.qcow2'].stall = 1;
         const download = root.run(['download', 'base.qcow2']);
-        await within(20000, 'the first part', once(web, 'sent'));
+        await within('the first part', once(web, 'sent'));
         const id = root.record(at('base.qcow2'));
         Object.assign(web.files['base.qcow2'], { cut: 0, stall: 0 });
         web.drop();
@@ -380,7 +382,7 @@ describe('a server that does not', () => {
         const closed = once(web, 'closed killed.qcow2');
         const part = path.join(root.machines, 'killed.qcow2.part');
         const watcher = fs.watch(root.machines);
-        await until(watcher, 'change', () => fs.existsSync(part) && fs.statSync(part).size > 0, 20000, 'a part');
+        await until(watcher, 'change', () => fs.existsSync(part) && fs.statSync(part).size > 0, 'a part');
         watcher.close();
         const busy = await root.run(['download', 'killed.qcow2']);
         assert.equal(busy.code, 4);
@@ -388,7 +390,7 @@ describe('a server that does not', () => {
         const purge = await root.run(['purge']);
         assert.match(purge.err, /There is nothing to remove/, 'a download under way is not rubbish');
         child.kill('SIGKILL');
-        await within(20000, 'the end of the connection', closed);
+        await within('the end of the connection', closed);
         assert.ok(!there().includes('killed.qcow2'));
         file.stall = 0;
         assert.equal((await root.run(['download'])).code, 0);

@@ -9,7 +9,7 @@ import http from 'node:http';
 import https from 'node:https';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { build } from './lib.mjs';
+import { build } from '../lib/files.mjs';
 
 const folder = fs.mkdtempSync('/tmp/qwd-fetch-');
 after(() => fs.rmSync(folder, { recursive: true }));

@@ -7,8 +7,8 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { makeMachine } from '../session/sysfs.mjs';
-import { build, tempFolder, top } from './lib.mjs';
+import { build, tempFolder, top } from '../lib/files.mjs';
+import { makeSysfs } from '../lib/sysfs.mjs';
 
 const modules = '/etc/initramfs-tools/modules';
 const files = {
@@ -24,7 +24,7 @@ const files = {
 
 // A Debian with this machine's devices.
 function debian(t, machine, { cpu = 'GenuineIntel', without = [] } = {}) {
-    const root = makeMachine(tempFolder(t), machine);
+    const root = makeSysfs(tempFolder(t), machine);
     for (const [name, content] of Object.entries({ ...files, '/proc/cpuinfo': `vendor_id\t: ${cpu}\n` }))
         put(root, name, content);
     for (const name of ['update-initramfs', 'update-grub'])

@@ -6,7 +6,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { build, tempFolder, top } from './lib.mjs';
+import { build, tempFolder, top } from '../lib/files.mjs';
 
 const config = `use strict;
 our %config;

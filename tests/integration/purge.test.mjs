@@ -5,7 +5,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
-import { account, isRoot, overlay, randomImage, Root, sh } from './ctl.mjs';
+import { sh } from '../lib/files.mjs';
+import { account, isRoot } from '../lib/programs.mjs';
+import { Root, overlay, randomImage } from '../lib/qwdctl.mjs';
 
 let root;
 before(() => (root = new Root()));

@@ -6,8 +6,9 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { top } from './lib.mjs';
-import { account, isRoot, pretendingImage, randomImage, Root, sh } from './ctl.mjs';
+import { sh, top } from '../lib/files.mjs';
+import { account, isRoot } from '../lib/programs.mjs';
+import { Root, pretendingImage, randomImage } from '../lib/qwdctl.mjs';
 
 let root;
 before(() => (root = new Root()));
@@ -92,10 +93,10 @@ describe('verbs, with golden outputs', () => {
         assert.match(list.out, /^boot_delay = 5s$/m);
         const json = JSON.parse((await root.run(['config', 'list', '--json'])).out);
         assert.equal(list.out, Object.entries(json).map(([key, value]) => `${key} = ${value}\n`).join(''));
-        fs.appendFileSync(root.path('etc/q.conf'), '\n\nnonsense\n');
+        fs.appendFileSync(root.path('etc/qemu-web-desktop.conf'), '\n\nnonsense\n');
         const broken = await root.run(['config', 'check']);
         assert.equal(broken.code, 2);
-        assert.match(broken.err, /q\.conf, line 14: "nonsense" is not of the form key = value/);
+        assert.match(broken.err, /qemu-web-desktop\.conf, line 14: "nonsense" is not of the form key = value/);
     });
 });
 
@@ -116,7 +117,7 @@ describe('entries', () => {
         assert.equal(root.read('etc/machines.conf'), entries);
         const now = fs.statSync(root.path('etc/machines.conf'));
         assert.deepEqual([now.mode, now.uid, now.gid], [before.mode, before.uid, before.gid]);
-        assert.deepEqual(fs.readdirSync(root.path('etc')).sort(), ['config.d', 'machines.conf', 'q.conf']);
+        assert.deepEqual(fs.readdirSync(root.path('etc')).sort(), ['config.d', 'machines.conf', 'qemu-web-desktop.conf']);
     });
 
     test('a new machine gets a file of its own, and the page shows it at once', async () => {
@@ -216,7 +217,7 @@ describe('enable FILE', () => {
 function editor(...scripts) {
     scripts.forEach((script, i) => root.write(`home/edit-${i}.sed`, script));
     root.write('home/count', '0');
-    return root.write('bin/test-editor', `#!/bin/sh
+    return root.write('shim/test-editor', `#!/bin/sh
 n=$(cat ${root.path('home/count')})
 echo $((n + 1)) >${root.path('home/count')}
 echo "$@" >${root.path('home/edited')}
@@ -269,10 +270,10 @@ describe('edit', () => {
     test('settings, the page, and the file of one machine', async () => {
         const bad = await root.run(['edit', 'config'], { env: { EDITOR: editor('$a accel = warp') } });
         assert.equal(bad.code, 2);
-        assert.match(bad.err, /q\.conf, line 9: accel = warp is not accepted/);
+        assert.match(bad.err, /qemu-web-desktop\.conf, line 9: accel = warp is not accepted/);
         const good = await root.run(['edit', 'config'], { env: { EDITOR: editor('$a snapshot_lifetime = 2d') } });
         assert.equal(good.code, 0, good.err);
-        assert.match(root.read('etc/q.conf'), /^snapshot_lifetime = 2d$/m);
+        assert.match(root.read('etc/qemu-web-desktop.conf'), /^snapshot_lifetime = 2d$/m);
         const broken = await root.run(['edit', 'web'], { env: { EDITOR: editor('$a {{no_such_value}}') } });
         assert.notEqual(broken.code, 0);
         assert.match(broken.err, /landing\.html.*no_such_value/);
@@ -306,7 +307,7 @@ describe('edit', () => {
         const same = await root.run(['edit'], { env: { EDITOR: editor('') } });
         assert.equal(same.code, 0);
         assert.match(same.err, /Nothing was changed/);
-        const meanwhile = root.write('bin/meanwhile', `#!/bin/sh
+        const meanwhile = root.write('shim/meanwhile', `#!/bin/sh
 echo '# mine' >>"$1"
 echo '# theirs' >>${root.path('etc/machines.conf')}
 `, 0o755);

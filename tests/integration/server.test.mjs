@@ -8,9 +8,11 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { build, tempFolder } from '../lib/files.mjs';
+import { freePort, http, listen, rawHttp, webSocket, webSocketFrame, webSocketHead } from '../lib/network.mjs';
+import { isAlive, outputHas, run, start } from '../lib/programs.mjs';
+import { fileWritten, until, within } from '../lib/wait.mjs';
 
-import { build, fileWritten, freePort, http, isAlive, listen, outputHas, rawHttp, run, start, tempFolder, until,
-         webSocket, webSocketFrame, webSocketHead, within } from './lib.mjs';
 
 const program = path.join(build, 'qwd-server');
 const isRoot = process.getuid() === 0;
@@ -85,9 +87,9 @@ async function startServer(t, { args = [], env = {}, cgi } = {}) {
         get: (target, options) => http(port, 'GET', target, options),
         cgi: (query, options) => http(port, 'GET', `${script}?${query}`, options),
         post: (query, body, options) => http(port, 'POST', `${script}?${query}`, { body, ...options }),
-        async stop(signal = 'SIGTERM', ms = 15000) {
+        async stop(signal = 'SIGTERM') {
             child.kill(signal);
-            return within(ms, 'end of the server', child.ended);
+            return within('end of the server', child.ended);
         },
     };
 }
@@ -95,9 +97,9 @@ async function startServer(t, { args = [], env = {}, cgi } = {}) {
 const pidIn = async (server, file) => Number(await fileWritten(path.join(server.folder, file)));
 
 // Resolves when the process is gone: /proc has no events, so ask pidfd through tail.
-const gone = async (t, pid, ms = 20000) => {
+const gone = async (t, pid) => {
     const end = start(t, 'tail', ['--pid', String(pid), '-s', '0.02', '-f', '/dev/null']);
-    await within(ms, `end of process ${pid}`, end.ended);
+    await within(`end of process ${pid}`, end.ended);
     assert.ok(!isAlive(pid));
 };
 
@@ -653,7 +655,7 @@ describe('tunnel', () => {
         first.send('x');
         await first.received(1);
         tunnel.sockets[0].end();
-        await within(20000, 'close at the client', first.closed);
+        await within('close at the client', first.closed);
         assert.ok(first.closeFrame, 'the close frame came through');
 
         const second = await tunnel.open();
@@ -661,13 +663,13 @@ describe('tunnel', () => {
         await second.received(1);
         const ended = once(tunnel.sockets[1], 'close');
         second.socket.resetAndDestroy();
-        await within(20000, 'close at the target', ended);
+        await within('close at the target', ended);
 
         const third = await tunnel.open();
         third.send('x');
         await third.received(1);
         third.socket.write(webSocketFrame(Buffer.from([3, 232]), 8));
-        await within(20000, 'answer to the close frame', third.closed);
+        await within('answer to the close frame', third.closed);
         assert.ok(third.closeFrame);
     });
 
@@ -680,7 +682,7 @@ describe('tunnel', () => {
         const server = await startServer(t, { args: [`--service_port=${port}`] });
         const ws = await webSocket(t, server.port, '/darts/');
         ws.socket.end();
-        await within(20000, 'end', ws.closed);
+        await within('end', ws.closed);
         assert.equal(ws.length, 16384);
     });
 
@@ -702,7 +704,7 @@ describe('tunnel', () => {
         assert.equal((await server.cgi('')).status, 200);
         assert.equal((await server.get('/darts/vnc.html')).status, 200);
         assert.equal((await server.stop()).code, 0);
-        await within(20000, 'all viewers closed', Promise.all(viewers.map((ws) => ws.closed)));
+        await within('all viewers closed', Promise.all(viewers.map((ws) => ws.closed)));
     });
 
     test('a viewer that does not read slows down its own display only', async (t) => {
@@ -809,7 +811,7 @@ describe('tunnel', () => {
         const ended = once(upstream[0], 'close');
         upstream[0].on('data', () => {}).on('end', () => upstream[0].end());
         upstream[0].write('HTTP/1.1 101 x\r\nUpgrade: websocket\r\n\r\n');
-        await within(20000, 'the tunnel is let go', ended);
+        await within('the tunnel is let go', ended);
         const { code, err } = await server.stop();
         assert.deepEqual([code, err], [0, '']);
     });

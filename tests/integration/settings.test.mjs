@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { Root } from './ctl.mjs';
+import { Root } from '../lib/qwdctl.mjs';
 
 let root;
 before(() => (root = new Root()));
@@ -16,7 +16,7 @@ beforeEach(() => {
     fs.rmSync(root.path('etc/scripts.conf'), { force: true });
 });
 
-const editor = (script) => ({ EDITOR: root.write('bin/test-editor', `#!/bin/sh\nexec sed -i '${script}' "$1"\n`, 0o755) });
+const editor = (script) => ({ EDITOR: root.write('shim/test-editor', `#!/bin/sh\nexec sed -i '${script}' "$1"\n`, 0o755) });
 
 async function broken(...options) {
     const { out, code } = await root.run(['doctor', '--json', ...options]);
@@ -32,13 +32,13 @@ describe('settings that refuse every session', () => {
         ['form_cpu = 1,many', /^form_cpu: cpu = 1,many is no list/],
     ])
         test(line, async () => {
-            const before = root.read('etc/q.conf');
+            const before = root.read('etc/qemu-web-desktop.conf');
             const edited = await root.run(['edit', 'config'], { env: editor(`$a ${line}`) });
             assert.equal(edited.code, 2, edited.err);
             assert.match(edited.err, new RegExp(reason.source.slice(1)));
             assert.match(edited.err, /Nothing was put in place/);
-            assert.equal(root.read('etc/q.conf'), before);
-            fs.appendFileSync(root.path('etc/q.conf'), `${line}\n`);
+            assert.equal(root.read('etc/qemu-web-desktop.conf'), before);
+            fs.appendFileSync(root.path('etc/qemu-web-desktop.conf'), `${line}\n`);
             const checked = await root.run(['config', 'check']);
             assert.equal(checked.code, 2);
             assert.match(checked.err.replace('qwdctl: ', ''), reason);
@@ -78,17 +78,17 @@ test('a table is looked at, and keeps nobody from editing the settings', async (
 });
 
 describe('a file of settings that is broken', () => {
-    beforeEach(() => fs.appendFileSync(root.path('etc/q.conf'), 'no_such = 1\n'));
-    const reason = /q\.conf, line \d+: There is no setting "no_such"/;
+    beforeEach(() => fs.appendFileSync(root.path('etc/qemu-web-desktop.conf'), 'no_such = 1\n'));
+    const reason = /qemu-web-desktop\.conf, line \d+: There is no setting "no_such"/;
 
     test('is still opened to be mended, also when --config names it', async () => {
         const left = await root.run(['edit', 'config'], { env: editor('1s/^/# /') });
         assert.equal(left.code, 2);
         assert.match(left.err, reason);
-        const env = { ...editor('/no_such/d'), QWD_CONFIG: '/nonexistent/q.conf' };
-        const mended = await root.run(['edit', 'config', `--config=${root.path('etc/q.conf')}`], { env });
+        const env = { ...editor('/no_such/d'), QWD_CONFIG: '/nonexistent/qemu-web-desktop.conf' };
+        const mended = await root.run(['edit', 'config', `--config=${root.path('etc/qemu-web-desktop.conf')}`], { env });
         assert.equal(mended.code, 0, mended.err);
-        assert.doesNotMatch(root.read('etc/q.conf'), /no_such/);
+        assert.doesNotMatch(root.read('etc/qemu-web-desktop.conf'), /no_such/);
         assert.ok(fs.existsSync(root.page), 'the page is made anew');
         assert.equal((await root.run(['config', 'check'])).code, 0);
     });

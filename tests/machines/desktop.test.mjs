@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // The machine debian-desktop in the viewer of a real browser: painted, answering its agent, following the window's size,
 // with the keyboard that a boot script sets, and sharing the clipboard both ways. It boots once, for all of this.
+// Tier: full
+// Images: debian-desktop tiny
+// Cores: 2
+// Memory: 3000 MiB
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -8,13 +13,12 @@ import net from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
 import zlib from 'node:zlib';
-import { top } from '../integration/lib.mjs';
-import { openBrowser, openContext, screenshot } from '../e2e/browser.mjs';
-import { Service, eventually } from '../e2e/service.mjs';
-import { Viewer, viewerPage } from '../e2e/viewer-page.mjs';
+import { openBrowser, openContext, screenshot } from '../lib/browser.mjs';
+import { top } from '../lib/files.mjs';
+import { Viewer, viewerPage } from '../lib/viewer-page.mjs';
+import { bootTimeoutMs, eventually, timeoutMs } from '../lib/wait.mjs';
+import { WebService } from '../lib/web-service.mjs';
 
-const bootDeadline = 600000; // emulated, on two busy cores
-const deadline = 120000;
 const LAYOUT_SCRIPT = 'exec:echo XKBLAYOUT=de > /etc/default/keyboard; udevadm trigger -c change -s input'; // as in CONFIGURE.md
 
 // QEMU guest agent protocol: lines of JSON each way over the session's socket, which the session's supervisor uses as
@@ -39,7 +43,7 @@ class Agent {
                 const answer = at < 0 ? null : lines[at + 1];
                 if (at >= 0 && !isSent) {
                     isSent = true;
-                    connection.setTimeout(deadline);
+                    connection.setTimeout(timeoutMs);
                     send(command, parameters);
                 }
                 if (!answer)
@@ -71,7 +75,7 @@ class Agent {
         const status = await eventually(command, async () => {
             const now = await this.ask('guest-exec-status', { pid });
             return now.exited && now;
-        }, deadline);
+        });
         return Buffer.from(status['out-data'] ?? '', 'base64').toString();
     }
 
@@ -131,51 +135,49 @@ const texts = {
     '100 kB': Array.from({ length: 2500 }, (_, i) => `${String(i).padStart(5, '0')} ${'\u00fc'.repeat(16)}\n`).join(''),
 };
 
-test('debian-desktop', { timeout: bootDeadline + 600000 }, async (t) => {
+test('debian-desktop', async (t) => {
     const image = execFileSync(path.join(top, 'machines/build'), ['debian-desktop'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
-    const service = await Service.start(t, 'qwd-server', { accel: 'tcg', form_memory: '1536M', form_script: 'text', script_deadline: '20m' });
-    fs.symlinkSync(image, service.in('state/machines/debian-desktop.qcow2'));
-    fs.appendFileSync(service.in('machines.conf'), '[debian-desktop.qcow2]\ndescription=Debian 12 with XFCE\n');
-    const answer = await service.create({ machine: 'debian-desktop.qcow2', memory: '1536M', cpu: '2', script: LAYOUT_SCRIPT });
-    const { id } = JSON.parse(answer.text).session;
+    const service = await WebService.serve(t, 'qwd-server', { accel: 'tcg', form_memory: '1536M', form_script: 'text', script_deadline: '20m' });
+    fs.symlinkSync(image, service.path('service/machines/debian-desktop.qcow2'));
+    fs.appendFileSync(service.path('etc/machines.conf'), '[debian-desktop.qcow2]\ndescription=Debian 12 with XFCE\n');
+    const id = await service.create({ machine: 'debian-desktop.qcow2', memory: '1536M', cpu: '2', script: LAYOUT_SCRIPT });
     const { ready } = await service.ready(id);
-    const agent = new Agent(service.in('run', id, 'agent'));
+    const agent = new Agent(service.path('run', id, 'agent'));
     const browser = await openBrowser(t);
     const context = await openContext(t, browser);
     await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: service.origin });
     const viewer = await Viewer.open(context, viewerPage(service, id));
 
-    await t.test('the agent answers', () => eventually('the agent', () => agent.askOnce('guest-ping', {}, 5000).then(() => true, () => false), bootDeadline));
+    await t.test('the agent answers', () => eventually('the agent', () => agent.askOnce('guest-ping', {}, 5000).then(() => true, () => false), bootTimeoutMs));
 
     await t.test('the desktop is painted', async () => {
-        await eventually('panel and desktop', async () => (await agent.shell('pgrep -x xfdesktop && pgrep -x xfce4-panel')).trim().includes('\n'),
-                         bootDeadline);
+        await eventually('panel and desktop', async () => (await agent.shell('pgrep -x xfdesktop && pgrep -x xfce4-panel')).trim().includes('\n'), bootTimeoutMs);
         await viewer.shown();
         const isGrey = (colour) => /^#(..)\1\1$/.test(colour);
         await eventually('a background, and the panel below', async () =>
-            !isGrey(await viewer.colour(0.5, 0.5)) && isGrey(await viewer.colour(0.6, 0.98)), 180000);
+            !isGrey(await viewer.colour(0.5, 0.5)) && isGrey(await viewer.colour(0.6, 0.98)));
         await screenshot(viewer.page, 'debian-desktop');
     });
 
     await t.test('its screen has the size of the window', async () => {
         for (const [width, height] of [[1120, 720], [800, 900], [1280, 800]]) {
             await viewer.page.setViewportSize({ width, height });
-            await eventually(`${width} x ${height}`, async () => (await agent.shell('xrandr')).includes(`current ${width} x ${height},`), deadline);
+            await eventually(`${width} x ${height}`, async () => (await agent.shell('xrandr')).includes(`current ${width} x ${height},`));
         }
         await screenshot(viewer.page, 'debian-desktop-resized');
     });
 
     await t.test('a boot script gives it another keyboard', async () => {
-        await eventually('the script has ended', () => service.record(id).scripts[0].state === 'done', deadline);
+        await eventually('the script has ended', () => service.record(id).scripts[0].state === 'done');
         // The terminal tells its program when it gets the keyboard (xterm's focus events).
         await agent.shell('cat > /tmp/paper; setsid xfce4-terminal -e "sh /tmp/paper" >/dev/null 2>&1 &',
                           'stty -icanon -echo; printf "\\033[?1004h"; cat > /tmp/typed\n');
-        await eventually('a window that has the keyboard', async () => (await agent.shell('cat /tmp/typed')).endsWith('\x1b[I'), deadline);
+        await eventually('a window that has the keyboard', async () => (await agent.shell('cat /tmp/typed')).endsWith('\x1b[I'));
         await agent.shell('xset r off'); // a key that is let go of late is one key all the same
         await viewer.page.locator('#screen canvas').focus();
         for (const code of ['KeyZ', 'KeyY', 'Semicolon', 'Quote', 'BracketLeft', 'Minus'])
             await viewer.strike(code); // Playwright tells their signs of a US keyboard; the places count
-        await eventually('the signs', async () => (await agent.shell('cat /tmp/typed')).endsWith('yzöäüß'), deadline);
+        await eventually('the signs', async () => (await agent.shell('cat /tmp/typed')).endsWith('yzöäüß'));
     });
 
     let watcher;
@@ -190,14 +192,14 @@ test('debian-desktop', { timeout: bootDeadline + 600000 }, async (t) => {
         await t.test(`what is copied in the machine is in the browser's clipboard: ${name}`, async () => {
             await viewer.page.bringToFront();
             await agent.copy(text);
-            await eventually('the clipboard', async () => await browsers(viewer) === text, deadline);
+            await eventually('the clipboard', async () => await browsers(viewer) === text);
             assert.equal(await panel(viewer), text);
         });
         await t.test(`what is copied in the browser is in the machine's clipboard: ${name}`, async () => {
             const text2 = `${text}!`;
             await copyInBrowser(viewer, text2);
             let pasted;
-            await eventually('the clipboard', async () => (pasted = await agent.pasted()) === text2, deadline).catch((error) => {
+            await eventually('the clipboard', async () => (pasted = await agent.pasted()) === text2).catch((error) => {
                 assert.fail(`${error.message}: ${pasted.length} characters, ${pasted.slice(-30)}; connections: ${viewer.opened}`);
             });
         });
@@ -209,11 +211,11 @@ test('debian-desktop', { timeout: bootDeadline + 600000 }, async (t) => {
         await viewer.page.locator('#clipboard-in').uncheck();
         const before = await browsers(viewer);
         await agent.copy('for the panel alone');
-        await eventually('the panel', async () => await panel(viewer) === 'for the panel alone', deadline);
+        await eventually('the panel', async () => await panel(viewer) === 'for the panel alone');
         assert.equal(await browsers(viewer), before);
         await copyInBrowser(viewer, 'stays here');
         await viewer.page.locator('#clipboard').fill('written into the panel');
-        await eventually('the clipboard', async () => await agent.pasted() === 'written into the panel', deadline);
+        await eventually('the clipboard', async () => await agent.pasted() === 'written into the panel');
         await screenshot(viewer.page, 'debian-desktop-clipboard');
     });
 
@@ -221,19 +223,19 @@ test('debian-desktop', { timeout: bootDeadline + 600000 }, async (t) => {
         const text = texts['100 kB'];
         const [owner, other] = [await Listener.open(t, service, ready.url), await Listener.open(t, service, ready.view_url)];
         await agent.copy(text);
-        await eventually('the panel', async () => await panel(viewer) === text, deadline);
+        await eventually('the panel', async () => await panel(viewer) === text);
         other.ask();
         owner.ask();
-        await eventually('the owner hears the text', () => owner.heard > 1000, deadline);
+        await eventually('the owner hears the text', () => owner.heard > 1000);
         await agent.copy('once more');
-        await eventually('the panel', async () => await panel(viewer) === 'once more', deadline);
-        await eventually('the notices', () => other.heard > 0, deadline);
+        await eventually('the panel', async () => await panel(viewer) === 'once more');
+        await eventually('the notices', () => other.heard > 0);
         assert.ok(other.heard < 200, `${other.heard} bytes: notices alone`);
         assert.equal(await panel(watcher), '');
         assert.ok(!await watcher.page.locator('#bar').getByRole('button', { name: 'Clipboard', exact: true }).isVisible());
         await watcher.page.bringToFront();
         await copyInBrowser(watcher, 'from who watches');
-        assert.equal(await eventually('the clipboard', () => agent.pasted(), deadline), 'once more');
+        assert.equal(await eventually('the clipboard', () => agent.pasted()), 'once more');
     });
 
     await t.test('it powers itself off when the session is stopped', async () => {

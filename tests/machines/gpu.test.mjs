@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // A session with a GPU by real VFIO: a server (the machine gpu-host) with an IOMMU and a display card, both emulated,
 // prepares itself with qwdctl, binds the card to vfio-pci and gives it to a session, whose QEMU runs inside.
+// Tier: full
+// Images: gpu-host
+// Memory: 2500 MiB
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -9,10 +12,10 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test, before } from 'node:test';
-import { build, top, within } from '../integration/lib.mjs';
-import { bootDisk } from '../session/service.mjs';
+import { build, top } from '../lib/files.mjs';
+import { bootDisk } from '../lib/machines.mjs';
+import { bootTimeoutMs, within } from '../lib/wait.mjs';
 
-const deadline = 240000; // emulated twice, on busy cores
 const card = '0000:01:00.0';
 const said = {}; // what the server has said, by mark
 let output = '';
@@ -51,7 +54,7 @@ async function runServer(folder) {
     ], { stdio: ['ignore', 'pipe', 'inherit'] });
     qemu.stdout.on('data', (data) => { output += data; });
     try {
-        await within(deadline, 'the end of the server', once(qemu, 'close'));
+        await within('the end of the server', once(qemu, 'close'), bootTimeoutMs);
     } finally {
         qemu.kill('SIGKILL');
     }

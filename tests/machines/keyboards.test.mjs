@@ -2,14 +2,18 @@
 // Keyboards of other countries: what a browser tells of an AZERTY or QWERTZ keyboard, text that is typed for the visitor
 // and a phone's keyboard arrive as the right characters in a machine that has that layout. The service forbids the
 // clipboard, which typing does not need; and the machine's screen has the size of the window.
+// Tier: full
+// Cores: 2
+
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import test from 'node:test';
-import { openBrowser, openContext, screenshot } from '../e2e/browser.mjs';
-import { Service, eventually, patience } from '../e2e/service.mjs';
-import { CLIPBOARD_MESSAGES, TINY, Viewer, newSession, viewerPage } from '../e2e/viewer-page.mjs';
-import { serialShell } from '../session/service.mjs';
+import { openBrowser, openContext, screenshot } from '../lib/browser.mjs';
+import { TINY, serialShell } from '../lib/machines.mjs';
+import { CLIPBOARD_MESSAGES, Viewer, newSession, viewerPage } from '../lib/viewer-page.mjs';
+import { bootTimeoutMs, eventually } from '../lib/wait.mjs';
+import { WebService } from '../lib/web-service.mjs';
 
 // Keys as browsers tell them (UI Events, KeyboardEvent.code and .key) in the order in which they are pressed; S with
 // Shift, G with AltGr. After a dead key, the next one's `key` is the letter with its accent.
@@ -88,7 +92,7 @@ class Paper {
     // Waits until the window of that name has the keyboard.
     active(title) {
         const command = 'xprop -id $(xprop -root _NET_ACTIVE_WINDOW | sed "s/.*# //; s/,.*//") WM_NAME 2>/dev/null';
-        return eventually(`the window ${title}`, async () => (await this.shell.text(command)).includes(`"${title}"`), bootDeadline);
+        return eventually(`the window ${title}`, async () => (await this.shell.text(command)).includes(`"${title}"`), bootTimeoutMs);
     }
 
     setLayout(layout) {
@@ -103,7 +107,7 @@ class Paper {
 
     async expect(text) {
         let now = '';
-        await eventually(text, async () => (now = await this.text()).length >= text.length, patience).catch(() => {});
+        await eventually(text, async () => (now = await this.text()).length >= text.length).catch(() => {});
         this.seen += Buffer.byteLength(now);
         assert.equal(now, text);
     }
@@ -128,14 +132,14 @@ async function aMac(t, browser, url) {
     return mac;
 }
 
-test('keyboards', { timeout: bootDeadline + 300000 }, async (t) => {
-    const service = await Service.start(t, 'qwd-server', { display_clipboard: 'no' });
+test('keyboards', async (t) => {
+    const service = await WebService.serve(t, 'qwd-server', { display_clipboard: 'no' });
     const browser = await openBrowser(t);
     const context = await openContext(t, browser);
     await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: service.origin });
     const session = await newSession(service);
     const viewer = await Viewer.open(context, viewerPage(service, session.id));
-    const socket = net.connect({ path: service.in('run', session.id, 'serial') });
+    const socket = net.connect({ path: service.path('run', session.id, 'serial') });
     t.after(() => socket.destroy());
     await once(socket, 'connect');
     const shell = await serialShell(socket, bootDeadline);
@@ -214,7 +218,7 @@ test('keyboards', { timeout: bootDeadline + 300000 }, async (t) => {
         await phone.page.close();
         for (const [width, height] of [[1000, 700], [640, 900], [1280, 800]]) {
             await viewer.page.setViewportSize({ width, height });
-            await eventually(`${width} x ${height}`, async () => (await shell.text('xrandr')).includes(`current ${width} x ${height},`), patience);
+            await eventually(`${width} x ${height}`, async () => (await shell.text('xrandr')).includes(`current ${width} x ${height},`));
         }
     });
     await service.stop(session.id);

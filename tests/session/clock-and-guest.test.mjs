@@ -5,9 +5,11 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { descriptorsOf, replaceFile } from '../integration/lib.mjs';
-import { assertOnlyLocksLeft, assertShows, clean, past, polite, stopAll } from './matrix.mjs';
-import { readIfThere, readUntil, tinyFolder, useService } from './service.mjs';
+import { assertOnlyLocksLeft, assertShows, clean, fastQemu, historyOf, stopAll } from '../lib/faults.mjs';
+import { readIfThere, replaceFile } from '../lib/files.mjs';
+import { tinyFolder } from '../lib/machines.mjs';
+import { descriptorsOf, readUntil } from '../lib/programs.mjs';
+import { useSharedService } from '../lib/service.mjs';
 
 // A disk that says BOOTED on the first serial port and then does what `ending` says, in machine code.
 function crashingDisk(ending) {
@@ -27,7 +29,7 @@ const endings = {
     'a reboot': ['reboot.raw', 'b0fe' + 'e664' + 'f4' + 'ebfd'], // the keyboard controller resets the processor
 };
 
-const service = useService({
+const service = useSharedService({
     machines: Object.fromEntries(Object.values(endings).map(([name]) => [name, ''])),
     images: { 'tiny.iso': path.join(tinyFolder(), 'tiny.iso') },
 }, () => {
@@ -37,7 +39,7 @@ const service = useService({
 
 async function stopsWell(session) {
     await stopAll(service, [session.id]);
-    assert.match(past(service, session.id)[0].reason, /^Stopped by /);
+    assert.match(historyOf(service, session.id)[0].reason, /^Stopped by /);
     await service.assertNothingLeft(session, [session.control, session.view]);
 }
 
@@ -45,7 +47,7 @@ describe('guests', { concurrency: true }, () => {
     for (const [what, [machine]] of Object.entries(endings)) {
         test(`${what}: the machine starts again, and the session goes on`, async () => {
             const session = await service.createRunning({ machine });
-            await readUntil(service.serial(session.id), /BOOTED[^]*BOOTED[^]*BOOTED/, 60000);
+            await readUntil(service.serial(session.id), /BOOTED[^]*BOOTED[^]*BOOTED/);
             assert.equal(service.record(session.id).state, 'running');
             await assertShows(service, session.control, session.id);
             await stopsWell(session);
@@ -56,7 +58,7 @@ describe('guests', { concurrency: true }, () => {
         const session = await service.createRunning({ machine: 'tiny.iso', memory: '256M' }, { session_stop_grace: '1s' });
         const shell = await service.shell(session.id);
         shell.socket.write('echo c >/proc/sysrq-trigger\n');
-        await readUntil(shell.socket, /Kernel panic - not syncing/, 60000);
+        await readUntil(shell.socket, /Kernel panic - not syncing/);
         assert.equal(service.record(session.id).state, 'running');
         await assertShows(service, session.control, session.id);
         await stopsWell(session);
@@ -78,7 +80,7 @@ async function withClock(seconds, body) {
 }
 
 test('the clock was ahead when a session was created, and is set back: it lives, and its pages make sense', async () => {
-    const session = await withClock(10 * day, () => service.createRunning({}, polite(service)));
+    const session = await withClock(10 * day, () => service.createRunning({}, fastQemu(service)));
     assert.ok(session.created_at > session.started_at);
     for (const fields of [{ session: session.id }, { manage: '1' }]) {
         const page = await service.get(fields);
@@ -90,7 +92,7 @@ test('the clock was ahead when a session was created, and is set back: it lives,
 });
 
 test('the clock was behind: the life-time is over at once, and that is said', async () => {
-    const id = await withClock(-10 * day, () => service.create({}, polite(service)));
+    const id = await withClock(-10 * day, () => service.create({}, fastQemu(service)));
     const { state, reason } = await service.ended(id);
     assert.equal(state, 'ended');
     assert.equal(reason, 'Its life-time was over.');
@@ -141,7 +143,7 @@ test('the clock is set while a session runs: it goes on, and what it says stays 
 
 // The clock of this host is everybody's: that the kernel keeps the promise of such a timer is not tested here.
 test('the end of a life-time is a time of day for the kernel, which follows a clock that is set', async () => {
-    const session = await service.createRunning({}, polite(service));
+    const session = await service.createRunning({}, fastQemu(service));
     const pid = service.process(session, 'supervisor');
     const read = () => descriptorsOf(pid).filter(([, target]) => target.includes('timerfd'))
         .map(([fd]) => readIfThere(`/proc/${pid}/fdinfo/${fd}`));

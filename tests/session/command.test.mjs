@@ -7,8 +7,11 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { http, promptly, webSocket } from '../integration/lib.mjs';
-import { freePort, grub, isAlive, isRoot, readUntil, useService, watching, within } from './service.mjs';
+import { grub } from '../lib/machines.mjs';
+import { freePort, http, webSocket } from '../lib/network.mjs';
+import { isAlive, isRoot, readUntil } from '../lib/programs.mjs';
+import { useService } from '../lib/service.mjs';
+import { untilFiles, within } from '../lib/wait.mjs';
 
 const service = useService({}, () => {
     fs.mkdirSync(service.path('user'), { mode: 0o700 });
@@ -19,7 +22,7 @@ const service = useService({}, () => {
 });
 
 const nobody = 65534;
-const minute = 60000;
+const MINUTE_MS = 60000;
 const qwdctl = () => path.join(service.bin, 'qwdctl');
 
 // --- an ordinary user ---
@@ -78,7 +81,7 @@ describe('an ordinary user, without any service', () => {
         // That was the first viewer of a one-shot session.
         const snapshots = userSnapshots(), session = id;
         ws.socket.destroy();
-        await watching([snapshots], () => !fs.existsSync(path.join(snapshots, session)), minute, 'the end of a one-shot session');
+        await untilFiles([snapshots], () => !fs.existsSync(path.join(snapshots, session)), 'the end of a one-shot session');
         await assertGone();
     });
 
@@ -185,7 +188,7 @@ test('stop ends a session whose supervisor was killed as well, without waiting f
     const session = await service.createRunning({ user: 'alice' });
     await service.kill(session, 'supervisor');
     const stopping = service.run([qwdctl(), 'stop', session.id], { asRoot: true });
-    const stopped = await promptly(minute, 'the stop', stopping); // who waited for it would give up later
+    const stopped = await within('the stop', stopping, MINUTE_MS); // who waited for it would give up later
     assert.equal(stopped.code, 0, stopped.err);
     assert.equal(stopped.out, `Stopped ${session.id} grub.iso of alice.\n`);
     await service.assertNothingLeft(session, [session.control, session.view]);
@@ -223,13 +226,13 @@ describe('the CGI program as a command', () => {
             child.kill();
             return child.ended;
         });
-        const [, url] = await readUntil(child.stdout, /^(http:\/\/localhost:\d+\/vnc\.html\S+)\n/m, 60000);
+        const [, url] = await readUntil(child.stdout, /^(http:\/\/localhost:\d+\/vnc\.html\S+)\n/m);
         const [id] = fs.readdirSync(place).filter((name) => /^[0-9a-f]{32}$/.test(name));
         return { child, options, url, id, place };
     }
 
     async function over({ child, id, place }) {
-        const [code] = await within(60000, 'the end of the command', child.ended);
+        const [code] = await within('the end of the command', child.ended);
         assert.equal(code, 0);
         assert.ok(!fs.existsSync(path.join(place, id)));
         await service.supervisorsGone(id);

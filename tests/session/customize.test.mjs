@@ -7,14 +7,16 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { promptly } from '../integration/lib.mjs';
-import { processGone, tinyFolder, useServiceInTurn, watching } from './service.mjs';
+import { tinyFolder } from '../lib/machines.mjs';
+import { processGone } from '../lib/programs.mjs';
+import { useService } from '../lib/service.mjs';
+import { untilFiles, within } from '../lib/wait.mjs';
 
-const minute = 60000;
+const MINUTE_MS = 60000;
 const tiny = tinyFolder();
 const method = 'script_method=customize';
 const password = 'never on a disk';
-const service = useServiceInTurn({
+const service = useService({
     images: { 'tiny.qcow2': path.join(tiny, 'tiny.qcow2'), 'cd.iso': path.join(tiny, 'tiny.iso'), 'auto.qcow2': path.join(tiny, 'tiny.qcow2') },
     machines: { 'tiny.qcow2': method, 'cd.iso': method },
 });
@@ -99,9 +101,9 @@ test('auto does not use it; a stop does not wait for it', async () => {
     await service.stop(auto);
     await service.ended(auto);
     const id = await create('tiny.qcow2');
-    await watching([service.path('home')], () => fs.existsSync(noted('pid')), minute, 'virt-customize begins');
+    await untilFiles([service.path('home')], () => fs.existsSync(noted('pid')), 'virt-customize begins');
     await service.stop(id);
-    const past = await promptly(minute, 'its end', service.ended(id)); // long before script_customize_deadline
+    const past = await within('its end', service.ended(id), MINUTE_MS); // long before script_customize_deadline
     assert.equal(past.state, 'ended');
     await processGone(Number(fs.readFileSync(noted('pid'), 'utf8')));
 });

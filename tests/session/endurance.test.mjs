@@ -5,11 +5,12 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { slack } from '../integration/lib.mjs';
-import { assertOnlyLocksLeft, assertShows, clean, past, polite, stopAll } from './matrix.mjs';
-import { bootDisk, useServiceInTurn } from './service.mjs';
+import { assertOnlyLocksLeft, assertShows, clean, fastQemu, historyOf, stopAll } from '../lib/faults.mjs';
+import { bootDisk } from '../lib/machines.mjs';
+import { useService } from '../lib/service.mjs';
+import { fullTest } from '../lib/tiers.mjs';
 
-const service = useServiceInTurn({ machines: { 'boot.raw': '' } }, () => {
+const service = useService({ machines: { 'boot.raw': '' } }, () => {
     fs.writeFileSync(service.path('service/machines/boot.raw'), bootDisk());
 });
 
@@ -24,9 +25,9 @@ async function severalAtOnce(items, width, body) {
 
 test('100 people ask at once, and 7 sessions may run: 7 run, 93 are told so, and nothing is left', async (t) => {
     t.after(() => stopAll(service));
-    const people = Array.from({ length: 100 }, (_, i) => `user${i}`);
+    const names = Array.from({ length: 100 }, (_, i) => `user${i}`);
     const ask = (user) => service.json('POST', { create: 'Create', machine: 'boot.raw', memory: '32M', user }, { service_max_session_nb: '7' });
-    const answers = await Promise.all(people.map(ask));
+    const answers = await Promise.all(names.map(ask));
     const good = answers.filter(({ status }) => status === 200);
     assert.equal(good.length, 7);
     for (const { status, error } of answers.filter((answer) => answer.status !== 200)) {
@@ -63,8 +64,8 @@ function holdings(pid) {
 // The cache of records comes when there is one that is old enough.
 const filesIn = (folder) => fs.readdirSync(folder, { recursive: true }).filter((name) => !/\.new$|\.json\.|^records\.cache/.test(name)).length;
 
-test('1,000 sessions come and go: files, descriptors and memory stay as they are', async (t) => {
-    const rounds = 1000, width = 8, settings = polite(service);
+fullTest('1,000 sessions come and go: files, descriptors and memory stay as they are', async (t) => {
+    const rounds = Number(process.env.QWD_SESSIONS ?? 1000), width = 8, settings = fastQemu(service);
     // One session and websockify live through it all.
     const witness = await service.createRunning({ machine: 'boot.raw' });
     const websockify = JSON.parse(fs.readFileSync(service.path('run/websockify.json'), 'utf8')).pid;
@@ -84,11 +85,10 @@ test('1,000 sessions come and go: files, descriptors and memory stay as they are
     await severalAtOnce(Array.from({ length: rounds }), width, async () => ids.push(await cycle()));
     const seconds = (Date.now() - begin) / 1000;
     t.diagnostic(`${rounds} sessions within ${seconds.toFixed(1)} s`);
-    assert.ok(seconds < 240 * slack);
 
     assert.deepEqual(service.sessions(), [witness.id]);
     assert.equal(new Set(ids).size, rounds);
-    assert.match(past(service, ids.at(-1))[0].reason, /^Stopped by /);
+    assert.match(historyOf(service, ids.at(-1))[0].reason, /^Stopped by /);
     const files = { run: filesIn(service.path('run')), snapshots: filesIn(service.snapshots) };
     assert.deepEqual(files, { run: before.run, snapshots: before.snapshots });
     for (const [name, now] of Object.entries(measure())) {

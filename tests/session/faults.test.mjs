@@ -8,11 +8,11 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { promptly } from '../integration/lib.mjs';
-import { useServiceInTurn, within } from './service.mjs';
+import { useService } from '../lib/service.mjs';
+import { within } from '../lib/wait.mjs';
 
-const service = useServiceInTurn();
-const minute = 60000;
+const service = useService();
+const MINUTE_MS = 60000;
 const hang = '#!/bin/sh\nexec sleep 1000\n';
 
 // The setting of a QEMU that is this script.
@@ -59,7 +59,7 @@ test('a QEMU that dies of a signal, without a word', async () => {
 test('a QEMU that floods its log with what is no text', async () => {
     const past = await failure(qemu('#!/bin/sh\nhead -c 3000000 /dev/urandom | tr \'\\n\' x >&2\nexit 1\n'));
     assert.match(past.reason, /^The machine could not be started\. (.* )?Its last words: /);
-    assert.ok(past.reason.length < 600);
+    assert.ok(past.reason.length < 600, past.reason);
 });
 
 test('a QEMU that is not there', async () => {
@@ -80,7 +80,7 @@ test('a QEMU whose monitor talks nonsense', async () => {
 });
 
 // One that greets, answers, and then does what `then` says with each command.
-const politeQemu = (then) => `#!/usr/bin/python3
+const wellBehavedQemu = (then) => `#!/usr/bin/python3
 import json, os, signal, socket, sys
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 monitor = socket.socket(fileno=3)
@@ -97,7 +97,7 @@ signal.pause()
 `;
 
 test('a QEMU that hangs when it is asked to quit is killed', async () => {
-    const session = await service.createRunning({}, qemu(politeQemu('    pass\n')));
+    const session = await service.createRunning({}, qemu(wellBehavedQemu('    pass\n')));
     await service.stop(session.id);
     assert.equal((await service.ended(session.id)).state, 'ended');
     await service.assertNothingLeft(session);
@@ -105,7 +105,7 @@ test('a QEMU that hangs when it is asked to quit is killed', async () => {
 
 test('a QEMU that refuses to quit is killed', async () => {
     const refuse = '    say({\'error\': {\'class\': \'GenericError\', \'desc\': \'no\'}, \'id\': command[\'id\']})\n';
-    const session = await service.createRunning({}, qemu(politeQemu(refuse)));
+    const session = await service.createRunning({}, qemu(wellBehavedQemu(refuse)));
     await service.stop(session.id);
     assert.equal((await service.ended(session.id)).state, 'ended');
     await service.assertNothingLeft(session);
@@ -119,7 +119,7 @@ async function holdDisplayStep(body) {
     const words = process.getuid() === 0 ? [first, ...rest] : [];
     words.push('flock', lock, '-c', 'echo held; exec cat');
     const holder = spawn(words[0], words.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] });
-    await within(minute, 'the lock', once(holder.stdout, 'data'));
+    await within('the lock', once(holder.stdout, 'data'));
     let release = () => {
         holder.stdin.end();
         return once(holder, 'close');
@@ -181,7 +181,7 @@ for (const [step, { settings, program }] of Object.entries(hangingSteps)) {
             const record = await service.until(id, (now) => now.step === step);
             assert.equal(record.state, 'starting');
             const reason = await end(record);
-            const past = await promptly(minute, 'its end', service.ended(id));
+            const past = await within('its end', service.ended(id), MINUTE_MS);
             assert.equal(past.state, 'ended');
             assert.match(past.reason, reason);
             await service.assertNothingLeft(record);

@@ -7,10 +7,11 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { account, isRoot, tinyFolder, useService } from './service.mjs';
+import { tinyFolder } from '../lib/machines.mjs';
+import { account, isRoot } from '../lib/programs.mjs';
+import { useService } from '../lib/service.mjs';
 
 const tiny = tinyFolder();
-const minute = 60000;
 const checker = '#!/bin/sh\nuser=$(tr "\\0" "\\n" | head -n 1)\nprintf \'{"user": "%s", "groups": ["%s"]}\' "$user" "${user%%-*}"\n';
 
 const service = useService({
@@ -38,25 +39,25 @@ group = teacher
 `);
 });
 
-const people = () => ({ check_user_custom: service.checker, dir_users: service.path('service/users'), dir_mounts: `course=${service.path('course')}` });
+const folderSettings = () => ({ check_user_custom: service.checker, dir_users: service.path('service/users'), dir_mounts: `course=${service.path('course')}` });
 
 async function start(user, machine = 'tiny.iso', settings = {}, chosen = null) {
     const fields = new URLSearchParams({ create: 'Create', machine, user, password: 'x', ...(chosen ? { folders: 'yes' } : {}) });
     chosen?.forEach((name) => fields.append('folder', name));
-    const answer = await service.json('POST', fields.toString(), { ...people(), ...settings });
+    const answer = await service.json('POST', fields.toString(), { ...folderSettings(), ...settings });
     assert.equal(answer.status, 200, JSON.stringify(answer));
     return service.state(answer.session.id, 'running');
 }
 
 async function mounted(record) {
-    const { scripts: [mount] } = await service.until(record.id, ({ scripts }) => ['done', 'failed'].includes(scripts[0].state), 3 * minute);
+    const { scripts: [mount] } = await service.until(record.id, ({ scripts }) => ['done', 'failed'].includes(scripts[0].state));
     assert.equal(mount.name, 'folders');
     assert.equal(mount.exit_code, 0, mount.output);
     return { shell: await service.shell(record.id), folders: mount.output.trim().split('\n').sort() };
 }
 
 async function stop(record, user) {
-    const QWD_OVERRIDES = Object.entries(people()).map(([key, value]) => `${key}=${value}\n`).join('');
+    const QWD_OVERRIDES = Object.entries(folderSettings()).map(([key, value]) => `${key}=${value}\n`).join('');
     await service.post({ session_stop: record.id, user, password: 'x' }, { QWD_OVERRIDES });
     await service.ended(record.id);
     await service.assertNothingLeft(record);
@@ -98,7 +99,7 @@ test('a user has the folders that are for them and their machine, and no way out
     assert.equal(fs.readFileSync(service.path('secret'), 'utf8'), 'SECRET\n');
     fs.rmSync(path.join(own, 'file'));
     assert.equal((await shell.run('echo kept > /mnt/personal/kept')).status, 0);
-    const page = await service.json('POST', { session: record.id, user: 'teacher-1', password: 'x' }, people());
+    const page = await service.json('POST', { session: record.id, user: 'teacher-1', password: 'x' }, folderSettings());
     assert.deepEqual(page.session.folders.list.find(({ name }) => name === 'course'), { name: 'course', writable: false });
     await stop(record, 'teacher-1');
 
@@ -133,11 +134,11 @@ test('who does not want all of them leaves some out', async () => {
         await stop(record, 'student-1');
     }
     // a form that is made before anybody has logged in takes nothing from them
-    const QWD_OVERRIDES = Object.entries(people()).map(([key, value]) => `${key}=${value}\n`).join('');
+    const QWD_OVERRIDES = Object.entries(folderSettings()).map(([key, value]) => `${key}=${value}\n`).join('');
     const { text } = await service.get({}, { QWD_OVERRIDES });
     assert.match(text, /name="create"/);
     assert.doesNotMatch(text, /name="folders?"/);
-    const refused = await service.json('POST', 'create=Create&machine=other.iso&user=bob&password=x&folders=yes&folder=../x', people());
+    const refused = await service.json('POST', 'create=Create&machine=other.iso&user=bob&password=x&folders=yes&folder=../x', folderSettings());
     assert.equal(refused.status, 400);
     assert.match(refused.error.message, /^folder: write the name of a folder/);
 });
@@ -152,7 +153,7 @@ test('without a login there is no personal folder; without folders no script', a
 
 test('a path with a symbolic link, a folder that is missing, and personal folders that others can see', async () => {
     const asked = async (settings, user = 'bob') => {
-        const answer = await service.json('POST', { create: 'Create', machine: 'other.iso', user, password: 'x' }, { ...people(), ...settings });
+        const answer = await service.json('POST', { create: 'Create', machine: 'other.iso', user, password: 'x' }, { ...folderSettings(), ...settings });
         return (await service.ended(answer.session.id)).reason;
     };
     assert.match(await asked({ dir_mounts: service.path('course-link') }), /has a symbolic link/);

@@ -6,14 +6,16 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { pretendingImage, sh } from '../integration/ctl.mjs';
-import { account, isRoot, tinyFolder, useService } from './service.mjs';
+import { sh } from '../lib/files.mjs';
+import { tinyFolder } from '../lib/machines.mjs';
+import { account, isRoot } from '../lib/programs.mjs';
+import { pretendingImage } from '../lib/qwdctl.mjs';
+import { useSharedService } from '../lib/service.mjs';
 
 const tiny = tinyFolder();
-const minute = 60000;
 const formats = { qcow2: 'qcow2', raw: 'raw', vdi: 'vdi', vmdk: 'vmdk', vhd: 'vpc', vhdx: 'vhdx' };
 
-const service = useService({ settings: { snapshot_alloc_mem: '512M' } }, () => fs.mkdirSync(service.path('files')));
+const service = useSharedService({ settings: { snapshot_alloc_mem: '512M' } }, () => fs.mkdirSync(service.path('files')));
 const qwdctl = (...words) => service.run([path.join(service.bin, 'qwdctl'), ...words], { asRoot: true });
 
 async function enable(file) {
@@ -25,7 +27,7 @@ async function enable(file) {
 
 async function reachesDesktop(machine, meanwhile = async () => {}) {
     const session = await service.createRunning({ machine });
-    await service.printed(session.id, /TINY-DESKTOP-UP/, 4 * minute);
+    await service.printed(session.id, /TINY-DESKTOP-UP/);
     await meanwhile(session);
     await service.stop(session.id);
     await service.ended(session.id);

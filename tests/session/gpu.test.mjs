@@ -7,12 +7,13 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { top } from '../integration/lib.mjs';
-import { makeMachine } from './sysfs.mjs';
-import { isRoot, useServiceInTurn } from './service.mjs';
+import { top } from '../lib/files.mjs';
+import { isRoot } from '../lib/programs.mjs';
+import { useService } from '../lib/service.mjs';
+import { makeSysfs } from '../lib/sysfs.mjs';
 
 // Writes down how it was called, greets, answers, and ends when it is asked to.
-const politeQemu = `#!/usr/bin/python3
+const wellBehavedQemu = `#!/usr/bin/python3
 import json, os, socket, sys
 name = sys.argv[sys.argv.index('-name') + 1].split(',')[0][4:]
 with open(os.path.join(os.path.dirname(sys.argv[0]), '../notes', name), 'w') as notes:
@@ -33,12 +34,12 @@ for line in monitor.makefile():
 
 let machine = 'nvidia';
 const roots = {};
-const service = useServiceInTurn({ machines: { 'no-gpu.iso': 'gpu = no', 'old.iso': 'disk = ide' } }, () => {
+const service = useService({ machines: { 'no-gpu.iso': 'gpu = no', 'old.iso': 'disk = ide' } }, () => {
     for (const name of ['no-gpu.iso', 'old.iso'])
         fs.copyFileSync(service.path('service/machines/grub.iso'), service.path('service/machines', name));
     fs.mkdirSync(service.path('notes'));
     fs.chmodSync(service.path('notes'), 0o777);
-    service.shim('qemu', politeQemu);
+    service.shim('qemu', wellBehavedQemu);
     compileLimits();
     const plain = service.environment.bind(service);
     service.environment = (more = {}) => plain({ QWD_SYSROOT: rootOf(machine), ...more });
@@ -68,7 +69,7 @@ function libWith(limit) {
 function rootOf(name) {
     if (!roots[name]) {
         fs.mkdirSync(service.path('machine', name), { recursive: true });
-        roots[name] = makeMachine(service.path('machine', name), name);
+        roots[name] = makeSysfs(service.path('machine', name), name);
     }
     return roots[name];
 }

@@ -6,10 +6,11 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { bootDisk, isRoot, tinyFolder, useService } from './service.mjs';
+import { bootDisk, tinyFolder } from '../lib/machines.mjs';
+import { isRoot } from '../lib/programs.mjs';
+import { useSharedService } from '../lib/service.mjs';
 
 const tiny = tinyFolder();
-const minute = 60000;
 
 function qemuImg(...words) {
     const made = spawnSync('qemu-img', words, { encoding: 'utf8' });
@@ -22,7 +23,7 @@ const buses = ['virtio', 'sata', 'ide', 'scsi', 'nvme'];
 
 // Two sessions that live while the other tests run: one is extended, and one is not.
 let short, extended;
-const service = useService({
+const service = useSharedService({
     settings: { snapshot_alloc_disk: '3G' },
     images: { 'tiny.iso': path.join(tiny, 'tiny.iso'), 'tiny.qcow2': path.join(tiny, 'tiny.qcow2') },
     machines: {
@@ -53,9 +54,9 @@ async function stop(session) {
 }
 
 // Starts the machine and waits for words on its serial console. Firmware says them once, as soon as it begins.
-async function boots(machine, words, ms = minute) {
+async function boots(machine, words) {
     const session = await service.createRunning({ machine, memory: '128M' });
-    await service.printed(session.id, words, ms);
+    await service.printed(session.id, words);
     return session;
 }
 
@@ -93,7 +94,7 @@ describe('firmware', { concurrency: true }, () => {
     });
 
     test('an aarch64 machine is emulated, with its own firmware and a display', async () => {
-        const session = await boots('arm.raw', /BdsDxe|UEFI/, 2 * minute);
+        const session = await boots('arm.raw', /BdsDxe|UEFI/);
         assert.equal(session.plan.arch, 'aarch64');
         assert.equal(session.plan.firmware, 'uefi');
         assert.equal(session.accelerator, 'tcg');
@@ -122,7 +123,7 @@ describe('a Linux machine', { concurrency: true }, () => {
 
     test('from a disk: a stop lets it shut itself down', async () => {
         const session = await service.createRunning({ machine: 'tiny.qcow2', memory: '256M' }, { session_stop_grace: '1h' });
-        const shell = await service.shell(session.id, 3 * minute);
+        const shell = await service.shell(session.id);
         await shell.run('udevadm settle'); // then somebody listens to the power button
         const past = await stop(session); // long before its grace is over
         assert.equal(past.state, 'ended');
@@ -189,12 +190,12 @@ test('snapshot_use_master of an ISO, and of an image that must not be written', 
 
 test('when the life-time is over, the session ends; one that was extended goes on', async () => {
     assert.equal(short.ends_at, short.created_at + 60);
-    const past = await service.ended(short.id, 3 * minute);
+    const past = await service.ended(short.id);
     assert.equal(past.state, 'ended');
     assert.equal(past.reason, 'Its life-time was over.');
     let { ended_at: ended, ends_at: end } = past;
     for (let tries = 4; ended - end > 2 && tries > 0; tries--) // this machine was busy then
-        ({ ended_at: ended, ends_at: end } = await service.ended(await service.create({ snapshot_lifetime: '60' }), 3 * minute));
+        ({ ended_at: ended, ends_at: end } = await service.ended(await service.create({ snapshot_lifetime: '60' })));
     assert.ok(ended >= end && ended - end <= 2, 'in time');
     await service.assertNothingLeft(short, [short.control, short.view]);
     assert.equal(service.record(extended.id).state, 'running');

@@ -8,12 +8,14 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
-import { outputHas, start, webSocket } from '../integration/lib.mjs';
-import { assertOnlyLocksLeft, assertShows, clean, kill, killAll, past, polite, stopAll } from './matrix.mjs';
-import { bootDisk, freePort, isAlive, processGone, useServiceInTurn, watching } from './service.mjs';
+import { assertOnlyLocksLeft, assertShows, clean, fastQemu, historyOf, killAll, stopAll } from '../lib/faults.mjs';
+import { bootDisk } from '../lib/machines.mjs';
+import { freePort, webSocket } from '../lib/network.mjs';
+import { isAlive, kill, outputHas, processGone, start } from '../lib/programs.mjs';
+import { useService } from '../lib/service.mjs';
+import { untilFiles } from '../lib/wait.mjs';
 
-const minute = 60000;
-const service = useServiceInTurn({ machines: { 'boot.raw': '' } }, () => {
+const service = useService({ machines: { 'boot.raw': '' } }, () => {
     fs.writeFileSync(service.path('service/machines/boot.raw'), bootDisk());
     for (const folder of ['plan', 'done'])
         fs.mkdirSync(service.path('home', folder), { mode: 0o777 });
@@ -47,15 +49,15 @@ const outcome = (id) => {
 
 // Lives a session whose supervisor is killed at its `count`th call of `name`. Returns its id, and whether it was killed.
 async function liveUntilKilled(name, count) {
-    const id = await service.create({}, { ...polite(service), dir_lib: service.path('lib') });
+    const id = await service.create({}, { ...fastQemu(service), dir_lib: service.path('lib') });
     const pipe = service.path('home/plan', id);
-    await watching([path.dirname(pipe)], () => fs.existsSync(pipe), minute, 'the supervisor');
+    await untilFiles([path.dirname(pipe)], () => fs.existsSync(pipe), 'the supervisor');
     await fs.promises.writeFile(pipe, `${name}:signal=KILL:when=${count}\n`);
     const folders = [service.path('home/done'), path.join(service.snapshots, id)];
-    await watching(folders, () => outcome(id) !== null || service.record(id)?.state === 'running', minute, `start, ${name} ${count}`);
+    await untilFiles(folders, () => outcome(id) !== null || service.record(id)?.state === 'running', `start, ${name} ${count}`);
     if (outcome(id) === null) {
         await service.stop(id);
-        await watching(folders, () => outcome(id) !== null, minute, `end, ${name} ${count}`);
+        await untilFiles(folders, () => outcome(id) !== null, `end, ${name} ${count}`);
     }
     return { id, where: `${name} ${count}`, killed: outcome(id) !== 0 };
 }
@@ -81,7 +83,7 @@ test('kill -9 of the supervisor at each system call that changes something', asy
     await clean(service, { later: 120 });
     await assertOnlyLocksLeft(service);
     for (const { id, where, killed: wasKilled } of lives) {
-        const lines = past(service, id);
+        const lines = historyOf(service, id);
         assert.equal(lines.length, 1, `${where}: one line of history`);
         const [{ state, reason }] = lines;
         const told = state === 'ended' ? /^Stopped by / : /^It was cut off: /;
@@ -99,7 +101,7 @@ const requests = { mkdir: 10, rename: 10, fsync: 10, flock: 10, clone: 10, clone
 async function createKilled(name, count) {
     service.cgi = ['strace', '-o', '/dev/null', `--inject=${name}:signal=KILL:when=${count}`, service.cgiProgram];
     try {
-        await service.create({ machine: 'boot.raw' }, polite(service));
+        await service.create({ machine: 'boot.raw' }, fastQemu(service));
         return false;
     } catch (error) {
         assert.equal(error.code, 'ERR_ASSERTION');
@@ -115,9 +117,9 @@ async function begunOrGone() {
     const commands = Object.entries(service.processes());
     await Promise.all(commands.filter(([, command]) => command.includes(service.cgiProgram)).map(([pid]) => processGone(pid)));
     const ids = Object.values(service.processes()).map((command) => command.match(/qwd-session ([0-9a-f]{32})/)?.[1]);
-    await Promise.all(service.sessions().filter((id) => ids.includes(id)).map((id) => watching(
+    await Promise.all(service.sessions().filter((id) => ids.includes(id)).map((id) => untilFiles(
         [service.snapshots, path.join(service.snapshots, id)],
-        () => !fs.existsSync(path.join(service.snapshots, id)) || service.record(id)?.state === 'running', minute, `session ${id}`)));
+        () => !fs.existsSync(path.join(service.snapshots, id)) || service.record(id)?.state === 'running', `session ${id}`)));
 }
 
 test('kill -9 of the CGI at each system call of a Create', async (t) => {
@@ -141,7 +143,7 @@ test('kill -9 of the CGI at each system call of a Create', async (t) => {
     await clean(service, { later: 120 });
     await assertOnlyLocksLeft(service);
     for (const id of orphans)
-        assert.ok(past(service, id).length <= 1);
+        assert.ok(historyOf(service, id).length <= 1);
 });
 
 // --- parts of a running session ---
@@ -156,7 +158,7 @@ for (const part of ['passt', 'net-filter']) {
         await assertShows(service, session.control, session.id);
         await stopAll(service, [session.id]);
         await service.assertNothingLeft(session, [session.control, session.view]);
-        assert.equal(past(service, session.id)[0].state, 'ended');
+        assert.equal(historyOf(service, session.id)[0].state, 'ended');
     });
 }
 
@@ -210,11 +212,11 @@ test('websockify cannot come back while its port is taken: it does when the port
     await once(thief, 'listening');
     process.kill(supervisor, 'SIGCONT');
     const told = new RegExp(`^.* ERROR .*NAME=${session.id} Port ${service.port} of 127.0.0.1 is used by another program`, 'gm');
-    await watching([service.path('service/log')], () => service.log().match(told), minute, 'a line of the log');
+    await untilFiles([service.path('service/log')], () => service.log().match(told), 'a line of the log');
     thief.close();
     await once(thief, 'close');
     const back = () => fs.existsSync(service.path('run/websockify.json')) && websockify() !== before && isAlive(websockify());
-    await watching([service.path('run')], back, minute, 'another websockify');
+    await untilFiles([service.path('run')], back, 'another websockify');
     await view(t, service.port, session.control);
     assert.equal(service.log().match(told).length, 1, 'told once');
     await stopAll(service, [session.id]);
@@ -258,7 +260,7 @@ test('kill -9 of the supervisor whose end the queue waits for: the clean lets th
     t.after(() => fs.writeFileSync(configuration, before));
     fs.appendFileSync(configuration, 'service_max_session_nb = 1\nservice_queue = yes\n');
     await clean(service);
-    assert.match(past(service, first.id)[0].reason, /^It was cut off: /);
+    assert.match(historyOf(service, first.id)[0].reason, /^It was cut off: /);
     await service.state(second, 'running'); // its supervisor has read its settings
     fs.writeFileSync(configuration, before);
     await stopAll(service);
@@ -279,7 +281,7 @@ for (const [name, empties] of [['the service is killed', false], ['the server is
         const said = await clean(service);
         for (const { id, owner } of before) {
             assert.match(said, new RegExp(`^Ended ${id} of ${owner}: its supervisor was gone\\.$`, 'm'));
-            const [{ state, reason, ended_at: ended, ...record }, ...others] = past(service, id);
+            const [{ state, reason, ended_at: ended, ...record }, ...others] = historyOf(service, id);
             assert.equal(others.length, 0);
             assert.equal(state, 'failed');
             assert.equal(reason, 'It was cut off: the server was restarted, a part of the service was killed, or its disk failed.');

@@ -7,11 +7,12 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { webSocket } from '../integration/lib.mjs';
-import { isAlive, processGone, useServiceInTurn, watching, within } from './service.mjs';
+import { webSocket } from '../lib/network.mjs';
+import { isAlive, processGone } from '../lib/programs.mjs';
+import { useService } from '../lib/service.mjs';
+import { untilFiles, within } from '../lib/wait.mjs';
 
-const minute = 60000;
-const service = useServiceInTurn();
+const service = useService();
 
 test('created, running, stopped: the record tells how it goes, and nothing is left but a line of history', async () => {
     const id = await service.create({ user: 'alice', cpu: '1', memory: '48M' });
@@ -65,7 +66,7 @@ test('the display belongs to the session, and its viewers are known', async () =
     await service.until(session.id, (record) => record.viewers.length === 1 && record.viewers[0].role === 'view');
     await service.stop(session.id);
     await service.ended(session.id);
-    await within(minute, 'the viewer is sent away', second.socket.destroyed || once(second.socket, 'close'));
+    await within('the viewer is sent away', second.socket.destroyed || once(second.socket, 'close'));
 });
 
 test('the viewer of a one-shot session may come back: a page that is loaded again is no end', async () => {
@@ -181,7 +182,7 @@ test('websockify is killed: it comes back by itself, and displays are reached ag
     await banner();
     const before = running();
     process.kill(before, 'SIGKILL');
-    await watching([service.path('run')], () => running() !== before && isAlive(running()), minute, 'another websockify');
+    await untilFiles([service.path('run')], () => running() !== before && isAlive(running()), 'another websockify');
     await banner();
     await service.stop(session.id);
     await service.ended(session.id);

@@ -8,8 +8,10 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { top } from '../integration/lib.mjs';
-import { account, bootDisk, isRoot, processGone, readUntil, useService, watching } from './service.mjs';
+import { bootDisk } from '../lib/machines.mjs';
+import { account, isRoot, processGone, readUntil } from '../lib/programs.mjs';
+import { useService } from '../lib/service.mjs';
+import { untilFiles } from '../lib/wait.mjs';
 
 const MiB = 1024 * 1024;
 const service = useService({ settings: { session_log_max: '1M' } }, (s) => {
@@ -34,16 +36,16 @@ function floodDisk() {
 const sizes = (folder, name) => [name, `${name}.1`].map((file) => fs.statSync(path.join(folder, file), { throwIfNoEntry: false })?.size ?? 0);
 
 // Waits until a log has begun anew so many times, and looks at its size with each change of the folder.
-async function exchanged(folder, name, count, ms = 120000) {
+async function exchanged(folder, name, count) {
     let previous, exchanges = 0, most = 0;
-    await watching([folder], () => {
+    await untilFiles([folder], () => {
         const [now, older] = sizes(folder, name);
         const inode = fs.statSync(path.join(folder, `${name}.1`), { throwIfNoEntry: false })?.ino;
         most = Math.max(most, now + older);
         exchanges += inode !== undefined && inode !== previous;
         previous = inode;
         return exchanges >= count;
-    }, ms, `${name} has begun anew ${count} times`);
+    }, `${name} has begun anew ${count} times`);
     return most;
 }
 
@@ -76,7 +78,7 @@ test('a guest that floods its serial console: its log stays within its limit, an
     assert.match(fs.readFileSync(path.join(folder, 'serial.log.1'), 'latin1'), /flooding \x1b\[2J\r\n/);
 
     const serial = service.serial(session.id); // the console itself is still there
-    await readUntil(serial, /flooding /, 60000);
+    await readUntil(serial, /flooding /);
     serial.destroy();
     assert.equal((await service.rfb(session.control)).name, `QEMU (qwd-${session.id})`, 'the display answers');
     await service.stop(session.id);
@@ -108,7 +110,7 @@ test('a QEMU that floods its messages: the same', async (t) => {
 test('logs are kept after the end, for the service account alone, until their time is over', async () => {
     const session = await service.createRunning({ machine: 'boot.img' });
     const folder = path.join(service.snapshots, session.id);
-    await readUntil(service.serial(session.id), /BOOTED/, 60000);
+    await readUntil(service.serial(session.id), /BOOTED/);
     assert.ok(fs.existsSync(path.join(folder, 'serial.log')));
     await service.stop(session.id);
     await service.ended(session.id);
@@ -133,7 +135,7 @@ test('logs are kept of a machine that fails, and of a supervisor that is killed'
 
     const killed = await service.createRunning({ machine: 'boot.img' });
     const file = path.join(service.snapshots, killed.id, 'serial.log');
-    await watching([path.dirname(file)], () => fs.existsSync(file) && fs.statSync(file).size > 100, 60000, 'lines in serial.log');
+    await untilFiles([path.dirname(file)], () => fs.existsSync(file) && fs.statSync(file).size > 100, 'lines in serial.log');
     await service.kill(killed, 'supervisor');
     await processGone(service.process(killed, 'qemu'));
     assert.match((await qwdctl('clean')).out, new RegExp(`Ended ${killed.id}`));
@@ -142,7 +144,7 @@ test('logs are kept of a machine that fails, and of a supervisor that is killed'
 
 test('nothing is kept where nothing is to be kept', async () => {
     const session = await service.createRunning({ machine: 'boot.img' }, { session_log_keep: '0' });
-    await readUntil(service.serial(session.id), /BOOTED/, 60000);
+    await readUntil(service.serial(session.id), /BOOTED/);
     await service.stop(session.id);
     await service.ended(session.id);
     assert.ok(!fs.existsSync(kept(session.id)));
@@ -153,7 +155,7 @@ test('nothing is kept where nothing is to be kept', async () => {
 test('qwdctl log: the end of the log, and all of a session while it runs and afterwards', async () => {
     const session = await service.createRunning({ machine: 'flood.img' });
     const folder = path.join(service.snapshots, session.id);
-    await watching([folder], () => sizes(folder, 'serial.log')[1] > 0, 60000, 'a full serial.log');
+    await untilFiles([folder], () => sizes(folder, 'serial.log')[1] > 0, 'a full serial.log');
     const end = await qwdctl('log');
     assert.equal(end.code, 0, end.err);
     assert.match(end.out, new RegExp(`\\] START CPU=1 MEM=64 GPU= USER=\\S* VM=flood.img NAME=${session.id}\n$`));
@@ -236,7 +238,7 @@ test('rotation: after it lines go to the new file, and none is lost meanwhile', 
         const result = await rotate();
         assert.equal(result.code, 0, result.err);
         const size = fs.statSync(log).size;
-        await watching([folder], () => fs.statSync(log).size > size, 20000, 'a line in the new file');
+        await untilFiles([folder], () => fs.statSync(log).size > size, 'a line in the new file');
     }
     done = true;
     await Promise.all(writers);
@@ -269,7 +271,7 @@ async function ownDev(t, script) {
         child.kill('SIGKILL');
         await once(child, 'close');
     });
-    await readUntil(child.stdout, /ready\n/, 20000, 'a /dev of its own');
+    await readUntil(child.stdout, /ready\n/, 'a /dev of its own');
     service.wrap = ['nsenter', ...(isRoot ? [] : ['-U', '--preserve-credentials']), '-m', '-t', String(child.pid), '--'];
     return child.stdout;
 }
@@ -289,7 +291,7 @@ test('syslog takes the lines instead of the file', async (t) => {
     const before = service.log();
     assert.equal((await refuse('f'.repeat(32))).err, '');
     // <29>: facility daemon (3 * 8) and severity notice (5), as in RFC 3164
-    await readUntil(syslog, /^<29>\w{3} [ \d]\d [\d:]{8} qemu-web-desktop\[\d+\]: REFUSED USER=\S* FROM=127\.0\.0\.1 WHAT=END f{32} There is no such session.*\n/m, 60000);
+    await readUntil(syslog, /^<29>\w{3} [ \d]\d [\d:]{8} qemu-web-desktop\[\d+\]: REFUSED USER=\S* FROM=127\.0\.0\.1 WHAT=END f{32} There is no such session.*\n/m);
     assert.equal(service.log(), before, 'the file is left alone');
     const hint = await qwdctl('log', '--log_to=syslog');
     assert.equal(hint.code, 5);

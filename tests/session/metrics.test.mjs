@@ -7,9 +7,10 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { isRoot, Service, useServiceInTurn } from './service.mjs';
+import { isRoot } from '../lib/programs.mjs';
+import { Service, useService } from '../lib/service.mjs';
 
-const service = useServiceInTurn({ settings: { service_max_session_nb: '3' } });
+const service = useService({ settings: { service_max_session_nb: '3' } });
 const qwdctl = (...words) => service.run([path.join(service.bin, 'qwdctl'), ...words], { asRoot: true });
 
 const parser = `import json, sys
@@ -173,7 +174,7 @@ test('?metrics=1: for programs of this host, and for administrators', async () =
 // --- what it costs ---
 
 test('a thousand sessions', async (t) => {
-    const crowd = await new Service().start();
+    const other = await new Service().start();
     try {
         const template = { schema: 1, state: 'running', owner: 'guest', remote_host: '', created_at: 1, ends_at: 4e9, viewers: [], links: [],
                            plan: { machine: 'grub.iso', image: '/x', cpus: 1, memory_mib: 128 }, steps: [] };
@@ -181,24 +182,24 @@ test('a thousand sessions', async (t) => {
         const processes = [{ name: 'qemu', pid: process.pid, start_ticks: Number(own[19]) }];
         for (let i = 0; i < 1000; i++) {
             const id = (i * 7919).toString(16).padStart(8, '0').repeat(4);
-            fs.mkdirSync(path.join(crowd.snapshots, id), { mode: 0o700 });
-            fs.writeFileSync(path.join(crowd.snapshots, id, 'session.json'), JSON.stringify({ ...template, id, processes }));
+            fs.mkdirSync(path.join(other.snapshots, id), { mode: 0o700 });
+            fs.writeFileSync(path.join(other.snapshots, id, 'session.json'), JSON.stringify({ ...template, id, processes }));
         }
         if (isRoot)
-            crowd.give('service', ...fs.readdirSync(crowd.snapshots).flatMap((id) => [`service/snapshots/${id}`, `service/snapshots/${id}/session.json`]));
+            other.give('service', ...fs.readdirSync(other.snapshots).flatMap((id) => [`service/snapshots/${id}`, `service/snapshots/${id}/session.json`]));
         const script = 'times=$("$@" >/dev/null && "$@" >/dev/null && "$@" >/dev/null; times); echo "$times" | tail -1';
         let spent = Infinity; // a busy machine makes it more, nothing makes it less
         for (let i = 0; i < 3; i++) {
-            const { out } = await crowd.run(['sh', '-c', script, 'sh', path.join(crowd.bin, 'qwdctl'), 'metrics'], { asRoot: true });
+            const { out } = await other.run(['sh', '-c', script, 'sh', path.join(other.bin, 'qwdctl'), 'metrics'], { asRoot: true });
             const times = [...out.matchAll(/(\d+)m([\d.]+)s/g)];
             spent = Math.min(spent, times.reduce((sum, [, m, s]) => sum + 60 * Number(m) + Number(s), 0) / 3);
         }
-        const text = (await crowd.run([path.join(crowd.bin, 'qwdctl'), 'metrics'], { asRoot: true })).out;
+        const text = (await other.run([path.join(other.bin, 'qwdctl'), 'metrics'], { asRoot: true })).out;
         checkText(text);
         assert.equal(parse(text).qwd_session_memory_bytes.samples.length, 1000);
         t.diagnostic(`${(spent * 1000).toFixed(0)} ms of the processor`);
         assert.ok(spent < 0.3, `${spent} s`);
     } finally {
-        await crowd.end();
+        await other.end();
     }
 });

@@ -6,8 +6,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { removeCrowd, samplesOf, writeCrowd } from './crowd.mjs';
-import { useService } from './service.mjs';
+import { useService } from '../lib/service.mjs';
+import { removeRecords, samplesOf, writeRecords } from '../lib/session-records.mjs';
 
 const CPU_MS_MAX = 60;
 const service = useService({ machines: { 'absent.iso': 'description = Not there' } });
@@ -142,7 +142,7 @@ async function changesAreSeen({ id, owner }) {
 }
 
 test(`1,000 sessions: each answer takes less than ${CPU_MS_MAX} ms of processor time`, async (t) => {
-    const crowd = writeCrowd(service.snapshots, 1000);
+    const records = writeRecords(service.snapshots, 1000);
     try {
         const { text } = await service.get({ monitor: '1', sort: 'user', page: '2' });
         assert.equal([...text.matchAll(/<tr data-id=/g)].length, 100);
@@ -150,14 +150,14 @@ test(`1,000 sessions: each answer takes less than ${CPU_MS_MAX} ms of processor 
         assert.match(text, /Page 2 of 10/);
         await measure(t, [['monitor=1', 'text/html'], ['monitor=1&sort=load&page=3', 'text/html'],
                           ['monitor=1&sort=user&find=user', 'text/html'], ['monitor=1', 'application/json']]);
-        await changesAreSeen(crowd[0]);
+        await changesAreSeen(records[0]);
     } finally {
-        removeCrowd(service.snapshots, crowd);
+        removeRecords(service.snapshots, records);
     }
 });
 
 test(`1,000 sessions of one user: so does each page of their list`, async (t) => {
-    const crowd = writeCrowd(service.snapshots, 1000, () => ({ owner: 'alice' }));
+    const records = writeRecords(service.snapshots, 1000, () => ({ owner: 'alice' }));
     try {
         const { text } = await service.get({ manage: '1', page: '20', user: 'alice' });
         assert.equal([...text.matchAll(/<li class="card session-row">/g)].length, 50);
@@ -168,12 +168,12 @@ test(`1,000 sessions of one user: so does each page of their list`, async (t) =>
         await measure(t, [['manage=1&user=alice', 'text/html'], ['manage=1&user=alice&page=20', 'text/html'],
                           ['manage=1&user=alice&page=1', 'application/json']]);
     } finally {
-        removeCrowd(service.snapshots, crowd);
+        removeRecords(service.snapshots, records);
     }
 });
 
 test('the same page as a file, with all sessions', async () => {
-    const crowd = writeCrowd(service.snapshots, 150);
+    const records = writeRecords(service.snapshots, 150);
     try {
         const { out, code } = await service.run([service.cgiProgram, '--service_monitor=1']);
         assert.equal(code, 0);
@@ -181,6 +181,6 @@ test('the same page as a file, with all sessions', async () => {
         assert.equal([...out.matchAll(/<tr data-id=/g)].length, 150);
         assert.doesNotMatch(out, /<script|<form|href=|src=/);
     } finally {
-        removeCrowd(service.snapshots, crowd);
+        removeRecords(service.snapshots, records);
     }
 });

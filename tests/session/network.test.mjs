@@ -7,11 +7,12 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { Service, bootDisk, isAlive, isRoot, processGone, readUntil, tinyFolder } from './service.mjs';
+import { bootDisk, tinyFolder } from '../lib/machines.mjs';
+import { isAlive, isRoot, processGone, readUntil } from '../lib/programs.mjs';
+import { Service } from '../lib/service.mjs';
 
 const inside = `qwd-in-${process.pid}`, outside = `qwd-out-${process.pid}`;
 const own = '198.51.100.2', gateway = '198.51.100.1';
-const minute = 60000;
 
 function ip(...words) {
     const made = spawnSync('ip', words, { encoding: 'utf8' });
@@ -58,7 +59,7 @@ async function serve(namespace, ...sites) {
     const child = spawn('ip', ['netns', 'exec', namespace, 'python3', '-c', serverScript, ...sites],
                         { stdio: ['pipe', 'pipe', 'inherit'] });
     servers.push(child);
-    await readUntil(child.stdout, /READY/, 20000);
+    await readUntil(child.stdout, /READY/);
 }
 
 describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
@@ -86,7 +87,7 @@ describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
     // What a guest gets from all these places, asked at once: what the servers say, or ''.
     async function ask(guest, hosts, ports) {
         await guest.run('get() { printf "GET / HTTP/1.0\\r\\n\\r\\n" | timeout 6 nc -w 3 $1 $2 2>/dev/null | tail -n 1; }');
-        return guest.text(`for h in ${hosts.join(' ')}; do for p in ${ports.join(' ')}; do get $h $p & done; done; wait`, minute);
+        return guest.text(`for h in ${hosts.join(' ')}; do for p in ${ports.join(' ')}; do get $h $p & done; done; wait`);
     }
 
     // A server that answers late, or does not listen yet, is asked again; one that must not answer never does.
@@ -101,7 +102,7 @@ describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
         session = await service.createRunning({ machine: 'tiny.iso', memory: '256M' });
         assert.equal(session.note, '');
         assert.ok(isAlive(service.process(session, 'passt')));
-        shell = await service.shell(session.id, 3 * minute);
+        shell = await service.shell(session.id);
         await shell.run('udevadm wait --timeout=60 /sys/class/net/eth0');
         await shell.run('until ip -4 addr show dev eth0 | grep -q "inet "; do usleep 200000; done');
         address = await shell.text('ip -4 -o addr show dev eth0 | sed "s/.*inet \\([0-9.]*\\).*/\\1/"');
@@ -114,7 +115,7 @@ describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
         const bytes = 5000000;
         const talk = async (script) => {
             await shell.run(`printf '#!/bin/sh\\n${script}\\n' > /tmp/talk; chmod +x /tmp/talk`);
-            await shell.run(`rm -f /tmp/said; timeout 120 nc -w 60 ${gateway} 8000 -e /tmp/talk`, 2 * minute);
+            await shell.run(`rm -f /tmp/said; timeout 120 nc -w 60 ${gateway} 8000 -e /tmp/talk`);
             return shell.text('cat /tmp/said');
         };
         assert.equal(await talk(`echo SEND ${bytes}; head -c ${bytes} | wc -c > /tmp/said`), String(bytes));
@@ -143,7 +144,7 @@ describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
 
     test('nor another session\'s guest', async () => {
         const other = await service.createRunning({ machine: 'tiny.iso', memory: '256M' });
-        const theirs = await service.shell(other.id, 3 * minute);
+        const theirs = await service.shell(other.id);
         await theirs.run('udevadm wait --timeout=60 /sys/class/net/eth0');
         await theirs.run('until ip -4 addr show dev eth0 | grep -q "inet "; do usleep 200000; done');
         assert.equal(await theirs.text('ip -4 -o addr show dev eth0 | sed "s/.*inet \\([0-9.]*\\).*/\\1/"'), own);

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Many people at once: everybody gets a machine of their own, and nobody sees somebody else's.
+// Many sessions at once: everybody gets a machine of their own, and nobody sees somebody else's.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
-import { webSocket } from '../integration/lib.mjs';
-import { rfbHandshake } from './rfb.mjs';
-import { bootDisk, useServiceInTurn } from './service.mjs';
+import { bootDisk } from '../lib/machines.mjs';
+import { webSocket } from '../lib/network.mjs';
+import { rfbHandshake } from '../lib/rfb.mjs';
+import { useService } from '../lib/service.mjs';
 
-const people = 10;
-const service = useServiceInTurn({ machines: { 'boot.raw': '' } }, () => {
+const sessionCount = 10;
+const service = useService({ machines: { 'boot.raw': '' } }, () => {
     fs.writeFileSync(service.path('service/machines/boot.raw'), bootDisk());
 });
 
@@ -43,14 +44,14 @@ async function throughWebsockify(t, token) {
     return socket;
 }
 
-test(`${people} sessions created at once: ${people} machines, and each link shows its own`, async (t) => {
-    const everybody = Array.from({ length: people }, (_, i) => ({ user: `user${i}`, machine: 'boot.raw', memory: '32M' }));
+test(`${sessionCount} sessions created at once: ${sessionCount} machines, and each link shows its own`, async (t) => {
+    const everybody = Array.from({ length: sessionCount }, (_, i) => ({ user: `user${i}`, machine: 'boot.raw', memory: '32M' }));
     const begin = Date.now();
     const sessions = await Promise.all(everybody.map((fields) => service.createRunning(fields)));
     t.diagnostic(`all run after ${Date.now() - begin} ms`);
-    assert.equal(new Set(sessions.map((session) => session.id)).size, people);
-    assert.equal(new Set(sessions.flatMap((session) => [session.control, session.view])).size, 2 * people);
-    assert.equal(new Set(sessions.map((session) => service.process(session, 'qemu'))).size, people);
+    assert.equal(new Set(sessions.map((session) => session.id)).size, sessionCount);
+    assert.equal(new Set(sessions.flatMap((session) => [session.control, session.view])).size, 2 * sessionCount);
+    assert.equal(new Set(sessions.map((session) => service.process(session, 'qemu'))).size, sessionCount);
     assert.deepEqual(sessions.map((session) => session.owner), everybody.map(({ user }) => user));
 
     for (const session of sessions) {

@@ -4,10 +4,11 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
-import { bootDisk, useServiceInTurn } from './service.mjs';
+import { bootDisk } from '../lib/machines.mjs';
+import { useService } from '../lib/service.mjs';
 
 const places = 2;
-const service = useServiceInTurn({
+const service = useService({
     settings: { service_max_session_nb: places },
     machines: { 'boot.raw': '', 'small.raw': 'cpu = 1\nmemory = 64M\nlifetime = 1h\n', 'theirs.raw': 'groups = physics\n' },
 }, () => {

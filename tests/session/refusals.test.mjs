@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { useService } from './service.mjs';
+import { useService } from '../lib/service.mjs';
 
 const service = useService({ machines: { 'absent.iso': '' } });
 

@@ -8,10 +8,11 @@ import http from 'node:http';
 import https from 'node:https';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
-import { tinyFolder, useService } from './service.mjs';
+import { tinyFolder } from '../lib/machines.mjs';
+import { useSharedService } from '../lib/service.mjs';
+import { bootTimeoutMs } from '../lib/wait.mjs';
 
 const tiny = tinyFolder();
-const minute = 60000;
 const hostile = `p'w"$(touch /tmp/pwned)\`touch /tmp/pwned\`; touch /tmp/pwned   #  *\\`;
 
 // Scripts of the web: a good one, and one that is too long. The certificate is nobody's.
@@ -34,7 +35,7 @@ fs.writeFileSync(checker, '#!/bin/sh\nuser=$(tr "\\0" "\\n" | head -n 1)\nprintf
 const file = path.join(folder, 'script');
 fs.writeFileSync(file, '#!/bin/sh -u\nprintf "%s|" @USER@ @VM@ @SESSION_NAME@ @PW@ "x @PW@" \'@PW@ x\' > /run/values\ncat /run/values\n');
 
-const service = useService({
+const service = useSharedService({
     settings: { check_user_custom: checker },
     images: Object.fromEntries(['tiny.iso', 'cloud.iso', 'none.iso', 'web.iso'].map((name) => [name, path.join(tiny, 'tiny.iso')])),
     machines: { 'cloud.iso': 'script_method=cloud-init', 'web.iso': 'script_method=agent', 'none.iso': 'script_method=none' },
@@ -78,8 +79,8 @@ async function start(machine, settings = {}, fields = {}) {
 
 const isOver = (record) => record.scripts.every(({ source, state }) => ['done', 'failed'].includes(state) || source.startsWith('qemu:'));
 
-async function results(id, ms = 3 * minute) {
-    const record = await service.until(id, isOver, ms);
+async function results(id) {
+    const record = await service.until(id, isOver, bootTimeoutMs);
     return Object.fromEntries(record.scripts.map((script) => [script.name, script]));
 }
 
@@ -153,14 +154,14 @@ describe('scripts of an administrator', { concurrency: true }, () => {
 
     test('one that does not end holds nobody up; a session ends in the midst of it', async () => {
         const record = await start('tiny.iso', { config_script: 'exec:echo begun > /dev/ttyS0; tail -f /dev/null' });
-        await service.until(record.id, ({ scripts }) => scripts[0].state === 'running', 2 * minute);
+        await service.until(record.id, ({ scripts }) => scripts[0].state === 'running', bootTimeoutMs);
         await stop(record.id);
         let output = 'did not ask for it';
         for (const minutes of [1, 3, 9]) { // the guest may need longer than that to ask for it
             if (!output.includes('did not ask for it'))
                 break;
             const late = await start('cloud.iso', { config_script: 'exec:tail -f /dev/null', script_deadline: `${minutes}m` });
-            ({ config_script: { output } } = await results(late.id, 4 * minute));
+            ({ config_script: { output } } = await results(late.id));
             await stop(late.id);
         }
         assert.match(output, /did not end in time/);

@@ -8,11 +8,13 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { assertOnlyLocksLeft, assertShows, clean, past, polite, stopAll } from './matrix.mjs';
-import { bootDisk, isRoot, processGone, readUntil, tinyFolder, useServiceInTurn, watching, within } from './service.mjs';
+import { assertOnlyLocksLeft, assertShows, clean, fastQemu, historyOf, stopAll } from '../lib/faults.mjs';
+import { bootDisk, tinyFolder } from '../lib/machines.mjs';
+import { isRoot, processGone, readUntil } from '../lib/programs.mjs';
+import { useService } from '../lib/service.mjs';
+import { untilFiles, within } from '../lib/wait.mjs';
 
-const minute = 60000;
-const service = useServiceInTurn({
+const service = useService({
     machines: { 'boot.raw': '' },
     images: isRoot ? { 'tiny.iso': path.join(tinyFolder(), 'tiny.iso') } : {},
     settings: { snapshot_alloc_disk: '1G' },
@@ -96,8 +98,8 @@ describe('disks', { skip: !isRoot && 'file systems are mounted by root' }, () =>
         const id = await service.create({ machine: 'boot.raw' });
         await service.ended(id);
         await service.supervisorsGone(id);
-        assert.equal(past(service, id).length, 1);
-        const [{ state, reason }] = past(service, id);
+        assert.equal(historyOf(service, id).length, 1);
+        const [{ state, reason }] = historyOf(service, id);
         assert.equal(state, 'failed');
         assert.match(reason, /No space left on device/);
         free();
@@ -119,7 +121,7 @@ describe('disks', { skip: !isRoot && 'file systems are mounted by root' }, () =>
         const shell = await service.shell(session.id);
         await shell.run('udevadm wait --timeout=60 /dev/vda');
         shell.socket.write('dd if=/dev/urandom of=/dev/vda bs=1M count=40 conv=fsync 2>/dev/null; echo WRO\'\'TE=$?\n');
-        await watching([service.path('service')], () => service.log().includes(`NAME=${session.id} The server's disk is full`), 180000,
+        await untilFiles([service.path('service')], () => service.log().includes(`NAME=${session.id} The server's disk is full`),
                        'a line of the log');
         return { session, shell };
     }
@@ -140,7 +142,7 @@ describe('disks', { skip: !isRoot && 'file systems are mounted by root' }, () =>
         freeRest();
         free();
         mount('-o', 'remount,size=100m', service.snapshots);
-        const [, status] = await readUntil(shell.socket, /WROTE=(\d+)/, 180000);
+        const [, status] = await readUntil(shell.socket, /WROTE=(\d+)/);
         assert.equal(status, '0', 'the guest has noticed nothing');
         await service.until(session.id, (record) => record.note === '');
         await service.stop(session.id);
@@ -195,7 +197,7 @@ describe('disks', { skip: !isRoot && 'file systems are mounted by root' }, () =>
         assert.match(service.log(), new RegExp(`STOP .*NAME=${session.id} Stopped on request`));
         spawnSync('umount', ['-l', service.snapshots]);
         assert.match(await clean(service), new RegExp(`Ended ${session.id}`));
-        assert.match(past(service, session.id)[0].reason, /^It was cut off: .* or its disk failed\.$/);
+        assert.match(historyOf(service, session.id)[0].reason, /^It was cut off: .* or its disk failed\.$/);
         await assertOnlyLocksLeft(service);
     });
 
@@ -205,7 +207,7 @@ describe('disks', { skip: !isRoot && 'file systems are mounted by root' }, () =>
         fs.rmSync(service.path('away'), { recursive: true });
         for (const name of ['qemu', 'supervisor'])
             await processGone(service.process(session, name));
-        const [{ state, reason }] = past(service, session.id);
+        const [{ state, reason }] = historyOf(service, session.id);
         assert.equal(state, 'failed');
         assert.equal(reason, 'Its folder on the server was removed.');
         await service.assertNothingLeft(session, [session.control, session.view]);
@@ -228,7 +230,7 @@ describe('disks', { skip: !isRoot && 'file systems are mounted by root' }, () =>
         const again = fillUp('run');
         await assertShows(service, session.control, session.id);
         await stopAll(service);
-        assert.match(past(service, session.id)[0].reason, /^Stopped by /);
+        assert.match(historyOf(service, session.id)[0].reason, /^Stopped by /);
         await service.assertNothingLeft(session, [session.control, session.view]);
         again();
         await clean(service, { later: 120 });
@@ -249,16 +251,16 @@ describe('disks', { skip: !isRoot && 'file systems are mounted by root' }, () =>
         fs.mkdirSync(path.join(folder, 'of-root'), { mode: 0o700 });
         fs.writeFileSync(path.join(folder, 'of-root', 'file'), '');
         await service.stop(session.id);
-        await watching([service.snapshots], () => fs.existsSync(aside), 60000, 'it is put aside');
+        await untilFiles([service.snapshots], () => fs.existsSync(aside), 'it is put aside');
         for (const name of ['qemu', 'supervisor'])
             await processGone(service.process(session, name));
         assert.deepEqual(fs.readdirSync(aside), ['of-root'], 'the rest is gone');
-        assert.match(past(service, session.id)[0].reason, /^Stopped by /);
+        assert.match(historyOf(service, session.id)[0].reason, /^Stopped by /);
         assert.match(service.log(), new RegExp(`ERROR .*NAME=${session.id} .*Cannot .* put aside as ${aside}\\.`));
         const next = await boot({ service_max_session_nb: 1 });
         await stopAll(service, [next.id]);
         assert.equal(await clean(service, { later: 120 }), '', 'there is nothing more to do for it');
-        assert.equal(past(service, session.id).length, 1);
+        assert.equal(historyOf(service, session.id).length, 1);
 
         const qwdctl = (...words) => service.run([path.join(service.bin, 'qwdctl'), ...words], { asRoot: true });
         assert.match((await qwdctl('doctor')).out, /broken-ID is what is left of a session.*: 1 in all\..*qwdctl purge/);
@@ -284,10 +286,10 @@ for (const [name, make] of Object.entries({
     'is a folder': () => service.path('service'),
 })) {
     test(`the log ${name}: no session fails for it`, async () => {
-        const session = await service.createRunning({}, { ...polite(service), file_log: make() });
+        const session = await service.createRunning({}, { ...fastQemu(service), file_log: make() });
         const folder = path.join(service.snapshots, session.id);
         const begun = () => fs.readFileSync(path.join(folder, 'supervisor.log'), 'utf8').includes('START ');
-        await watching([folder], begun, minute, 'the line in its own log');
+        await untilFiles([folder], begun, 'the line in its own log');
         await service.stop(session.id);
         assert.match((await service.ended(session.id)).reason, /^Stopped by /);
         await service.assertNothingLeft(session, [session.control, session.view]);
@@ -339,16 +341,16 @@ test('broken records concern their session alone, hang nobody, and are moved asi
         broken[foreign] = 'root\'s';
     }
 
-    const { sessions } = await within(minute, 'the list', service.json('GET', { manage: '1', user: 'alice' }));
+    const { sessions } = await within('the list', service.json('GET', { manage: '1', user: 'alice' }));
     assert.deepEqual(sessions.map(({ id }) => id), [good.id]);
     for (const [id, name] of Object.entries(broken)) {
         const answers = [service.json('GET', { session: id }), service.stop(id), service.json('POST', { session_extend: id })];
-        for (const answer of await within(minute, name, Promise.all(answers))) {
+        for (const answer of await within(name, Promise.all(answers))) {
             assert.equal(answer.status, 503, name);
             assert.match(answer.error.message, /^The record of this session cannot be read\. /);
         }
     }
-    const status = await within(minute, 'the status', service.run([path.join(service.bin, 'qwdctl'), 'status'], { asRoot: true }));
+    const status = await within('the status', service.run([path.join(service.bin, 'qwdctl'), 'status'], { asRoot: true }));
     assert.equal(status.code, 0, status.err);
     const next = await service.createRunning({ machine: 'boot.raw' });
     await stopAll(service, [next.id]);
@@ -356,7 +358,7 @@ test('broken records concern their session alone, hang nobody, and are moved asi
     // However long all that took.
     Object.keys(broken).concat(file, dangling).forEach((id) => fs.lutimesSync(path.join(service.snapshots, id), new Date(), new Date()));
     assert.equal(await clean(service), '', 'what is new may still be in the making');
-    const said = await within(minute, 'the clean', clean(service, { later: 120 }));
+    const said = await within('the clean', clean(service, { later: 120 }));
     for (const [id, name] of Object.entries(broken)) {
         const lines = said.split('\n').filter((line) => line.includes(id));
         assert.equal(lines.length, 1, name);
@@ -400,11 +402,11 @@ for (const [name, make] of Object.entries({
         fs.rmSync(file, { force: true });
         make(file);
         t.after(() => fs.rmSync(file, { recursive: true, force: true }));
-        const session = await service.createRunning({}, polite(service));
+        const session = await service.createRunning({}, fastQemu(service));
         await service.stop(session.id);
-        await watching([service.snapshots], () => !service.sessions().includes(session.id), 60000, 'its end');
+        await untilFiles([service.snapshots], () => !service.sessions().includes(session.id), 'its end');
         await service.assertNothingLeft(session, [session.control, session.view]);
-        assert.ok([200, 404].includes((await within(minute, 'an answer', service.get({ session: session.id }))).status));
+        assert.ok([200, 404].includes((await within('an answer', service.get({ session: session.id }))).status));
     });
 }
 

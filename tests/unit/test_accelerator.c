@@ -78,7 +78,7 @@ static bool has_kvm_device(void)
 {
     if (access("/dev/kvm", R_OK | W_OK) == 0)
         return true;
-    g_test_skip("/dev/kvm does not open here");
+    g_test_skip("hardware: /dev/kvm does not open here");
     return false;
 }
 

@@ -13,7 +13,7 @@ static bool is_root(void)
 {
     if (geteuid() == 0)
         return true;
-    g_test_skip("only root has something to give up");
+    g_test_skip("needs root");
     return false;
 }
 

@@ -8,7 +8,7 @@
 #include "core/machines_edit.h"
 #include "temp.h"
 
-#define TEXTS 4000
+#define TEXTS 600
 #define LINES_MAX 14
 
 /* --- by example --- */

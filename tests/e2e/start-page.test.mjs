@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// The start page: for everybody as a file, for who asks as a page of the program; with a script and without, in both
+// languages, on a large screen and on a phone; and the looks that an administrator gives it. Sessions are records, but
+// for one.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { openBrowser, openContext, screenshot } from '../lib/browser.mjs';
+import { replaceFile, top } from '../lib/files.mjs';
+import { eventually } from '../lib/wait.mjs';
+import { WebLoginService, logIn, lookAgain, lookUntil } from '../lib/web-login.mjs';
+import { script } from '../lib/web-service.mjs';
+
+const start = '/qemu-web-desktop/';
+const desk = { viewport: { width: 1280, height: 800 } };
+const phone = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
+const firstVisitMost = 100000; // bytes, with all headers
+
+const picture = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 5"><rect width="8" height="5" fill="#3465a4"/></svg>';
+
+class Landing extends WebLoginService {
+    stage({ settings, ...options } = {}) {
+        fs.mkdirSync(this.path('etc/html/pictures'), { recursive: true });
+        fs.mkdirSync(this.path('etc/html/i18n'));
+        fs.writeFileSync(this.path('etc/html/pictures/tiny.svg'), picture);
+        super.stage({ ...options, settings: { service_max_session_nb: 3, service_max_session_nb_per_user: 2, form_lifetime: '2h,8h', ...settings } });
+        fs.writeFileSync(this.path('etc/groups.conf'), '[physics]\nlifetime=2d\n');
+        for (const name of ['small.iso', 'secret.iso'])
+            this.copyMachine(name);
+        this.offer(`[tiny.iso]\ndescription=A tiny Debian desktop\npicture=tiny.svg\ncost=2 credits an hour\n
+[small.iso]\ndescription=For short tests\ncpu=1\nmemory=128M,256M\nlifetime=2h\ngpu=no\n
+[secret.iso]\ndescription=The beamline of physics\ngroups=physics\n`);
+    }
+
+    // The machines, and more settings; the page as a file is made anew.
+    offer(machines, settings = {}) {
+        replaceFile(this.path('etc/machines.conf'), machines);
+        this.set(settings);
+    }
+
+    set(settings) {
+        this.override(settings);
+        return this.command('refresh');
+    }
+
+    command(...words) {
+        const { status, stdout, stderr } = spawnSync(this.qwdctl, words, { env: this.environment(), encoding: 'utf8' });
+        return { status, text: stdout + stderr };
+    }
+}
+
+async function noOverflow(page, what) {
+    const [wide, seen] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+    assert.ok(wide <= seen, `${what}: ${wide} in ${seen}`);
+}
+
+async function checkAccess(page, where) {
+    await page.evaluate(fs.readFileSync(path.join(top, 'tests/node_modules/axe-core/axe.min.js'), 'utf8'));
+    const { violations } = await page.evaluate(() => globalThis.axe.run(document));
+    const serious = violations.filter(({ impact }) => ['serious', 'critical'].includes(impact))
+        .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`);
+    assert.deepEqual(serious, [], where);
+}
+
+// A visitor, logged in as `user` unless that is empty, and what the browser complains about.
+async function visitor(t, browser, service, user, options = {}) {
+    const context = await openContext(t, browser, { locale: 'en-GB', ...options });
+    const page = await context.newPage();
+    const troubles = [];
+    page.on('pageerror', (error) => troubles.push(String(error)));
+    page.on('console', (message) => message.type() === 'error' && !message.text().includes('401') && troubles.push(message.text()));
+    if (user)
+        await logIn(page, service, user);
+    return { context, page, troubles };
+}
+
+const machines = (page) => page.locator('input[name=machine]').evaluateAll((all) => all.map((one) => one.value));
+const options = (page, name) => page.locator(`select[name=${name}] option:not(:disabled)`).evaluateAll((all) => all.map((one) => one.value));
+
+// --- for everybody ---
+
+async function firstVisit(t, browser, service) {
+    const { context, page, troubles } = await visitor(t, browser, service, '');
+    const session = await context.newCDPSession(page);
+    await session.send('Network.enable');
+    let bytes = 0, finished = 0;
+    const files = [], statuses = [];
+    session.on('Network.loadingFinished', ({ encodedDataLength }) => {
+        bytes += encodedDataLength;
+        finished++;
+    });
+    page.on('requestfinished', (request) => files.push(new URL(request.url()).pathname));
+    page.on('response', (answer) => new URL(answer.url()).pathname === script && statuses.push(answer.status()));
+    await page.goto(service.origin + start, { waitUntil: 'networkidle' });
+    for (const wanted of [start, 'static/style.css', 'static/landing.js', 'pictures/tiny.svg', 'static/machine.svg', script])
+        await eventually(`${wanted} is loaded`, () => files.some((file) => file.endsWith(wanted)));
+    await eventually('all are counted', () => finished >= files.length);
+    assert.ok(bytes > 5000 && bytes < firstVisitMost, `a first visit transfers ${bytes} bytes`);
+    t.diagnostic(`a first visit transfers ${bytes} bytes in ${files.length} files`);
+    assert.equal(statuses[0], 200);
+    const asked = await page.evaluate((name) => performance.getEntriesByType('resource').filter((one) => one.name.endsWith(name))
+        .map(({ startTime, responseEnd }) => [startTime, responseEnd]), script);
+    asked.forEach(([begin], i) => assert.ok(i === 0 || begin - asked[i - 1][1] > 14000, 'asked once, until it is time for news'));
+    await page.getByText('Places free: 1 of 3').waitFor();
+    assert.deepEqual(await machines(page), ['tiny.iso', 'small.iso'], 'what is for everybody');
+    assert.equal(await page.locator('#mine').count(), 0);
+    await page.getByText('2 credits an hour').waitFor();
+    await screenshot(page, 'landing-file', { fullPage: true });
+    assert.deepEqual(troubles, []);
+}
+
+async function withoutScript(t, browser, service) {
+    const { page, context } = await visitor(t, browser, service, '', { javaScriptEnabled: false });
+    await page.goto(service.origin + start);
+    await page.getByRole('link', { name: 'Français' }).click();
+    await page.waitForURL(/index\.fr\.html$/);
+    assert.equal(await page.locator('html').getAttribute('lang'), 'fr');
+    await page.getByRole('heading', { name: 'Démarrer un bureau' }).waitFor();
+    await screenshot(page, 'landing-file-fr', { fullPage: true });
+    await page.locator('#user').fill('alice');
+    await page.locator('#password').fill('alice-secret');
+    await page.locator('button[name=manage]').click();
+    await page.locator('.who', { hasText: 'alice' }).waitFor();
+    assert.equal(await page.locator('html').getAttribute('lang'), 'fr', 'the form says in which language it was read');
+    assert.equal((await context.cookies()).find(({ name }) => name === 'qwd_lang')?.value, 'fr');
+    await page.goto(service.origin + start);
+    await page.getByRole('link', { name: 'Log in to see your sessions' }).click();
+    await page.getByRole('heading', { name: 'Vos sessions' }).waitFor();
+    await page.locator('.brand').click();
+    await page.locator('#mine').waitFor();
+    assert.ok((await machines(page)).includes('secret.iso'));
+    await page.locator('#mine a.primary').first().waitFor();
+}
+
+async function languages(t, browser, service) {
+    const { page } = await visitor(t, browser, service, '', { locale: 'fr-CH' });
+    await page.goto(service.origin + start);
+    await page.waitForURL(/index\.fr\.html$/);
+    await page.getByRole('link', { name: 'English' }).click();
+    await page.getByRole('heading', { name: 'Start a desktop' }).waitFor();
+    await page.goto(service.origin + start, { waitUntil: 'networkidle' });
+    assert.equal(await page.locator('html').getAttribute('lang'), 'en', 'a choice is remembered');
+    service.set({ check_user_with_header: 'yes' });
+    const asked = [];
+    page.on('request', (request) => request.url().includes(script) && asked.push(request.url()));
+    await page.goto(service.origin + start, { waitUntil: 'networkidle' });
+    assert.deepEqual(asked, [], 'where the web server logs people in, it would ask for a password');
+    service.set({});
+    for (const target of ['index.de.html', 'index.html.html', 'index.', 'index.fr.htmlx', 'index.fr.html/x', 'pictures/'])
+        assert.equal((await service.fetch('GET', start + target)).status, 404, target);
+    assert.equal((await service.fetch('GET', `${start}pictures/..%2f..%2fservice.conf`)).status, 400);
+}
+
+// --- for who is known ---
+
+async function ownPage(t, browser, service) {
+    const { page, troubles } = await visitor(t, browser, service, 'alice');
+    const statuses = [];
+    page.on('response', (answer) => new URL(answer.url()).pathname === script && statuses.push(answer.status()));
+    const loads = [];
+    await page.goto(service.origin + start);
+    page.on('request', (request) => request.isNavigationRequest() && loads.push(request.url()));
+    await page.locator('.who', { hasText: 'alice' }).waitFor();
+    assert.equal(await page.locator('#password').count(), 0, 'the file became her own page');
+    assert.ok(await page.locator('#create-form input[name=csrf]').inputValue());
+    assert.deepEqual(await machines(page), ['tiny.iso', 'small.iso', 'secret.iso']);
+    assert.deepEqual(await options(page, 'snapshot_lifetime'), ['2h', '8h', '172800s'], 'what her group gives');
+    assert.equal(await page.locator('#mine li').count(), 1, 'hers alone');
+    await page.getByText('Places free: 1 of 3').waitFor();
+    await page.getByText('Your sessions: 1 of 2').waitFor();
+    assert.match(await page.locator('#mine a.primary').getAttribute('href'), /\?view=[0-9a-f]{32}$/);
+    await screenshot(page, 'landing-own', { fullPage: true });
+
+    await t.test('is full, and says until when', async () => {
+        await page.locator('select[name=cpu]').selectOption('2');
+        const records = service.writeRecords(1, { owner: 'carol', ends_at: Math.floor(Date.now() / 1000) + 1800 });
+        const notice = page.locator('#capacity .notice', { hasText: /^Full: the next place is expected to be free at .*\.$/ });
+        await lookUntil(page, 'it is full', () => notice.isVisible());
+        const minutes = (Date.parse(await notice.locator('time').getAttribute('datetime')) - Date.now()) / 60000;
+        assert.ok(minutes > 25 && minutes <= 30.1, `in ${minutes} minutes`);
+        assert.equal(await page.locator('select[name=cpu]').inputValue(), '2', 'news leave the form alone');
+        await screenshot(page, 'landing-full', { fullPage: true });
+        await eventually('what has not changed is not sent again', async () => {
+            const before = statuses.length;
+            await lookUntil(page, 'an answer', () => statuses.length > before);
+            return statuses.at(-1) === 304; // unless a minute has passed on the way
+        });
+        service.removeRecords(records);
+        await lookUntil(page, 'there is a place', async () => await notice.count() === 0);
+    });
+
+    await t.test('has as many as one may have', async () => {
+        const records = service.writeRecords(1, { owner: 'alice' });
+        await lookUntil(page, 'it says so', () => page.getByText('You use as much as one user may have at once').isVisible());
+        assert.equal(await page.locator('#mine li').count(), 2);
+        service.removeRecords(records);
+        await lookAgain(page);
+    });
+    assert.deepEqual(loads, []);
+    assert.deepEqual(troubles, []);
+}
+
+async function choice(t, browser, service) {
+    const { page } = await visitor(t, browser, service, 'alice');
+    await page.goto(service.origin + start);
+    await page.locator('.who', { hasText: 'alice' }).waitFor();
+    await page.locator('select[name=cpu]').selectOption('2');
+    await page.getByLabel('For short tests').check();
+    assert.deepEqual(await options(page, 'cpu'), ['1'], 'what the machine does not get cannot be chosen');
+    assert.deepEqual(await options(page, 'memory'), ['128M', '256M']);
+    assert.equal(await page.locator('select[name=cpu]').inputValue(), '1');
+    await page.locator('select[name=memory]').selectOption('128M');
+    await page.getByLabel('One-shot: ends when its window is closed').check();
+    const records = service.writeRecords(1, { owner: 'carol' });
+    await page.getByRole('button', { name: 'Create' }).click();
+    await page.getByRole('heading', { name: 'There is no room right now' }).waitFor();
+    service.removeRecords(records);
+    for (const target of [start, script]) {
+        await page.goto(service.origin + target);
+        await page.locator('.who', { hasText: 'alice' }).waitFor();
+        await eventually('the last choice', () => page.getByLabel('For short tests').isChecked());
+        assert.equal(await page.locator('select[name=memory]').inputValue(), '128M', target);
+        assert.ok(await page.locator('input[name=oneshot]').isChecked());
+    }
+}
+
+// Another tab of the same browser logs in anew, as somebody else, and chooses a language.
+async function anotherTab(t, browser, service) {
+    const { page, context } = await visitor(t, browser, service, 'alice');
+    const other = await context.newPage();
+    const again = async (user) => {
+        await other.goto(service.origin + script);
+        await Promise.all([other.waitForNavigation(), other.getByRole('button', { name: 'Log out' }).click()]);
+        await logIn(other, service, user);
+    };
+    const records = service.writeRecords(1, { owner: 'carol' });
+    const token = () => page.evaluate(() => document.querySelector('#create-form [name=csrf]')?.value);
+    await page.goto(service.origin + script);
+    await page.locator('select[name=cpu]').selectOption('2');
+    const before = await token();
+    await again('alice');
+    await lookUntil(page, 'the form is as new as the login', async () => ![before, undefined].includes(await token()));
+    await again('bob');
+    await lookUntil(page, 'the page is his', () => page.locator('.who', { hasText: 'bob' }).isVisible());
+    await page.locator('#create-form [name=csrf]').waitFor({ state: 'attached' });
+    assert.deepEqual(await machines(page), ['tiny.iso', 'small.iso'], 'what bob may have');
+    await other.goto(`${service.origin}${script}?lang=fr`);
+    await lookUntil(page, 'it is in French', () => page.getByRole('heading', { name: 'Démarrer un bureau' }).isVisible());
+    assert.equal(await page.locator('html').getAttribute('lang'), 'fr');
+    await other.goto(`${service.origin}${script}?lang=en`);
+    await lookUntil(page, 'it is in English', () => page.getByRole('heading', { name: 'Start a desktop' }).isVisible()); // it has gone on asking
+    assert.equal(await page.locator('select[name=cpu]').inputValue(), '2', 'what was chosen stays');
+    await page.getByRole('button', { name: 'Create' }).click();
+    await page.getByRole('heading', { name: 'There is no room right now' }).waitFor(); // not: the form is too old
+    service.removeRecords(records);
+}
+
+// --- the administrator's ---
+
+async function looks(t, browser, service) {
+    const tiny = '[tiny.iso]\ndescription=A tiny Debian desktop\n';
+    const { page, troubles } = await visitor(t, browser, service, 'alice');
+    const post = (fields) => service.postCreate({ user: 'alice', password: 'alice-secret', ...fields });
+
+    await t.test('name, logo, header, footer and terms', async () => {
+        const done = service.set({ layout_title: 'Beamline desktops', layout_logo: 'tiny.svg', layout_header: 'Down on Friday & Saturday <b>',
+                                   layout_footer: 'Ask desk@example.org', layout_terms: 'Only for work.' });
+        assert.equal(done.status, 0, done.text);
+        fs.writeFileSync(service.path('etc/html/i18n/fr.json'), '{"Create": "Allons-y"}\n');
+        await page.goto(service.origin + start);
+        await page.locator('.who', { hasText: 'alice' }).waitFor();
+        assert.match(await page.title(), / - Beamline desktops$/);
+        assert.match(await page.locator('.brand img').getAttribute('src'), /pictures\/tiny\.svg$/);
+        assert.equal(await page.locator('.site-header').textContent().then((text) => text.trim()), 'Down on Friday & Saturday <b>');
+        await page.getByText('Ask desk@example.org').waitFor();
+        await screenshot(page, 'landing-looks', { fullPage: true });
+        await page.getByRole('button', { name: 'Create' }).click();
+        assert.equal(await page.locator('input[name=terms]').evaluate((box) => box.validity.valueMissing), true);
+        assert.equal(page.url(), service.origin + start, 'not without the terms');
+        const refused = await post();
+        assert.equal(refused.status, 400);
+        assert.match(refused.text, /terms: agree to the terms of use/);
+        await page.goto(`${service.origin}${script}?lang=fr`);
+        await page.getByRole('button', { name: 'Allons-y' }).waitFor();
+        await page.goto(`${service.origin}${script}?lang=en`);
+    });
+
+    await t.test('one machine is one click; less is shown when less is wanted', async () => {
+        service.offer(tiny, { layout_level: 1 });
+        await page.goto(service.origin + start);
+        await page.locator('.who', { hasText: 'alice' }).waitFor();
+        assert.equal(await page.locator('input[type=radio]').count(), 0);
+        assert.equal(await page.locator('select').count(), 3);
+        assert.equal(await page.locator('input[name=oneshot]').count(), 0);
+        service.set({ layout_level: 0, form_memory: '128M' });
+        await page.reload();
+        await page.locator('.who', { hasText: 'alice' }).waitFor();
+        assert.equal(await page.locator('main select, main input:visible').count(), 0);
+        await screenshot(page, 'landing-one', { fullPage: true });
+        await page.getByRole('button', { name: 'Create' }).click();
+        await page.waitForURL(/\?session=[0-9a-f]{32}$/);
+        const id = page.url().slice(-32);
+        await page.locator('#connect').waitFor();
+        assert.equal(service.record(id).plan.machine, 'tiny.iso');
+        service.command('stop', id);
+        await service.assertNothingLeft(id);
+    });
+
+    await t.test('folders of the server are left out by whoever does not want them', async () => {
+        for (const name of ['course', 'data'])
+            fs.mkdirSync(service.path(name));
+        service.set({ form_memory: '128M', dir_mounts: `${service.path('course')},${service.path('data')}`, dir_users: service.path('service/users') });
+        await page.goto(service.origin + start);
+        await page.locator('.who', { hasText: 'alice' }).waitFor();
+        const folders = () => page.locator('input[name=folder]:checked').evaluateAll((all) => all.map(({ value }) => value));
+        assert.deepEqual(await folders(), ['personal', 'course', 'data']);
+        await page.getByLabel('course (read only)').uncheck();
+        await screenshot(page, 'landing-folders', { fullPage: true });
+        await page.getByRole('button', { name: 'Create' }).click();
+        await page.waitForURL(/\?session=[0-9a-f]{32}$/);
+        const id = page.url().slice(-32);
+        await page.locator('#connect').waitFor();
+        assert.deepEqual(service.record(id).folders.map(({ name }) => name), ['personal', 'data']);
+        await page.goto(service.origin + start);
+        await page.locator('.who', { hasText: 'alice' }).waitFor();
+        assert.deepEqual(await folders(), ['personal', 'data'], 'the last choice');
+        service.command('stop', id);
+        await service.assertNothingLeft(id);
+    });
+
+    await t.test('a template of theirs, and one that is broken', async () => {
+        const own = (name, text) => fs.writeFileSync(service.path('etc/html', name), text);
+        own('footer.html', '<p id="house">{{_ Create}} &amp; rest</p>\n');
+        assert.equal(service.set({}).status, 0);
+        await page.goto(service.origin + script);
+        assert.equal(await page.locator('#house').textContent(), 'Create & rest');
+        own('header.html', '<p>fine</p>\n{{#header}}\n{{nonsense}}\n');
+        const logged = service.logText().length;
+        const { text } = service.set({ layout_header: 'shown by ours' });
+        assert.match(text, /layout\/header\.html:2: the section "header" is never ended.*Ours is used/);
+        await page.goto(service.origin + script);
+        assert.equal(await page.locator('.site-header').textContent().then((one) => one.trim()), 'shown by ours');
+        assert.equal(await page.locator('#house').count(), 1, 'the others still count');
+        await eventually('the log says it', () => /header\.html:2: the section "header"/.test(service.logText().slice(logged)));
+        const doctor = service.command('doctor');
+        assert.notEqual(doctor.status, 0);
+        assert.match(doctor.text, /looks .*header\.html:2/);
+        own('header.html', '<p>{{nonsense}}</p>\n');
+        assert.match(service.command('doctor').text, /header\.html:1: no value is given for "nonsense"/);
+        fs.rmSync(service.path('etc/html/header.html'));
+        own('i18n/fr.json', '{"Create": \n');
+        assert.match(service.command('doctor').text, /fr\.json: Not JSON/);
+        await page.goto(`${service.origin}${script}?lang=fr`);
+        await page.getByRole('heading', { name: 'Démarrer un bureau' }).waitFor();
+        fs.rmSync(service.path('etc/html/i18n/fr.json'));
+        fs.rmSync(service.path('etc/html/footer.html'));
+    });
+    assert.deepEqual(troubles, []);
+}
+
+async function access(t, browser, service) {
+    service.set({ layout_header: 'Down on Friday', layout_terms: 'Only for work.', form_script: 'text' });
+    const storageState = await (await visitor(t, browser, service, 'alice')).context.storageState();
+    for (const [name, size] of [['desk', desk], ['phone', phone]]) {
+        for (const colorScheme of ['light', 'dark']) {
+            for (const lang of ['en', 'fr']) {
+                const { page, context } = await visitor(t, browser, service, '', { ...size, colorScheme, storageState });
+                await context.addCookies([{ name: 'qwd_lang', value: lang, url: service.origin }]);
+                await page.goto(service.origin + start);
+                await page.locator('.who', { hasText: 'alice' }).waitFor();
+                const what = `landing-${name}-${colorScheme}-${lang}`;
+                await screenshot(page, what, { fullPage: true });
+                await noOverflow(page, what);
+                await checkAccess(page, what);
+                await context.close();
+            }
+            const { page, context } = await visitor(t, browser, service, '', { ...size, colorScheme });
+            await page.goto(service.origin + start, { waitUntil: 'networkidle' });
+            await noOverflow(page, `the file, ${name}`);
+            await checkAccess(page, `the file, ${name}, ${colorScheme}`);
+            await screenshot(page, `landing-file-${name}-${colorScheme}`, { fullPage: true });
+            await context.close();
+        }
+    }
+}
+
+// Apache has a configuration of its own for the same files.
+async function behindApache(t) {
+    const service = await Landing.serve(t, 'apache');
+    service.set({});
+    const types = { '': 'text/html', 'index.fr.html': 'text/html', 'pictures/tiny.svg': 'image/svg+xml', 'static/landing.js': 'javascript' };
+    for (const [name, type] of Object.entries(types)) {
+        const answer = await service.fetch('GET', start + name);
+        assert.equal(answer.status, 200, name);
+        assert.ok(answer.headers['content-type'].includes(type), name);
+        if (type === 'text/html')
+            assert.match(answer.headers['content-security-policy'], /^default-src 'self'/, name);
+    }
+    assert.match((await service.fetch('GET', `${start}index.fr.html`)).text, /<html lang="fr">/);
+    for (const name of ['index.de.html', 'pictures/', 'pictures/none.png', 'index..html'])
+        assert.ok([403, 404].includes((await service.fetch('GET', start + name)).status), name);
+}
+
+test('the start page', async (t) => {
+    const service = await Landing.serve(t, 'qwd-server');
+    service.set({});
+    const records = [...service.writeRecords(1, { owner: 'alice' }), ...service.writeRecords(1, { owner: 'bob' })];
+    const browser = await openBrowser(t);
+    await t.test('a first visit', (part) => firstVisit(part, browser, service));
+    await t.test('without a script', (part) => withoutScript(part, browser, service));
+    await t.test('languages', (part) => languages(part, browser, service));
+    await t.test('the page of somebody who is known', (part) => ownPage(part, browser, service));
+    await t.test('what was chosen is proposed again', (part) => choice(part, browser, service));
+    await t.test('another tab of the same browser', (part) => anotherTab(part, browser, service));
+    await t.test('everybody can use it', (part) => access(part, browser, service));
+    service.removeRecords(records);
+    await t.test('looks', (part) => looks(part, browser, service));
+    await t.test('behind Apache', (part) => behindApache(part));
+});

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// A service behind qwd-server or behind a real Apache, with the tiny machine, asked over HTTP.
+
+import fs from 'node:fs';
+import http from 'node:http';
+import path from 'node:path';
+import { once } from 'node:events';
+import { apacheProgram, writeApacheConfiguration } from './apache.mjs';
+import { list, readIfThere } from './files.mjs';
+import { tinyFolder } from './machines.mjs';
+import { freePort, webSocket } from './network.mjs';
+import { isAlive, isRoot, account, outputHas, parentOf, start } from './programs.mjs';
+import { Service } from './service.mjs';
+import { eventually, within } from './wait.mjs';
+
+export const script = '/cgi-bin/qemu-web-desktop.cgi';
+
+export const tokenOf = (url) => new URL(new URL(url).searchParams.get('path'), url).searchParams.get('token');
+
+// CGI variables as the headers they come from.
+const headerName = (variable) => variable.replace(/^HTTP_/, '').replaceAll('_', '-');
+
+export class WebService extends Service {
+    static defaults = {
+        ...Service.defaults,
+        machine: 'tiny.iso',
+        snapshot_alloc_mem: '512M',
+        session_start_deadline: '5m',
+        session_stop_grace: '2s',
+        form_cpu: '1,2',
+        form_memory: '128M,256M,512M',
+        form_lifetime: '2h,8h,1d',
+    };
+
+    // face: 'qwd-server' or 'apache'. apacheNames: the value of QWD_NAMES in Apache's configuration.
+    static async serve(t, face, settings = {}, apacheNames = null) {
+        const service = new this('w-');
+        Object.assign(service, { test: t, face, apacheNames, output: '', websockifyPort: await freePort(), httpPort: await freePort() });
+        t.after(() => service.end());
+        await service.start({ settings: { service_port: service.websockifyPort, ...settings } });
+        await service.startFront();
+        return service;
+    }
+
+    defaultImages() {
+        return { 'tiny.iso': path.join(tinyFolder(), 'tiny.iso') };
+    }
+
+    stage(options = {}) {
+        super.stage({ ...options, machines: { 'tiny.iso': 'description=A tiny Debian desktop', ...options.machines } });
+    }
+
+    get origin() {
+        return `http://127.0.0.1:${this.httpPort}`;
+    }
+
+    environment(more = {}) {
+        return super.environment({ QWD_CGI: this.cgiProgram, ...more });
+    }
+
+    // --- the web server ---
+
+    async startServer() {
+        this.front = start(this.test, path.join(this.bin, 'qwd-server'),
+                           [`--config=${this.configuration}`, `--port=${this.httpPort}`, '--cgi-deadline=300', '--verbose'],
+                           { env: this.environment(), cwd: '/' });
+        await outputHas(this.front, 'out', /http:\/\//);
+    }
+
+    async startApache() {
+        this.tlsPort ??= await freePort();
+        const file = writeApacheConfiguration(this, isRoot ? account : null);
+        this.front = start(this.test, apacheProgram(), ['-f', file, '-D', 'FOREGROUND'], { cwd: '/' });
+        await eventually('Apache answers', async () => {
+            if (this.front.exitCode !== null)
+                throw new Error(`Apache has ended: ${this.front.err}${readIfThere(this.path('logs/error.log'))}`);
+            return this.fetch('GET', '/').then(() => true, () => false);
+        });
+    }
+
+    startFront() {
+        return this.face === 'apache' ? this.startApache() : this.startServer();
+    }
+
+    async endFront() {
+        if (this.front && this.front.exitCode === null && this.front.signalCode === null) {
+            this.front.kill('SIGTERM');
+            await within(`end of ${this.face}`, this.front.ended);
+            this.output += this.front.out + this.front.err;
+        }
+    }
+
+    async end() {
+        try {
+            await this.endFront();
+        } finally {
+            await super.end();
+        }
+    }
+
+    // The processes of the service; the web server, and what it runs at the moment, are not among them.
+    processes() {
+        const front = this.front?.pid;
+        const isFront = (pid) => pid === front || parentOf(pid) === front;
+        const isOfFront = (pid) => front && isAlive(front) && (isFront(pid) || isFront(parentOf(pid)));
+        return Object.fromEntries(Object.entries(super.processes()).filter(([pid]) => !isOfFront(Number(pid))));
+    }
+
+    // --- logs ---
+
+    // The last lines of each log, for the report of a test that failed.
+    lastLines() {
+        const lines = (text) => text.split('\n').slice(-30).join('\n');
+        return ['service/log', 'logs/error.log', 'logs/service.log'].map((name) => `--- ${name}\n${lines(readIfThere(this.path(name)))}`).join('\n') +
+            `\n--- ${this.face}\n${lines(this.front?.err ?? '')}`;
+    }
+
+    // Everything the web server has written: access and error logs, or standard error.
+    logText() {
+        return list(this.path('logs')).filter((name) => name.endsWith('.log'))
+            .map((name) => fs.readFileSync(this.path('logs', name), 'utf8')).join('') + this.output + this.front.out + this.front.err;
+    }
+
+    // --- requests without a browser ---
+
+    async fetch(method, target, { headers = {}, body } = {}) {
+        const request = http.request({ host: '127.0.0.1', port: this.httpPort, method, path: target, agent: false, headers });
+        request.on('error', () => {}); // the server may answer without reading to the end
+        request.end(body);
+        const [answer] = await within(`${method} ${target}`, once(request, 'response'));
+        answer.setEncoding('utf8');
+        let text = '';
+        for await (const part of answer)
+            text += part;
+        return { status: answer.statusCode, headers: answer.headers, text };
+    }
+
+    request(method, fields = {}, variables = {}) {
+        const text = typeof fields === 'string' ? fields : new URLSearchParams(fields).toString();
+        const headers = Object.fromEntries(Object.entries(variables).filter(([name]) => name.startsWith('HTTP_'))
+            .map(([name, value]) => [headerName(name), value]));
+        return method === 'POST'
+            ? this.fetch('POST', script, { body: text, headers: { 'Content-Type': 'application/x-www-form-urlencoded', ...headers } })
+            : this.fetch(method, `${script}?${text}`, { headers });
+    }
+
+    // The answer to a Create, as JSON unless the headers say otherwise.
+    postCreate(fields = {}, headers = {}) {
+        const body = new URLSearchParams({ create: 'Create', machine: 'tiny.iso', memory: '128M', ...fields }).toString();
+        return this.fetch('POST', script, {
+            body, headers: { 'Content-Type': 'application/x-www-form-urlencoded', Accept: 'application/json', ...headers } });
+    }
+
+    create(fields = {}) {
+        return super.create({ machine: 'tiny.iso', memory: '128M', ...fields });
+    }
+
+    // The websocket of a link, without a browser. It is tried again when websockify was too slow for the proxy.
+    async openDisplay(t, link, headers = {}, tries = 6) {
+        const url = new URL(link);
+        const ws = await webSocket(t, Number(url.port), `/${url.searchParams.get('path')}`, { headers: { Origin: url.origin, ...headers } });
+        return ws.response?.status === 504 && tries > 1 ? this.openDisplay(t, link, headers, tries - 1) : ws;
+    }
+
+    // The name of the desktop (RFC 6143, 7.3.2), over an opened websocket.
+    async displayName(ws) {
+        await ws.received(12); // ProtocolVersion
+        ws.send(Buffer.from('RFB 003.008\n'));
+        await ws.received(14); // one security type
+        ws.send([1]);          // None
+        await ws.received(18); // SecurityResult
+        ws.send([1]);          // ClientInit
+        const length = (await ws.received(42)).readUInt32BE(38);
+        return (await ws.received(42 + length)).subarray(42, 42 + length).toString();
+    }
+}
