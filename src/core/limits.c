@@ -488,17 +488,11 @@ bool limits_allow(const Settings *settings, const HostUse *use, const GPtrArray 
 
 /* --- what is free --- */
 
-Capacity limits_capacity(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
-                         const SessionRecord *wanted)
+Capacity limits_capacity(const Settings *settings, const GPtrArray *sessions, const SessionRecord *wanted)
 {
-    Finding finding;
-    Case c = case_of(settings, use, sessions, wanted);
-    const LimitRule *rule = broken_rule(&c, &finding);
+    Case c = case_of(settings, NULL, sessions, wanted);
     return (Capacity){.most = settings->service_max_session_nb,
                       .taken = c.all.sessions,
                       .own_most = wanted->plan->by_admin ? 0 : own_sessions_max(&c),
-                      .own_taken = c.own.sessions,
-                      .is_full = rule != NULL,
-                      .is_own = rule && rule->is_own,
-                      .free_at = limits_expected_at(settings, use, sessions, wanted)};
+                      .own_taken = c.own.sessions};
 }
