@@ -47,14 +47,15 @@ static void situation_clear(Situation *situation)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Situation, situation_clear)
 
-static bool read_situation(const Settings *settings, Situation *situation, GError **error)
+/* Takes over `sessions`; false when it is NULL. */
+static bool read_situation(const Settings *settings, GPtrArray *sessions, Situation *situation)
 {
     situation->settings = settings;
-    situation->sessions = store_list(settings, error);
+    situation->sessions = sessions;
     host_use_read(&situation->use, settings->dir_snapshots);
-    if (situation->sessions)
-        host_use_read_sessions(&situation->use, settings, situation->sessions);
-    return situation->sessions != NULL;
+    if (sessions)
+        host_use_read_sessions(&situation->use, settings, sessions);
+    return sessions != NULL;
 }
 
 /* Whether it works on its image or has a disk based on it: running, or kept, or waiting to be resumed. */
@@ -96,21 +97,20 @@ static guint count_waiting(const Situation *situation)
     return order->len;
 }
 
-static bool check_queue_length(const Settings *settings, guint waiting, GError **error)
+static bool check_queue_length(const Settings *settings, guint waiting, const char **refused_by, GError **error)
 {
     if (waiting < settings->service_queue_max)
         return true;
-    metrics_count_refusal(settings, "service_queue_max");
+    *refused_by = "service_queue_max";
     return qwd_error_fail(error, QWD_ERROR_LIMIT,
                           "There is no room, and the queue is full: %u waiting. Try again later.", waiting);
 }
 
-/* The refusal of the new session, which counts. */
-static bool refuse(const Situation *situation, const SessionRecord *wanted, GError **error)
+static bool refuse(const Situation *situation, const SessionRecord *wanted, const char **refused_by, GError **error)
 {
     const Settings *settings = situation->settings;
     const LimitRule *broken = limits_broken(settings, &situation->use, situation->sessions, wanted);
-    metrics_count_refusal(settings, broken ? limit_rule_setting(broken) : "gpu");
+    *refused_by = broken ? limit_rule_setting(broken) : "gpu";
     return limits_allow(settings, &situation->use, situation->sessions, wanted, error) &&
            gpu_reserve(settings, situation->sessions, wanted->plan, error);
 }
@@ -121,8 +121,10 @@ static bool limits_and_gpu_allow(const Situation *situation, const SessionRecord
            gpu_reserve(situation->settings, situation->sessions, wanted->plan, NULL);
 }
 
-/* Decides on a new session: it starts, waits, or is refused. Who waits already goes first. */
-static bool decide(const Situation *situation, SessionRecord *wanted, bool may_wait, GError **error)
+/* Decides on a new session: it starts, waits, or is refused. Who waits already goes first. *refused_by is set when a
+ * limit is reached, for the metrics. */
+static bool decide(const Situation *situation, SessionRecord *wanted, bool may_wait, const char **refused_by,
+                   GError **error)
 {
     const Settings *settings = situation->settings;
     guint waiting = may_wait ? count_waiting(situation) : 0;
@@ -132,9 +134,9 @@ static bool decide(const Situation *situation, SessionRecord *wanted, bool may_w
     if ((waiting == 0 || wanted->plan->by_admin) && limits_and_gpu_allow(situation, wanted))
         return true;
     if (!may_wait || !limits_can_wait(settings, &situation->use, situation->sessions, wanted))
-        return refuse(situation, wanted, error);
+        return refuse(situation, wanted, refused_by, error);
     wanted->state = SESSION_QUEUED;
-    return check_queue_length(settings, waiting, error);
+    return check_queue_length(settings, waiting, refused_by, error);
 }
 
 /* Checks and record are one step for others: nobody else reserves meanwhile. */
@@ -142,8 +144,13 @@ static bool reserve(const Settings *settings, SessionRecord *session, bool may_w
 {
     autofd int lock = store_lock(settings, error);
     g_auto(Situation) situation = {0};
-    return lock >= 0 && read_situation(settings, &situation, error) &&
-           decide(&situation, session, may_wait && settings->service_queue, error) && commit(settings, session, error);
+    const char *refused_by = NULL;
+    if (lock < 0 || !read_situation(settings, store_list(settings, error), &situation))
+        return false;
+    bool ok = decide(&situation, session, may_wait && settings->service_queue, &refused_by, error);
+    if (refused_by)
+        metrics_count_refusal(settings, refused_by);
+    return ok && commit(settings, session, error);
 }
 
 bool app_queue_enter(const Settings *settings, SessionRecord *session, const char *secret, bool may_wait,
@@ -211,7 +218,7 @@ static GPtrArray *take_heads(const Settings *settings, GError **error)
 {
     autofd int lock = store_lock(settings, error);
     g_auto(Situation) situation = {0};
-    if (lock < 0 || !read_situation(settings, &situation, error))
+    if (lock < 0 || !read_situation(settings, store_list(settings, error), &situation))
         return NULL;
     GPtrArray *taken = g_ptr_array_new_with_free_func((GDestroyNotify)session_free);
     g_autoptr(GPtrArray) order = queue_order(situation.sessions);
@@ -278,20 +285,42 @@ static char *other_reason(const Situation *situation, const SessionRecord *sessi
     return is_free ? NULL : g_strdup(N_("No GPU is free."));
 }
 
+static void describe(const Situation *situation, const SessionRecord *session, QueueWait *wait)
+{
+    const Settings *settings = situation->settings;
+    *wait = (QueueWait){.position = queue_position(situation->sessions, session->id)};
+    if (wait->position == 0)
+        return;
+    const LimitRule *broken = limits_broken(settings, &situation->use, situation->sessions, session);
+    wait->is_own = broken && limit_rule_is_own(broken);
+    wait->reason = broken ? limits_reason(settings, &situation->use, situation->sessions, session)
+                          : other_reason(situation, session);
+    if (broken || !wait->reason)
+        wait->expected_at = limits_expected_at(settings, &situation->use, situation->sessions, session);
+}
+
 bool app_queue_describe(const Settings *settings, const SessionRecord *session, QueueWait *wait, GError **error)
 {
     g_auto(Situation) situation = {0};
-    if (!read_situation(settings, &situation, error))
+    if (!read_situation(settings, store_list(settings, error), &situation))
         return false;
-    *wait = (QueueWait){.position = queue_position(situation.sessions, session->id)};
-    if (wait->position == 0)
-        return true;
-    const LimitRule *broken = limits_broken(settings, &situation.use, situation.sessions, session);
-    wait->is_own = broken && limit_rule_is_own(broken);
-    wait->reason = broken ? limits_reason(settings, &situation.use, situation.sessions, session)
-                          : other_reason(&situation, session);
-    if (broken || !wait->reason)
-        wait->expected_at = limits_expected_at(settings, &situation.use, situation.sessions, session);
+    describe(&situation, session, wait);
+    return true;
+}
+
+bool app_queue_preview(const Settings *settings, const GPtrArray *sessions, SessionRecord *wanted, QueueWait *wait,
+                       GError **error)
+{
+    g_auto(Situation) situation = {0};
+    const char *refused_by = NULL;
+    GPtrArray *all = g_ptr_array_new();
+    for (guint i = 0; i < sessions->len; i++)
+        g_ptr_array_add(all, sessions->pdata[i]);
+    read_situation(settings, all, &situation);
+    if (!decide(&situation, wanted, settings->service_queue, &refused_by, error))
+        return false;
+    g_ptr_array_add(all, wanted); /* in the queue, if it has to */
+    describe(&situation, wanted, wait);
     return true;
 }
 

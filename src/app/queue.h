@@ -38,5 +38,11 @@ typedef struct {
 void queue_wait_clear(QueueWait *wait);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(QueueWait, queue_wait_clear)
 
+/* What app_queue_enter would do with a new session of the form, which is not among `sessions` (SessionRecord *, all
+ * there are): false with the same error; else wait->position is 0 when it would start, and `wait` says why it would
+ * wait otherwise. Reserves and counts nothing; `wanted` is of no use afterwards. */
+bool app_queue_preview(const Settings *settings, const GPtrArray *sessions, SessionRecord *wanted, QueueWait *wait,
+                       GError **error);
+
 /* Looks at a session, whose record stays as it is. */
 bool app_queue_describe(const Settings *settings, const SessionRecord *session, QueueWait *wait, GError **error);

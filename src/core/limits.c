@@ -226,9 +226,9 @@ static const LimitRule rules[] = {
     {"service_max_load", find_load, load_text, N_("The server is busy: its load is {used}, and may be {most} at most."),
      false, false, false},
     {"service_min_free_memory", find_memory, size_text,
-     N_("The server has {most} of memory to give away, and you ask for {asked}."), false, true, true},
-    {"service_min_free_disk", find_disk, size_text, N_("The server's disk is nearly full: {most} are left."), false,
-     false, true},
+     N_("The server has {most} of memory for new sessions, and you ask for {asked}."), false, true, true},
+    {"service_min_free_disk", find_disk, size_text,
+     N_("The server's disk is nearly full: {most} are free, and {used} must stay free."), false, false, true},
 };
 
 const char *limit_rule_setting(const LimitRule *rule)
@@ -407,15 +407,45 @@ char *limits_when_text(gint64 unix_s)
 }
 
 /* A text for people is not more than what it stands for: nobody is to ask for a size that is refused again. */
-static char *ask_for_text(const LimitRule *rule, double most)
+static char *most_text(const LimitRule *rule, double most)
 {
     bool is_rounded = rule->text == size_text && most >= 1024;
-    g_autofree char *text = rule->text(is_rounded ? (double)((gint64)(most * 10 / 1024) * 1024 / 10) : most);
-    return g_strdup_printf(N_(" Ask for at most %s."), text);
+    return rule->text(is_rounded ? (double)((gint64)(most * 10 / 1024) * 1024 / 10) : most);
 }
 
-/* What helps: less, where so much can never be had; a session of one's own that makes room; time. *due is when the next
- * one ends that may make room, 0 where that does not help. */
+/* The smallest amount that the form offers: nobody is to ask for less. */
+static double least_of(const LimitRule *rule, const Settings *settings)
+{
+    gint64 least = G_MAXINT64, size;
+    for (char **entry = settings->form_memory; rule->text == size_text && *entry; entry++) {
+        if (units_parse_size(*entry, &size))
+            least = MIN(least, size);
+    }
+    return least == G_MAXINT64 ? 1 : (double)least;
+}
+
+/* Where so much can never be had. */
+static char *never_text(const LimitRule *rule, const Finding *at_best)
+{
+    if (at_best->asked == 0 || at_best->most < 1)
+        return g_strdup(N_(" Tell the administrator of this service."));
+    g_autofree char *most = most_text(rule, at_best->most);
+    return g_strdup_printf(N_(" Ask for at most %s."), most);
+}
+
+/* Where there is room later, and for less at once, if for anything. */
+static char *later_text(const Case *c, const LimitRule *rule, bool stopping_helps)
+{
+    const Finding now = rule->find(c);
+    g_autofree char *left = most_text(rule, now.most - now.used);
+    if (now.asked == 0 || now.most - now.used < least_of(rule, c->settings))
+        return g_strdup(stopping_helps ? N_(" Stopping a session of yours makes room.") : N_(" Try again later."));
+    return stopping_helps ? g_strdup_printf(N_(" Ask for at most %s, or stop a session of yours."), left)
+                          : g_strdup_printf(N_(" Ask for at most %s, or try again later."), left);
+}
+
+/* What helps: less; a session of one's own that makes room; time. *due is when the next one ends that may make room, 0
+ * where that does not help. */
 static char *help_text(const Case *c, const GPtrArray *sessions, const LimitRule *rule, gint64 *due)
 {
     HostUse idle;
@@ -423,12 +453,10 @@ static char *help_text(const Case *c, const GPtrArray *sessions, const LimitRule
     Case at_best = case_of_idle_host(c, &idle), without_own = case_without_own(c);
     *due = 0;
     if (!is_kept(&at_best, rule, &finding))
-        return finding.asked > 0 && finding.most >= 1 ? ask_for_text(rule, finding.most)
-                                                      : g_strdup(N_(" Tell the administrator of this service."));
+        return never_text(rule, &finding);
     if (rule->frees_with_end)
         *due = next_end(sessions, rule->is_own ? c->wanted : NULL, rule->find == find_own_gpus);
-    bool stopping_helps = c->own.sessions > 0 && is_kept(&without_own, rule, &finding);
-    return g_strdup(stopping_helps ? N_(" Stopping a session of yours makes room.") : N_(" Try again later."));
+    return later_text(c, rule, c->own.sessions > 0 && is_kept(&without_own, rule, &finding));
 }
 
 /* One that can never be kept goes before the others: no time and no end helps with it. */
@@ -460,17 +488,11 @@ bool limits_allow(const Settings *settings, const HostUse *use, const GPtrArray 
 
 /* --- what is free --- */
 
-Capacity limits_capacity(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
-                         const SessionRecord *wanted)
+Capacity limits_capacity(const Settings *settings, const GPtrArray *sessions, const SessionRecord *wanted)
 {
-    Finding finding;
-    Case c = case_of(settings, use, sessions, wanted);
-    const LimitRule *rule = broken_rule(&c, &finding);
+    Case c = case_of(settings, NULL, sessions, wanted);
     return (Capacity){.most = settings->service_max_session_nb,
                       .taken = c.all.sessions,
                       .own_most = wanted->plan->by_admin ? 0 : own_sessions_max(&c),
-                      .own_taken = c.own.sessions,
-                      .is_full = rule != NULL,
-                      .is_own = rule && rule->is_own,
-                      .free_at = limits_expected_at(settings, use, sessions, wanted)};
+                      .own_taken = c.own.sessions};
 }

@@ -61,18 +61,14 @@ bool limits_can_wait(const Settings *settings, const HostUse *use, const GPtrArr
 gint64 limits_expected_at(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
                           const SessionRecord *wanted);
 
-/* What whoever looks for room wants to know. */
+/* How many sessions there are, and how many there may be. */
 typedef struct {
     gint64 most, taken;         /* places in all; most 0: no limit */
     gint64 own_most, own_taken; /* of this user */
-    bool is_full;               /* there is no room ... */
-    bool is_own;                /* ... because of the user's own sessions */
-    gint64 free_at;             /* limits_expected_at */
 } Capacity;
 
-/* For a session such as `wanted`. */
-Capacity limits_capacity(const Settings *settings, const HostUse *use, const GPtrArray *sessions,
-                         const SessionRecord *wanted);
+/* For the user of `wanted`. */
+Capacity limits_capacity(const Settings *settings, const GPtrArray *sessions, const SessionRecord *wanted);
 
 /* When the first session that holds room (of the user of this one; NULL: of all) is due to end, UTC seconds; 0 when
  * there is none. */

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "app/gpu.h"
+#include "app/queue.h"
 #include "auth/backends.h"
 #include "base/json.h"
 #include "core/choices.h"
@@ -14,6 +15,7 @@
 #include "web/layout.h"
 #include "web/page_life.h"
 #include "web/pages.h"
+#include "web/response.h"
 
 /* A machine that whoever asks may use, and what may be chosen for it. */
 typedef struct {
@@ -249,25 +251,35 @@ static SessionRecord *wanted_of(const PageContext *context, const Offer *offer)
     return plan ? session_new(context->who->user, address, plan) : NULL;
 }
 
+/* Why that session would not start now: in the words in which it would be refused, or what it would wait for. */
+static json_t *obstacle_value(const PageContext *context, const GPtrArray *sessions, SessionRecord *wanted)
+{
+    g_auto(QueueWait) wait = {0};
+    g_autoptr(GError) refusal = NULL;
+    if (!app_queue_preview(context->settings, sessions, wanted, &wait, &refusal))
+        return json_pack("{s:o, s:b, s:n, s:b}", "text", json_take_text(response_error_message(refusal)), "would_wait",
+                         0, "expected", "is_own", 0);
+    if (wait.position == 0)
+        return json_null();
+    const char *reason = wait.reason ? wait.reason : N_("Other sessions wait for room already.");
+    return json_pack("{s:o, s:b, s:o, s:b}", "text", json_take_text(tr_message(reason)), "would_wait", 1, "expected",
+                     time_value(wait.expected_at), "is_own", (int)wait.is_own);
+}
+
 static json_t *capacity_value(const PageContext *context, const Offer *offer, const GPtrArray *sessions)
 {
     const Settings *settings = context->settings;
-    HostUse use;
     g_autoptr(SessionRecord) wanted = wanted_of(context, offer);
     if (!wanted)
         return json_null();
-    host_use_read(&use, settings->dir_snapshots);
-    host_use_read_sessions(&use, settings, sessions);
-    Capacity capacity = limits_capacity(settings, &use, sessions, wanted);
+    Capacity capacity = limits_capacity(settings, sessions, wanted);
     g_autoptr(GPtrArray) queue = queue_order(sessions);
-    bool is_first = queue->len == 0 || context->who->is_admin;
-    bool is_full = capacity.is_full ? !capacity.is_own : !is_first;
-    return json_pack("{s:b, s:b, s:b, s:I, s:I, s:b, s:I, s:I, s:b, s:I, s:o}", "is_full", (int)is_full, "is_own_full",
-                     (int)(capacity.is_full && capacity.is_own), "has_most", (int)(capacity.most > 0), "most",
+    return json_pack("{s:o, s:b, s:I, s:I, s:b, s:I, s:I, s:b, s:I}", "obstacle",
+                     obstacle_value(context, sessions, wanted), "has_most", (int)(capacity.most > 0), "most",
                      (json_int_t)capacity.most, "free", (json_int_t)MAX(capacity.most - capacity.taken, 0), "has_own",
                      (int)(capacity.own_most > 0 && capacity.own_taken > 0), "own_most", (json_int_t)capacity.own_most,
                      "own", (json_int_t)capacity.own_taken, "may_wait", (int)settings->service_queue, "waiting",
-                     (json_int_t)queue->len, "free_at", time_value(capacity.free_at));
+                     (json_int_t)queue->len);
 }
 
 /* Null in the page that is a file. */

@@ -46,6 +46,9 @@ Response *response_redirect(const char *path, GError **error);
  * sentence. `more` (NULL: none) has further values for the page, such as "sessions": see error.html. Never NULL. */
 Response *response_error(const Request *request, const Settings *settings, const GError *error, const json_t *more);
 
+/* What visitors read of an error, in their language: its message, or the general sentence. Free with g_free. */
+char *response_error_message(const GError *error);
+
 /* Adds a header. False with QWD_ERROR_INTERNAL when the name is not a token (RFC 9110, section 5.6.2) or the value has
  * control characters. */
 bool response_add_header(Response *response, const char *name, const char *value, GError **error);

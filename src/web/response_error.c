@@ -51,7 +51,7 @@ static const ErrorWords *words_of(const GError *error)
     return &words_by_kind[is_ours ? error->code : QWD_ERROR_INTERNAL];
 }
 
-static char *message_of(const GError *error)
+char *response_error_message(const GError *error)
 {
     const char *general = words_of(error)->message;
     g_autofree char *valid = general ? NULL : g_utf8_make_valid(error->message, -1);
@@ -69,7 +69,7 @@ json_t *response_page_values(const Request *request, const Settings *settings, c
 static Response *error_json(const GError *error, const json_t *more)
 {
     const QwdErrorTraits *traits = qwd_error_traits(error);
-    g_autofree char *message = message_of(error);
+    g_autofree char *message = response_error_message(error);
     g_autoptr(JsonValue) object =
         json_pack("{s:{s:s, s:i, s:s, s:s}}", "error", "kind", traits->name, "status", traits->http_status, "message",
                   message, "advice", tr(words_of(error)->advice));
@@ -82,7 +82,7 @@ static Response *error_json(const GError *error, const json_t *more)
 static Response *error_page(const Request *request, const Settings *settings, const GError *error, const json_t *more)
 {
     const ErrorWords *words = words_of(error);
-    g_autofree char *message = message_of(error);
+    g_autofree char *message = response_error_message(error);
     g_autoptr(JsonValue) values = response_page_values(request, settings, tr(words->heading));
     json_object_set_new(values, "status", json_integer(qwd_error_traits(error)->http_status));
     json_object_set_new(values, "message", json_string(message));
@@ -97,7 +97,7 @@ static Response *error_page(const Request *request, const Settings *settings, co
 static Response *error_text(const GError *error)
 {
     const ErrorWords *words = words_of(error);
-    g_autofree char *message = message_of(error);
+    g_autofree char *message = response_error_message(error);
     g_autofree char *text = g_strdup_printf("%s.\n%s\n%s\n", tr(words->heading), message, tr(words->advice));
     return response_text("text/plain", text);
 }

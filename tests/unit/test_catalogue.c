@@ -107,6 +107,32 @@ static void test_units(void)
     catalogue_use(folder, "en", NULL);
 }
 
+/* The catalogue that is shipped finds all sentences of a refusal, and the figures in them. */
+static void test_refusals(void)
+{
+    static const char *const rows[][2] = {
+        {"Memory for one user: 4.8 GB at once; you use 4 GB and ask for 1 GB. The next one is due to end at 2030-03-17 "
+         "19:46, in 2 h. Ask for at most 819 MB, or stop a session of yours.",
+         "Mémoire par utilisateur : 4,8 Go à la fois ; vous utilisez 4 Go et demandez 1 Go. La prochaine doit se "
+         "terminer "
+         "le 2030-03-17 19:46, dans 2 h. Demandez au plus 819 Mo, ou arrêtez une de vos sessions."},
+        {"The server has 7 GB of memory for new sessions, and you ask for 8 GB. Ask for at most 7 GB, or try again "
+         "later.",
+         "Le serveur a 7 Go de mémoire pour de nouvelles sessions, et vous en demandez 8 Go. Demandez au plus 7 Go, ou "
+         "réessayez plus tard."},
+        {"The server's disk is nearly full: 1023 MB are free, and 1 GB must stay free. Try again later.",
+         "Le disque du serveur est presque plein : 1023 Mo sont libres, et 1 Go doivent le rester. Réessayez plus "
+         "tard."},
+    };
+    g_autofree char *folder = source_path("html");
+    g_assert_true(catalogue_use(folder, "fr", NULL));
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *text = tr_message(rows[i][0]);
+        g_assert_cmpstr(text, ==, rows[i][1]);
+    }
+    catalogue_use(folder, "en", NULL);
+}
+
 static void test_formats(void)
 {
     g_autoptr(TempFolder) folder = temp_folder();
@@ -194,6 +220,7 @@ int main(int argc, char **argv)
     g_test_add_func("/catalogue/texts", test_texts);
     g_test_add_func("/catalogue/messages", test_messages);
     g_test_add_func("/catalogue/units", test_units);
+    g_test_add_func("/catalogue/refusals", test_refusals);
     g_test_add_func("/catalogue/formats", test_formats);
     g_test_add_func("/catalogue/templates", test_templates);
     g_test_add_func("/catalogue/broken", test_broken);

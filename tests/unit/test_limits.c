@@ -86,7 +86,7 @@ static const struct {
      {.cpus = 8, .load = 4.1, .memory_free_mib = 8192},
      "The server is busy: its load is 4.1, and may be 4.0 at most."},
     {"service_min_free_memory=1G", "new", 1, 7168, ROOMY, NULL},
-    {"service_min_free_memory=1G", "new", 1, 7169, ROOMY, "The server has 7 GB of memory to give away"},
+    {"service_min_free_memory=1G", "new", 1, 7169, ROOMY, "The server has 7 GB of memory for new sessions"},
     /* 3 GB of what is free have been granted to sessions that have not touched them yet */
     {"service_min_free_memory=1G", "new", 1, 4096, {.memory_free_mib = 8192, .memory_touched_mib = 2048}, NULL},
     {"service_min_free_memory=1G",
@@ -94,14 +94,14 @@ static const struct {
      1,
      4097,
      {.memory_free_mib = 8192, .memory_touched_mib = 2048},
-     "The server has 4 GB of memory to give away"},
+     "The server has 4 GB of memory for new sessions"},
     {"service_min_free_disk=1G", "new", 1, 512, {.cpus = 8, .memory_free_mib = 8192, .disk_free_mib = 1024}, NULL},
     {"service_min_free_disk=1G",
      "new",
      1,
      512,
      {.cpus = 8, .memory_free_mib = 8192, .disk_free_mib = 1023},
-     "The server's disk is nearly full: 1023 MB are left."},
+     "The server's disk is nearly full: 1023 MB are free, and 1 GB must stay free."},
 };
 
 static void test_rules(void)
@@ -161,16 +161,24 @@ static const struct {
 } advice_cases[] = {
     {"service_max_session_nb=3", "marie", 1, 512, ROOMY, " Stopping a session of yours makes room.", true},
     {"service_max_session_nb=3", "new", 1, 512, ROOMY, " Try again later.", true},
-    {"service_max_cpu_fraction_nb_per_user=0.5", "marie", 4, 512, ROOMY, " Stopping a session of yours makes room.",
+    {"service_max_cpu_fraction_nb_per_user=0.5", "marie", 4, 512, ROOMY,
+     " Ask for at most 2, or stop a session of yours.", true},
+    {"service_max_cpu_fraction_nb_per_user=0.25", "marie", 1, 512, ROOMY, " Stopping a session of yours makes room.",
      true},
     {"service_max_cpu_fraction_nb_per_user=0.5", "marie", 5, 512, ROOMY, "ask for 5. Ask for at most 4.", false},
     {"service_max_mem_fraction_nb_per_user=0.297", "marie", 1, 8192, ROOMY, "ask for 8 GB. Ask for at most 4.7 GB.",
      false},
+    {"service_max_mem_fraction_nb_per_user=0.32", "marie", 1, 2048, ROOMY,
+     " Ask for at most 1.1 GB, or stop a session of yours.", true},
+    {"service_max_mem_fraction_nb_per_user=0.3", "marie", 1, 2048, ROOMY, " Stopping a session of yours makes room.",
+     true}, /* the form offers nothing below 1 GB */
     {"service_max_mem_fraction_nb_per_user=0.03", "marie", 1, 8192, ROOMY, " Ask for at most 491 MB.", false},
     {"service_max_load=0.01", "marie", 1, 512, ROOMY, " Try again later.", false},
     {"service_min_free_disk=1T", "marie", 1, 512, ROOMY, " Try again later.", false},
-    {"service_min_free_memory=1G", "marie", 1, 11264, ROOMY, " Stopping a session of yours makes room.", true},
-    {"service_min_free_memory=1G", "marie", 1, 11265, ROOMY, " Try again later.", true},
+    {"service_min_free_memory=1G", "marie", 1, 11264, ROOMY, " Ask for at most 7 GB, or stop a session of yours.",
+     true},
+    {"service_min_free_memory=1G", "marie", 1, 11265, ROOMY, " Ask for at most 7 GB, or try again later.", true},
+    {"service_min_free_memory=8G", "marie", 1, 5120, ROOMY, " Try again later.", true},
     {"service_min_free_memory=1G", "marie", 1, 12289, ROOMY, " Ask for at most 12 GB.", false},
     {"service_min_free_memory=14G", "marie", 1, 512, ROOMY, " Tell the administrator of this service.", false},
 };
@@ -203,7 +211,7 @@ static void test_never_first(void)
                     "service_max_session_nb");
     g_assert_false(limits_allow(settings, &roomy, sessions, wanted, &error));
     g_assert_cmpstr(error->message, ==,
-                    "The server has 7 GB of memory to give away, and you ask for 12.0 GB. Ask for at most 12 GB.");
+                    "The server has 7 GB of memory for new sessions, and you ask for 12.0 GB. Ask for at most 12 GB.");
 }
 
 /* A share of a small host never forbids the session that one gets without asking. */
@@ -380,26 +388,19 @@ static void test_capacity(void)
     } rows[] = {
         {"", "marie", {.taken = 3, .own_taken = 2}},
         {"service_max_session_nb=4", "marie", {.most = 4, .taken = 3, .own_taken = 2}},
-        {"service_max_session_nb=3", "zoe", {.most = 3, .taken = 3, .is_full = true, .free_at = 700}},
-        {"service_max_session_nb_per_user=2",
-         "marie",
-         {.taken = 3, .own_most = 2, .own_taken = 2, .is_full = true, .is_own = true, .free_at = 800}},
-        {"service_max_load=0.1", "zoe", {.taken = 3, .is_full = true}},
+        {"service_max_session_nb=3", "zoe", {.most = 3, .taken = 3}},
+        {"service_max_session_nb_per_user=2", "marie", {.taken = 3, .own_most = 2, .own_taken = 2}},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autoptr(GPtrArray) sessions = some_sessions();
         g_autoptr(Settings) settings = settings_with(rows[i].override);
         g_autoptr(SessionRecord) wanted = session_of(rows[i].owner, 1, 1024);
-        for (guint k = 0; k < sessions->len; k++)
-            ((SessionRecord *)sessions->pdata[k])->ends_at = 900 - 100 * k;
-        Capacity found = limits_capacity(settings, &roomy, sessions, wanted);
+        Capacity found = limits_capacity(settings, sessions, wanted);
         const Capacity *expected = &rows[i].expected;
         g_assert_cmpint(found.most, ==, expected->most);
         g_assert_cmpint(found.taken, ==, expected->taken);
         g_assert_cmpint(found.own_most, ==, expected->own_most);
         g_assert_cmpint(found.own_taken, ==, expected->own_taken);
-        g_assert_true(found.is_full == expected->is_full && found.is_own == expected->is_own);
-        g_assert_cmpint(found.free_at, ==, expected->free_at);
     }
 }
 

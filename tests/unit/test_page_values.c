@@ -716,11 +716,15 @@ static void test_landing_visitor(Fixture *f, gconstpointer unused)
     g_assert_cmpint(json_array_size(json_object_get(visitor, "sessions")), ==, 2);
     g_assert_cmpint(json_get_integer(capacity, "free", -1), ==, 1);
     g_assert_cmpint(json_get_integer(capacity, "waiting", -1), ==, 1);
-    g_assert_true(is_true(capacity, "is_full")); /* who waits already goes first */
+    const json_t *obstacle = json_object_get(capacity, "obstacle"); /* who waits already goes first */
+    g_assert_cmpstr(json_string_value(json_object_get(obstacle, "text")), ==, "Other sessions wait for room already.");
+    g_assert_true(is_true(obstacle, "would_wait"));
     settings->service_max_session_nb_per_user = 1;
     g_autoptr(JsonValue) own = page_landing(&f->context, machines, sessions);
     capacity = json_object_get(json_object_get(own, "visitor"), "capacity");
-    g_assert_true(is_true(capacity, "is_own_full") && !is_true(capacity, "is_full"));
+    obstacle = json_object_get(capacity, "obstacle");
+    g_assert_cmpstr(json_string_value(json_object_get(obstacle, "text")), ==, "Sessions for one user: 1 at once; you have 1.");
+    g_assert_true(is_true(obstacle, "would_wait"));
     f->who.user = "";
     g_autoptr(JsonValue) nobody = page_landing(&f->context, machines, sessions);
     g_assert_cmpint(json_array_size(json_object_get(json_object_get(nobody, "visitor"), "sessions")), ==, 0);
