@@ -133,7 +133,7 @@ test('the start page is a file; its form works, and only from there', async (t) 
     assert.match(start.text, /name="create"/);
     assert.doesNotMatch(start.text, /name="(user|password|csrf)"/);
     const alice = new Signed('alice');
-    const fields = { create: 'Create', machine: 'grub.iso' };
+    const fields = { create: 'Create', machine: 'echo.iso' };
     for (const who of [new Signed('alice'), alice]) // before the first cookie, and with one
         for (const headers of [{ Origin: 'http://evil.example' }, { Origin: 'null' }, {}])
             assert.equal((await who.post(fields, headers)).status, 403, JSON.stringify(headers));
@@ -200,7 +200,7 @@ test('a second factor is asked for beside it', async () => {
         assert.match(other.text, /Set up your authenticator app/);
         assert.doesNotMatch(other.text, /alice|name="csrf"/);
 
-        const create = { create: 'Create', machine: 'grub.iso' };
+        const create = { create: 'Create', machine: 'echo.iso' };
         assert.equal((await new Signed('alice').post(create, { Origin: 'http://evil.example' })).status, 403);
         const start = await alice.post(create, ownOrigin());
         const nextCode = codesOf(start.text.match(/<code>([A-Z2-7]{32})<\/code>/)[1]), code = nextCode();

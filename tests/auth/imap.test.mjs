@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // qwd-auth-imap against a real dovecot, and against servers that misbehave.
+// Cores: 0.25
 
 import { after, before, describe } from 'node:test';
 import { loginSuite, prepare } from './mail-login.mjs';

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // qwd-mail: the messages that arrive at a mail server, every way to reach one, and what must not get through.
+// Cores: 0.25
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';

@@ -30,7 +30,7 @@ const walk = [
     { action: 'FORM_MONITOR', name: 'monitor as JSON', method: 'GET', accept: json, fields: { monitor: '1' }, expect: [401, 403, 403, 200] },
     // This host's own programs may read them; who asks from elsewhere must be an administrator (tests/session/metrics).
     { action: 'FORM_METRICS', name: 'figures', method: 'GET', accept: 'text/plain', fields: { metrics: '1' }, expect: [200, 200, 200, 200] },
-    { action: 'FORM_CREATE', name: 'create', fields: { create: '1', machine: 'grub.iso' }, expect: [401, 303, 303, 303] },
+    { action: 'FORM_CREATE', name: 'create', fields: { create: '1', machine: 'echo.iso' }, expect: [401, 303, 303, 303] },
     { action: 'FORM_EXTEND', name: 'extend', fields: { session_extend: 'ID' }, expect: [401, 404, 303, 303] },
     { action: 'FORM_STAY', name: 'it is in use', fields: { session_stay: 'ID' }, expect: [401, 404, 303, 303] },
     { action: 'FORM_AGAIN', name: 'resume, while it runs', fields: { session_resume: 'ID' }, expect: [401, 404, 303, 303] },

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // qwd-auth-smtp against dovecot's real submission service, and against servers that misbehave.
+// Cores: 0.25
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';

@@ -93,7 +93,7 @@ test('form tokens', async (t) => {
     const alice = await browser().login('alice'), bob = await browser().login('bob');
     const other = await browser().login('alice');
     const refused = async (fields, headers) => {
-        const answer = await alice.post({ create: '1', machine: 'grub.iso', ...fields }, headers);
+        const answer = await alice.post({ create: '1', machine: 'echo.iso', ...fields }, headers);
         assert.equal(answer.status, 403, answer.text);
         assert.deepEqual(service.sessions(), []);
         return notice(answer.text);
@@ -118,7 +118,7 @@ test('form tokens', async (t) => {
     });
 
     await t.test('the right one', async () => {
-        const answer = await alice.submit({ create: '1', machine: 'grub.iso' }, { Origin: 'http://localhost' });
+        const answer = await alice.submit({ create: '1', machine: 'echo.iso' }, { Origin: 'http://localhost' });
         assert.equal(answer.status, 303);
     });
 
@@ -136,7 +136,7 @@ test('form tokens', async (t) => {
 
 test('what was chosen survives a wrong password, and is done after the right one', async () => {
     const who = browser();
-    const chosen = { create: 'Create', machine: 'grub.iso', cpu: '2', memory: '96M', snapshot_lifetime: '8h', oneshot: 'oneshot' };
+    const chosen = { create: 'Create', machine: 'echo.iso', cpu: '2', memory: '96M', snapshot_lifetime: '8h', oneshot: 'oneshot' };
     const wrong = await who.post({ user: 'alice', password: 'wrong', ...chosen });
     assert.equal(wrong.status, 401);
     assert.equal(notice(wrong.text), 'The user name or the password is not right.');
@@ -149,7 +149,7 @@ test('what was chosen survives a wrong password, and is done after the right one
     assert.equal(right.status, 303);
     const id = right.headers.location.match(/session=([0-9a-f]{32})/)[1];
     const { plan } = service.record(id);
-    assert.deepEqual([plan.machine, plan.cpus, plan.memory_mib, plan.oneshot], ['grub.iso', 2, 96, true]);
+    assert.deepEqual([plan.machine, plan.cpus, plan.memory_mib, plan.oneshot], ['echo.iso', 2, 96, true]);
     await who.submit({ session_stop: id });
     await service.ended(id);
 });
@@ -256,7 +256,7 @@ test('an authenticator app', async (t) => {
     let nextCode, code, recovery;
 
     await t.test('is set up at the first login', async () => {
-        const page = await who.post({ ...claim, create: 'Create', machine: 'grub.iso', memory: '96M' });
+        const page = await who.post({ ...claim, create: 'Create', machine: 'echo.iso', memory: '96M' });
         assert.equal(page.status, 200);
         assert.equal(who.cookie, undefined, 'a password alone is no login');
         assert.match(page.text, /<svg[^]*<path/);
@@ -325,7 +325,7 @@ test('an authenticator app', async (t) => {
     });
 
     await t.test('is no way for a script to go around', async () => {
-        const answer = await browser({ settings, env }).json('POST', { ...claim, create: '1', machine: 'grub.iso' });
+        const answer = await browser({ settings, env }).json('POST', { ...claim, create: '1', machine: 'echo.iso' });
         assert.equal(answer.status, 401);
         assert.match(answer.error.message, /second factor/);
         assert.deepEqual(service.sessions(), []);
@@ -358,7 +358,7 @@ test('mail', async (t) => {
         const landing = await who.get();
         assert.match(landing.text, /Mail address/);
         assert.doesNotMatch(landing.text, /type="password"/);
-        const page = await who.post({ user: 'Dora@Example.ORG', create: '1', machine: 'grub.iso' });
+        const page = await who.post({ user: 'Dora@Example.ORG', create: '1', machine: 'echo.iso' });
         assert.equal(page.status, 200, page.text);
         assert.doesNotMatch(page.text, /enter=/);
         assert.equal(who.cookie, undefined);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // qwd-server as a program: files, CGI, hardening, and the tunnel through the real websockify.
 //   VARIANT=asan node --test tests/integration/server.test.mjs
+// Cores: 0.25
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

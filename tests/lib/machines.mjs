@@ -2,13 +2,30 @@
 // Machines that tests boot, and the serial console of the tiny one.
 
 import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
 import path from 'node:path';
-import { top } from './files.mjs';
+import { makeFolder, sh, top } from './files.mjs';
 import { readUntil } from './programs.mjs';
 import { bootTimeoutMs, timeoutMs } from './wait.mjs';
 
-// GRUB's rescue CD: its menu is there within a second, and it ignores the power button.
-export const grub = '/usr/lib/grub-rescue/grub-rescue-cdrom.iso';
+const made = {};
+
+// A CD that prints what is typed on an empty screen, and is idle otherwise. It is up in an instant and ignores the power button. It is made
+// once for a file of tests.
+export function echoIso() {
+    if (!made.echo) {
+        const code = Buffer.from('b80300' + 'cd10' + 'fb'         // an empty screen of 80 x 25, interrupts on
+            + '30e4' + 'cd16' + 'b40e' + 'cd10' + 'ebf6', 'hex'); // wait for a key, print it, again
+        const folder = makeFolder('echo-');
+        process.on('exit', () => fs.rmSync(folder, { recursive: true, force: true }));
+        fs.mkdirSync(path.join(folder, 'files'));
+        fs.writeFileSync(path.join(folder, 'files/boot'), Buffer.concat([code, Buffer.alloc(2048 - code.length)]));
+        made.echo = path.join(folder, 'echo.iso');
+        sh('xorriso', '-as', 'mkisofs', '-quiet', '-b', 'boot', '-no-emul-boot', '-boot-load-size', '4', '-o', made.echo,
+           path.join(folder, 'files'));
+    }
+    return made.echo;
+}
 
 // Background colour of the tiny machine's desktop.
 export const TINY = '#31586b';

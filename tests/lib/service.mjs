@@ -10,7 +10,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { after, afterEach, before } from 'node:test';
 import { list, readIfThere } from './files.mjs';
-import { grub, serialShell } from './machines.mjs';
+import { echoIso, serialShell } from './machines.mjs';
 import { freePort, parseResponse } from './network.mjs';
 import { allPids, asAccount, isAlive, isDying, kill, listeningPorts, processGone, signalIfAlive } from './programs.mjs';
 import { readRecord } from './record.mjs';
@@ -40,7 +40,7 @@ export class Service extends Staging {
     // The machine that runs the tests may be small and busy: the limits have tests of their own.
     static defaults = {
         network: 'restricted',
-        machine: 'grub.iso',
+        machine: 'echo.iso',
         snapshot_alloc_mem: '64M',
         session_stop_grace: '0s',
         oneshot_left_stop: '1s',
@@ -61,7 +61,7 @@ export class Service extends Staging {
     }
 
     defaultImages() {
-        return { 'grub.iso': grub };
+        return { 'echo.iso': echoIso() };
     }
 
     stage({ settings = {}, machines = {}, images = {} } = {}) {

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { grub } from '../lib/machines.mjs';
+import { echoIso } from '../lib/machines.mjs';
 import { freePort, http, webSocket } from '../lib/network.mjs';
 import { isAlive, isRoot, readUntil } from '../lib/programs.mjs';
 import { useService } from '../lib/service.mjs';
@@ -51,7 +51,7 @@ describe('an ordinary user, without any service', () => {
     // Starts a machine; the session is the one that was not there before.
     async function start(...options) {
         const before = fs.existsSync(userSnapshots()) ? userSessions() : [];
-        const result = await byUser(qwdctl(), 'start', grub, ...userOptions(port), ...options);
+        const result = await byUser(qwdctl(), 'start', echoIso(), ...userOptions(port), ...options);
         assert.equal(result.code, 0, result.err);
         [id] = userSessions().filter((name) => !before.includes(name));
         return result;
@@ -176,10 +176,10 @@ describe('an ordinary user, without any service', () => {
 test('the administrator sees and ends the sessions of a service', async () => {
     const session = await service.createRunning({ user: 'alice' });
     const status = await service.run([qwdctl(), 'status'], { asRoot: true });
-    assert.match(status.out, new RegExp(`\\| alice +\\|.*${session.id} grub.iso`));
+    assert.match(status.out, new RegExp(`\\| alice +\\|.*${session.id} echo.iso`));
     const stopped = await service.run([qwdctl(), 'stop', session.id], { asRoot: true });
     assert.equal(stopped.code, 0, stopped.err);
-    assert.equal(stopped.out, `Stopped ${session.id} grub.iso of alice.\n`);
+    assert.equal(stopped.out, `Stopped ${session.id} echo.iso of alice.\n`);
     await service.assertNothingLeft(session, [session.control, session.view]);
     await service.assertAllGone();
 });
@@ -190,7 +190,7 @@ test('stop ends a session whose supervisor was killed as well, without waiting f
     const stopping = service.run([qwdctl(), 'stop', session.id], { asRoot: true });
     const stopped = await within('the stop', stopping, MINUTE_MS); // who waited for it would give up later
     assert.equal(stopped.code, 0, stopped.err);
-    assert.equal(stopped.out, `Stopped ${session.id} grub.iso of alice.\n`);
+    assert.equal(stopped.out, `Stopped ${session.id} echo.iso of alice.\n`);
     await service.assertNothingLeft(session, [session.control, session.view]);
     await service.assertAllGone();
 });
@@ -218,7 +218,7 @@ describe('the CGI program as a command', () => {
         if (isRoot)
             service.give('x');
         const options = [`--dir_snapshots=${place}`, `--dir_cfg=${place}`, `--dir_machines=${service.path('service/machines')}`];
-        const child = spawn(service.cgiProgram, [...options, '--machine=grub.iso'], {
+        const child = spawn(service.cgiProgram, [...options, '--machine=echo.iso'], {
             env: service.environment(), cwd: '/', stdio: ['ignore', 'pipe', 'pipe'],
         });
         child.ended = once(child, 'close');
@@ -245,7 +245,7 @@ describe('the CGI program as a command', () => {
         const monitor = await cgi(...run.options, '--service_monitor=1');
         assert.equal(monitor.code, 0, monitor.err);
         assert.match(monitor.out, /^<!DOCTYPE html>/);
-        assert.ok(monitor.out.includes(`${run.id.slice(0, 8)} grub.iso`));
+        assert.ok(monitor.out.includes(`${run.id.slice(0, 8)} echo.iso`));
         const stopped = await cgi(...run.options, `--session_stop=${run.id}`);
         assert.equal(stopped.code, 0, stopped.err);
         await over(run);

@@ -85,12 +85,12 @@ test('an image that says it is based on /etc/shadow: refused by qwdctl, and by t
 
 test('the administrator\'s own options reach QEMU; those that would undo the isolation stop the session', async () => {
     const options = '-smbios "type=1,product=my desk"';
-    const session = await service.createRunning({ machine: 'grub.iso', memory: '64M' }, { qemu_exec_options: options });
+    const session = await service.createRunning({ machine: 'echo.iso', memory: '64M' }, { qemu_exec_options: options });
     const words = fs.readFileSync(`/proc/${service.process(session, 'qemu')}/cmdline`, 'utf8').split('\0');
     assert.deepEqual(words.slice(-3), ['-smbios', 'type=1,product=my desk', '']);
     await service.stop(session.id);
     await service.ended(session.id);
-    const id = await service.create({ machine: 'grub.iso', memory: '64M' }, { qemu_exec_options: '-vnc :7' });
+    const id = await service.create({ machine: 'echo.iso', memory: '64M' }, { qemu_exec_options: '-vnc :7' });
     const past = await service.ended(id);
     assert.equal(past.state, 'failed');
     assert.match(past.reason, /-vnc is refused/);

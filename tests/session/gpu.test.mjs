@@ -36,7 +36,7 @@ let machine = 'nvidia';
 const roots = {};
 const service = useService({ machines: { 'no-gpu.iso': 'gpu = no', 'old.iso': 'disk = ide' } }, () => {
     for (const name of ['no-gpu.iso', 'old.iso'])
-        fs.copyFileSync(service.path('service/machines/grub.iso'), service.path('service/machines', name));
+        fs.copyFileSync(service.path('service/machines/echo.iso'), service.path('service/machines', name));
     fs.mkdirSync(service.path('notes'));
     fs.chmodSync(service.path('notes'), 0o777);
     service.shim('qemu', wellBehavedQemu);
@@ -106,12 +106,12 @@ test('a session has the GPU: in its record, in QEMU\'s arguments, on its page, i
     })));
     assert.equal((await service.json('GET', { session: id })).session.gpu, name);
     assert.match((await service.get({ session: id })).text, /<dt>GPU<\/dt><dd>NVIDIA Corporation TU104 \[GeForce/);
-    await service.logged(new RegExp(`START CPU=1 MEM=64 GPU=0000:01:00.0 USER=alice VM=grub.iso NAME=${id}`));
+    await service.logged(new RegExp(`START CPU=1 MEM=64 GPU=0000:01:00.0 USER=alice VM=echo.iso NAME=${id}`));
     const [gpu] = JSON.parse((await service.run([path.join(service.bin, 'qwdctl'), 'gpu', '--json'])).out);
     assert.deepEqual(gpu.session, { id, owner: 'alice' });
     assert.match((await service.run([path.join(service.bin, 'qwdctl'), 'status'])).out, /\| 01:00.0 \| running/);
     await stopAll();
-    assert.match(service.log(), new RegExp(`STOP {2}CPU=1 MEM=64 GPU=0000:01:00.0 USER=alice VM=grub.iso NAME=${id}`));
+    assert.match(service.log(), new RegExp(`STOP {2}CPU=1 MEM=64 GPU=0000:01:00.0 USER=alice VM=echo.iso NAME=${id}`));
 });
 
 test('a mediated device is a GPU like others', async () => {

@@ -21,7 +21,7 @@ test('created, running, stopped: the record tells how it goes, and nothing is le
     assert.equal(record.owner, 'alice');
     assert.equal(record.remote_host, '127.0.0.1');
     assert.equal(record.accelerator, 'tcg');
-    assert.equal(record.plan.machine, 'grub.iso');
+    assert.equal(record.plan.machine, 'echo.iso');
     assert.equal(record.plan.memory_mib, 48);
     assert.ok(record.ready_at >= record.started_at && record.started_at >= record.created_at);
     assert.deepEqual(Object.keys(record.steps),
@@ -49,7 +49,7 @@ test('created, running, stopped: the record tells how it goes, and nothing is le
     assert.equal(page.status, 200);
     assert.match(page.text, /Stopped by /);
     const when = '\\[\\w{3} \\w{3} [ \\d]\\d \\d\\d:\\d\\d:\\d\\d \\d{4}\\]';
-    const what = `CPU=1 MEM=48 GPU= USER=alice VM=grub.iso NAME=${id}`;
+    const what = `CPU=1 MEM=48 GPU= USER=alice VM=echo.iso NAME=${id}`;
     assert.match(service.log(), new RegExp(`^${when} START ${what}$`, 'm'));
     assert.match(service.log(), new RegExp(`^${when} STOP  ${what} Stopped by `, 'm'));
 });

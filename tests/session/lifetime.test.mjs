@@ -78,7 +78,7 @@ describe('idle sessions', { concurrency: true }, () => {
         assert.match(page.text, /name="session_stay"/);
         const { to, text } = await mailAbout(id);
         assert.deepEqual(to, ['alice@example.org']);
-        assert.match(text, /Subject: Nobody uses your desktop grub\.iso/);
+        assert.match(text, /Subject: Nobody uses your desktop echo\.iso/);
         assert.ok(text.includes(`http://localhost/cgi-bin/qemu-web-desktop.cgi?session=${id}`), text);
         assert.match(text, /going to be stopped/);
         assert.match(text, /goes with it/);
@@ -166,7 +166,7 @@ describe('the end of the life-time', { concurrency: true }, () => {
         const { id, ends_at } = await alice.createRunning({ snapshot_lifetime: '3m' });
         const { to, text } = await mailAbout(id);
         assert.deepEqual(to, ['alice@example.org']);
-        assert.match(text, /Subject: Your desktop grub\.iso ends soon/);
+        assert.match(text, /Subject: Your desktop echo\.iso ends soon/);
         assert.match(text, /You can extend it/);
         const left = ends_at - Date.now() / 1000;
         assert.ok(left > 0 && left < 46, `a quarter of its life before the end: ${left} s`);

@@ -72,7 +72,7 @@ function value(families, name, labels = {}, sample = name) {
 
 test('the life of sessions in figures', async () => {
     const nothing = await metrics();
-    assert.equal(value(nothing, 'qwd_sessions', { machine: 'grub.iso', state: 'running' }), 0);
+    assert.equal(value(nothing, 'qwd_sessions', { machine: 'echo.iso', state: 'running' }), 0);
     assert.equal(value(nothing, 'qwd_sessions_created_total'), 0);
     assert.equal(value(nothing, 'qwd_session_start_seconds', {}, 'qwd_session_start_seconds_count'), 0);
 
@@ -80,8 +80,8 @@ test('the life of sessions in figures', async () => {
     await service.rfb(session.view);
     await service.until(session.id, (record) => record.viewers.length === 1);
     const one = await metrics();
-    const who = { session: session.id.slice(0, 12), machine: 'grub.iso' };
-    assert.equal(value(one, 'qwd_sessions', { machine: 'grub.iso', state: 'running' }), 1);
+    const who = { session: session.id.slice(0, 12), machine: 'echo.iso' };
+    assert.equal(value(one, 'qwd_sessions', { machine: 'echo.iso', state: 'running' }), 1);
     assert.equal(value(one, 'qwd_sessions_created_total'), 1);
     assert.equal(value(one, 'qwd_viewers', { role: 'view' }), 1);
     assert.equal(value(one, 'qwd_viewers', { role: 'control' }), 0);
@@ -109,7 +109,7 @@ test('the life of sessions in figures', async () => {
     assert.equal(value(two, 'qwd_sessions_created_total'), 2);
     assert.equal(value(two, 'qwd_sessions_ended_total', { result: 'ended' }), 1);
     assert.equal(value(two, 'qwd_sessions_ended_total', { result: 'failed' }), 1);
-    assert.equal(value(two, 'qwd_sessions', { machine: 'grub.iso', state: 'running' }), 0);
+    assert.equal(value(two, 'qwd_sessions', { machine: 'echo.iso', state: 'running' }), 0);
     assert.equal(value(two, 'qwd_session_memory_bytes', who), undefined);
 });
 
@@ -177,7 +177,7 @@ test('a thousand sessions', async (t) => {
     const other = await new Service().start();
     try {
         const template = { schema: 1, state: 'running', owner: 'guest', remote_host: '', created_at: 1, ends_at: 4e9, viewers: [], links: [],
-                           plan: { machine: 'grub.iso', image: '/x', cpus: 1, memory_mib: 128 }, steps: [] };
+                           plan: { machine: 'echo.iso', image: '/x', cpus: 1, memory_mib: 128 }, steps: [] };
         const own = fs.readFileSync('/proc/self/stat', 'utf8').split(') ').pop().split(' ');
         const processes = [{ name: 'qemu', pid: process.pid, start_ticks: Number(own[19]) }];
         for (let i = 0; i < 1000; i++) {

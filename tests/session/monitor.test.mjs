@@ -39,7 +39,7 @@ test('real sessions: their processes, actions on one and on several', async () =
         const row = text.match(new RegExp(`<tr data-id="${session.id}">.*</tr>`))[0];
         assert.match(row, new RegExp(`data-cell="pid">${service.process(session, 'qemu')}<`));
         assert.match(row, /data-cell="cpu_percent">\d+\.\d</);
-        assert.match(row, new RegExp(`>${session.id.slice(0, 8)} grub\\.iso<`));
+        assert.match(row, new RegExp(`>${session.id.slice(0, 8)} echo\\.iso<`));
     }
     const found = (await service.get({ monitor: '1', find: 'BOB' })).text;
     assert.deepEqual([...found.matchAll(/<tr data-id="(\w+)"/g)].map((match) => match[1]), [second.id]);
@@ -100,9 +100,9 @@ test('a day of samples is drawn, with its gaps; a broken file is put aside', asy
 test('the last errors of the log', async () => {
     const id = '5'.repeat(32);
     fs.appendFileSync(service.path('service/log'),
-                      `[Sat Nov 21 20:13:34 2026] ERROR CPU=1 MEM=64 GPU= USER=mallory VM=grub.iso NAME=${id} <b>Words</b>\n`);
+                      `[Sat Nov 21 20:13:34 2026] ERROR CPU=1 MEM=64 GPU= USER=mallory VM=echo.iso NAME=${id} <b>Words</b>\n`);
     const { text } = await service.get({ monitor: '1' });
-    assert.match(text, /Sat Nov 21 20:13:34 2026, mallory, grub\.iso<\/span><br \/>&lt;b&gt;Words&lt;\/b&gt;/);
+    assert.match(text, /Sat Nov 21 20:13:34 2026, mallory, echo\.iso<\/span><br \/>&lt;b&gt;Words&lt;\/b&gt;/);
 });
 
 // Processor time of one request; this kernel may count in ticks, so that many in a row say more than one.

@@ -46,9 +46,9 @@ test('numbers that are well written and too large for this server', async () => 
 });
 
 test('machine: only a name from the list', async () => {
-    const names = ['../grub.iso', '/etc/passwd', './grub.iso', 'grub.iso\n', ' grub.iso', 'grub.iso ', '-enable-kvm',
-                   'grub.iso,file=/etc/passwd', 'grub*.iso', 'grub.iso;id', '.hidden', '..', 'grub.iso/', '<script>x',
-                   'machines/grub.iso', 'x'.repeat(300), 'caf\u00e9'];
+    const names = ['../echo.iso', '/etc/passwd', './echo.iso', 'echo.iso\n', ' echo.iso', 'echo.iso ', '-enable-kvm',
+                   'echo.iso,file=/etc/passwd', 'echo*.iso', 'echo.iso;id', '.hidden', '..', 'echo.iso/', '<script>x',
+                   'machines/echo.iso', 'x'.repeat(300), 'caf\u00e9'];
     for (const machine of names)
         await refused(400, /machine:|characters/, 'POST', create({ machine }));
     await refused(404, /There is no machine .*other\.iso.* here\./, 'POST', create({ machine: 'other.iso' }));
@@ -140,11 +140,11 @@ test('a query without a field reaches a CGI program as arguments: they are not o
 
 test('a broken list of machines: 500, a general sentence for visitors, the cause for the log', async () => {
     const file = service.path('etc/machines.conf'), good = fs.readFileSync(file);
-    fs.writeFileSync(file, '[grub.iso]\narch = secret-typo\n');
+    fs.writeFileSync(file, '[echo.iso]\narch = secret-typo\n');
     for (const answer of [await service.get({}), await service.post(create({}))]) {
         assert.equal(answer.status, 500);
         assert.doesNotMatch(answer.text, /secret-typo|machines\.conf/);
-        assert.match(answer.err, /machines\.conf: \[grub\.iso\] arch = secret-typo is not accepted/);
+        assert.match(answer.err, /machines\.conf: \[echo\.iso\] arch = secret-typo is not accepted/);
     }
     fs.writeFileSync(file, good);
     const configuration = service.path('etc/qemu-web-desktop.conf'), settings = fs.readFileSync(configuration);

@@ -145,7 +145,7 @@ describe('scripts of an administrator', { concurrency: true }, () => {
         const none = await start('none.iso');
         assert.deepEqual(none.scripts, []);
         await stop(none.id);
-        const silent = await start('grub.iso', { config_script: 'exec:true', script_deadline: '1s' });
+        const silent = await start('echo.iso', { config_script: 'exec:true', script_deadline: '1s' });
         const { config_script: script } = await results(silent.id);
         assert.equal(script.state, 'failed');
         assert.match(script.output, /did not ask for it in time/);
