@@ -34,7 +34,7 @@ ifeq ($(VARIANT),asan)
 CPPFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CPPFLAGS))
 endif
 CFLAGS   += -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-            -Wwrite-strings -Wformat=2 -Werror=format-security -Wvla -fstack-protector-strong -fstack-clash-protection -fPIE $(CFLAGS_$(VARIANT))
+            -Wwrite-strings -Wformat=2 -Werror=format-security -Werror=implicit-function-declaration -Wvla -fstack-protector-strong -fstack-clash-protection -fPIE $(CFLAGS_$(VARIANT))
 CFLAGS   += $(if $(WERROR),-Werror) $(shell pkg-config --cflags $(PKGS))
 LDFLAGS  += -Wl,-z,relro,-z,now -Wl,--as-needed -pie $(LDFLAGS_$(VARIANT))
 LIBS     := $(shell pkg-config --libs $(PKGS))
@@ -83,11 +83,12 @@ $(B)/%.o: src/%.c Makefile
 	@echo "  CC   $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# Unit tests: one program for each tests/unit/test_*.c; other programs of the tests stand in tests/*.c.
+# Unit tests: one program for each tests/unit/test_*.c; other programs of the tests stand in tests/*.c. They link the
+# library alone; `unit` builds the programs as well, so that a mistake in a face does not pass.
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 UNIT      := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
 LIBS_test := $(LIBS_cgi) $(LIBS_auth-ldap) $(shell pkg-config --libs zlib)
-unit: $(UNIT)
+unit: all $(UNIT)
 $(B)/tests/%: tests/unit/%.c $(B)/libqwd.a
 	@mkdir -p $(@D)
 	@echo "  TEST $<"
