@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 # make            build            make run      serve a small real machine
 # make check      all tests        make bench    figures
-# make install    DESTDIR= PREFIX= make lint, make docs, make bless, make fuzz
+# make install    DESTDIR= PREFIX= make lint, make docs, make check-docs, make bless, make fuzz
 PREFIX     ?= /usr
 SYSCONFDIR ?= /etc/qemu-web-desktop
 LIBDIR     := $(PREFIX)/lib/qemu-web-desktop
@@ -169,6 +169,8 @@ bless: docs
 	BLESS=1 tests/run unit
 docs: all
 	scripts/make-docs $(B)
+check-docs: all
+	scripts/make-docs --check $(B)
 lint:
 	tests/check-source
 	$(MAKE) VARIANT=release WERROR=1 B=build/lint-gcc CC=gcc all
@@ -179,5 +181,5 @@ bench: all $(B)/tests/vnc-probe
 clean:
 	rm -rf build
 
-.PHONY: all clean unit machine-desktop run install check bless docs lint bench fuzz
+.PHONY: all clean unit machine-desktop run install check bless docs check-docs lint bench fuzz
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
