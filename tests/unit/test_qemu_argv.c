@@ -24,14 +24,13 @@ static const char *const extra[] = {"-smbios", "type=1,product=my desk", "-boot"
 
 /* An overlay of a BIOS machine; each case says what is different. */
 #define SPEC_DEFAULTS                                                                                                  \
-    .id = "0123456789abcdef0123456789abcdef", .program = "qemu-system-x86_64", .arch = "x86_64", .firmware = "bios",   \
-    .disk = "virtio", .display = "virtio-vga", .os = "linux", .cpus = 2, .memory_mib = 1024, .clipboard = true,        \
-    .accelerator = &tcg, .network = NETWORK_PASST, .disk_path = "/snap/ID/disk.qcow2", .disk_format = "qcow2",         \
-    .run_folder = "/run/qwd/ID"
+    .id = "0123456789abcdef0123456789abcdef", .program = "qemu-system-x86_64", .arch = "x86_64", .disk = "virtio",     \
+    .display = "virtio-vga", .os = "linux", .cpus = 2, .memory_mib = 1024, .clipboard = true, .accelerator = &tcg,     \
+    .network = NETWORK_PASST, .disk_path = "/snap/ID/disk.qcow2", .disk_format = "qcow2", .run_folder = "/run/qwd/ID"
 
 #define ARM                                                                                                            \
-    .program = "qemu-system-aarch64", .arch = "aarch64", .firmware = "uefi", .accelerator = &arm_tcg,                  \
-    .display = "virtio-gpu-pci", .firmware_code = "/fw/AAVMF_CODE.fd", .firmware_vars = "/snap/ID/vars.fd"
+    .program = "qemu-system-aarch64", .arch = "aarch64", .accelerator = &arm_tcg, .display = "virtio-gpu-pci",         \
+    .firmware_code = "/fw/AAVMF_CODE.fd", .firmware_vars = "/snap/ID/vars.fd"
 
 #define MEDIATED "11111111-2222-4333-8444-555555555501"
 #define DEVICES(...)                                                                                                   \
@@ -52,8 +51,7 @@ static const struct {
     {"disk-ide", {SPEC_DEFAULTS, .disk = "ide", .cdrom_path = "/machines/old.iso"}},
     {"disk-scsi", {SPEC_DEFAULTS, .disk = "scsi"}},
     {"disk-nvme", {SPEC_DEFAULTS, .disk = "nvme"}},
-    {"uefi",
-     {SPEC_DEFAULTS, .firmware = "uefi", .firmware_code = "/fw/OVMF_CODE.fd", .firmware_vars = "/snap/ID/vars.fd"}},
+    {"uefi", {SPEC_DEFAULTS, .firmware_code = "/fw/OVMF_CODE.fd", .firmware_vars = "/snap/ID/vars.fd"}},
     {"aarch64", {SPEC_DEFAULTS, ARM, .disk = "ide"}},
     {"aarch64-iso", {SPEC_DEFAULTS, ARM, .cdrom_path = "/machines/arm.iso", .disk = "scsi"}},
     {"network-restricted", {SPEC_DEFAULTS, .network = NETWORK_RESTRICTED}},
