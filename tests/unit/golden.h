@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
- * Golden files: what a test makes is compared with a file of tests/fixtures. With BLESS=1 the file is written instead. A
- * difference fails the case and is printed on standard error; the other cases still run. */
+ * Golden files: what a test makes is compared with a file of tests/fixtures. With BLESS=1 the file is written instead.
+ * A difference fails the case and is printed on standard error; the other cases still run. */
 #pragma once
 
 #include <glib.h>
