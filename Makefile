@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 # make            build            make run      serve a small real machine
 # make check      tests            make check-full  all of them      make soak  tests without an end
-# make bench      figures
-# make install    DESTDIR= PREFIX= make lint, make docs, make bless, make fuzz
+# make bench      figures          make lint, make docs, make check-docs, make bless, make fuzz
+# make install    DESTDIR= PREFIX=
 PREFIX     ?= /usr
 SYSCONFDIR ?= /etc/qemu-web-desktop
 LIBDIR     := $(PREFIX)/lib/qemu-web-desktop
@@ -35,7 +35,7 @@ ifeq ($(VARIANT),asan)
 CPPFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CPPFLAGS))
 endif
 CFLAGS   += -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-            -Wwrite-strings -Wformat=2 -Werror=format-security -Wvla -fstack-protector-strong -fstack-clash-protection -fPIE $(CFLAGS_$(VARIANT))
+            -Wwrite-strings -Wformat=2 -Werror=format-security -Werror=implicit-function-declaration -Wvla -fstack-protector-strong -fstack-clash-protection -fPIE $(CFLAGS_$(VARIANT))
 CFLAGS   += $(if $(WERROR),-Werror) $(shell pkg-config --cflags $(PKGS))
 LDFLAGS  += -Wl,-z,relro,-z,now -Wl,--as-needed -pie $(LDFLAGS_$(VARIANT))
 LIBS     := $(shell pkg-config --libs $(PKGS))
@@ -84,11 +84,12 @@ $(B)/%.o: src/%.c Makefile
 	@echo "  CC   $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# Unit tests: one program for each tests/unit/test_*.c; other programs of the tests stand in tests/*.c.
+# Unit tests: one program for each tests/unit/test_*.c; other programs of the tests stand in tests/*.c. They link the
+# library alone; `unit` builds the programs as well, so that a mistake in a face does not pass.
 UNIT_SRC  := $(wildcard tests/unit/test_*.c)
 UNIT      := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/%)
 LIBS_test := $(LIBS_cgi) $(LIBS_auth-ldap) $(shell pkg-config --libs zlib)
-unit: $(UNIT)
+unit: all $(UNIT)
 $(B)/tests/%: tests/unit/%.c $(B)/libqwd.a
 	@mkdir -p $(@D)
 	@echo "  TEST $<"
@@ -180,6 +181,8 @@ bless: docs
 	BLESS=1 tests/run unit
 docs: all
 	scripts/make-docs $(B)
+check-docs: all
+	scripts/make-docs --check $(B)
 lint:
 	tests/check-source
 	$(MAKE) VARIANT=release WERROR=1 B=build/lint-gcc CC=gcc all
@@ -190,5 +193,5 @@ bench: all $(B)/tests/vnc-probe
 clean:
 	rm -rf build
 
-.PHONY: all clean unit machine-desktop run install check check-full test-programs soak bless docs lint bench fuzz
+.PHONY: all clean unit machine-desktop run install check check-full test-programs soak bless docs check-docs lint bench fuzz
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

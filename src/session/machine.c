@@ -78,7 +78,6 @@ static QemuSpec spec_of(const Supervisor *supervisor)
     return (QemuSpec){.id = supervisor->id,
                       .program = supervisor_program(supervisor),
                       .arch = plan->arch,
-                      .firmware = plan->firmware,
                       .disk = plan->disk,
                       .display = plan->display,
                       .os = plan->os,

@@ -19,7 +19,7 @@ typedef struct {
 typedef struct {
     const char *id; /* of the session: QEMU's -name, and its MAC address */
     const char *program;
-    const char *arch, *firmware, *disk, *display, *os;
+    const char *arch, *disk, *display, *os;
     gint64 cpus, memory_mib;
     bool clipboard;
     const Accelerator *accelerator;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * Every page with example values, against golden files. tests/fixtures/pages/NAME-CASE.json are the values of
- * html/NAME.html, NAME-CASE.html is what must come out, NAME-CASE.fr.html in French, where there is one. BLESS=1
- * rewrites those.
+ * html/NAME.html, NAME-CASE.html is what must come out, NAME-CASE.fr.html in French, where there is one.
  *
  * Pages are HTML and well-formed XML at the same time, so that GMarkup can check them. */
 #include <stdio.h>
@@ -10,8 +9,8 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "web/catalogue.h"
+#include "golden.h"
 #include "web/template.h"
-#include "paths.h"
 
 #define PAGE_MAX_BYTES (1024 * 1024)
 
@@ -30,16 +29,16 @@ static GPtrArray *fixture_names(void)
     return names;
 }
 
-static char *fixture_path(const char *name, const char *suffix)
+/* In the source tree. */
+static char *fixture_file(const char *name, const char *suffix)
 {
-    g_autofree char *relative = g_strdup_printf("tests/fixtures/pages/%s%s", name, suffix);
-    return source_path(relative);
+    return g_strdup_printf("tests/fixtures/pages/%s%s", name, suffix);
 }
 
 static json_t *fixture_values(const char *name)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *path = fixture_path(name, ".json");
+    g_autofree char *file = fixture_file(name, ".json"), *path = source_path(file);
     json_t *values = json_object_read(path, PAGE_MAX_BYTES, &error);
     g_assert_no_error(error);
     return values;
@@ -65,32 +64,28 @@ static char *render(const char *fixture, const json_t *values)
 
 static void test_structure(const void *fixture);
 
-static void compare(const char *fixture, const char *path)
+static void compare(const char *fixture, const char *file)
 {
     g_autoptr(JsonValue) values = fixture_values(fixture);
     g_autofree char *page = render(fixture, values);
-    g_autofree char *expected = NULL;
-    if (g_getenv("BLESS"))
-        g_assert_true(g_file_set_contents(path, page, -1, NULL));
-    g_assert_true(g_file_get_contents(path, &expected, NULL, NULL));
-    g_assert_cmpstr(page, ==, expected);
+    golden_compare(file, page);
 }
 
 static void test_golden(const void *fixture)
 {
-    g_autofree char *path = fixture_path(fixture, ".html");
-    compare(fixture, path);
+    g_autofree char *file = fixture_file(fixture, ".html");
+    compare(fixture, file);
 }
 
 static void test_french(const void *fixture)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *folder = source_path("html");
-    g_autofree char *path = fixture_path(fixture, ".fr.html");
+    g_autofree char *file = fixture_file(fixture, ".fr.html"), *path = source_path(file);
     g_assert_true(catalogue_use(folder, "fr", &error));
     g_assert_no_error(error);
     if (g_file_test(path, G_FILE_TEST_EXISTS))
-        compare(fixture, path);
+        compare(fixture, file);
     test_structure(fixture);
     catalogue_use(folder, "en", NULL);
 }
@@ -264,7 +259,7 @@ static void add_tests(const char *name)
 
 int main(int argc, char **argv)
 {
-    g_test_init(&argc, &argv, NULL);
+    golden_test_init(&argc, &argv);
     g_autoptr(GPtrArray) names = fixture_names();
     for (unsigned i = 0; i < names->len; i++)
         add_tests(g_ptr_array_index(names, i));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include <string.h>
 
+#include "attributes.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "core/plan.h"
@@ -157,6 +158,84 @@ static void test_gpu(Fixture *f, gconstpointer unused)
     }
 }
 
+/* As it is stored; NULL when there is none. */
+static json_t *stored_plan(const Fixture *f, bool gpu)
+{
+    g_autoptr(Plan) plan = make(f, (PlanRequest){.gpu = gpu}, NULL);
+    return plan ? plan_to_json(plan) : NULL;
+}
+
+static bool value_changes_plan(const Fixture *f, const MachineAttribute *attribute, char *value, bool gpu)
+{
+    g_autoptr(JsonValue) before = stored_plan(f, gpu);
+    char **field = attribute_field(f->machine, attribute), *kept = *field;
+    *field = value;
+    g_autoptr(JsonValue) after = stored_plan(f, gpu);
+    *field = kept;
+    return !json_equal(before, after) && (before || after);
+}
+
+/* One of its values; some mean what the settings say anyway. */
+static bool attribute_changes_plan(const Fixture *f, const MachineAttribute *attribute)
+{
+    g_auto(GStrv) values = attribute_other_values(attribute);
+    for (char **value = values; *value; value++) {
+        if (value_changes_plan(f, attribute, *value, false) || value_changes_plan(f, attribute, *value, true))
+            return true;
+    }
+    return false;
+}
+
+/* Attributes that a plan does not depend on, with what they are for. */
+static const struct {
+    const char *key, *reason;
+} outside_plan[] = {
+    {"picture", "the form"},
+    {"cost", "the form"},
+    {"url", "downloads of the image"},
+    {"sha256", "downloads of the image"},
+    {"sha256_url", "downloads of the image"},
+    {"groups", "core/choices.c: who may use it"},
+    {"users", "core/choices.c: who may use it"},
+    {"cpu", "core/choices.c: what PlanRequest.choices allows"},
+    {"memory", "core/choices.c: what PlanRequest.choices allows"},
+    {"lifetime", "core/choices.c: what PlanRequest.choices allows"},
+};
+
+static const char *reason_outside_plan(const char *key)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(outside_plan); i++) {
+        if (g_str_equal(outside_plan[i].key, key))
+            return outside_plan[i].reason;
+    }
+    return NULL;
+}
+
+/* No attribute gets lost between machines.conf and the record of a session. */
+static void test_attributes(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    for (const MachineAttribute *row = machine_attributes(); row->key; row++) {
+        bool is_in_plan = attribute_changes_plan(f, row);
+        const char *reason = reason_outside_plan(row->key);
+        if (!is_in_plan && !reason)
+            g_test_fail_printf(
+                "%s does not change the stored plan. Copy it in core/plan.c and add it to plan_fields, or "
+                "add it to outside_plan in test_plan.c with what it is for.",
+                row->key);
+        if (is_in_plan && reason)
+            g_test_fail_printf("%s changes the plan. Remove it from outside_plan in test_plan.c.", row->key);
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(outside_plan); i++) {
+        const MachineAttribute *row = machine_attributes();
+        while (row->key && !g_str_equal(row->key, outside_plan[i].key))
+            row++;
+        if (!row->key)
+            g_test_fail_printf("There is no attribute %s. Remove it from outside_plan in test_plan.c.",
+                               outside_plan[i].key);
+    }
+}
+
 static void test_json(Fixture *f, gconstpointer unused)
 {
     (void)unused;
@@ -198,11 +277,9 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*test)(Fixture *, gconstpointer);
-    } tests[] = {{"/plan/defaults", test_defaults},
-                 {"/plan/machine", test_machine},
-                 {"/plan/limits", test_limits},
-                 {"/plan/small-host", test_small_host},
-                 {"/plan/gpu", test_gpu},
+    } tests[] = {{"/plan/defaults", test_defaults}, {"/plan/machine", test_machine},
+                 {"/plan/limits", test_limits},     {"/plan/small-host", test_small_host},
+                 {"/plan/gpu", test_gpu},           {"/plan/attributes", test_attributes},
                  {"/plan/json", test_json}};
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
- * QEMU's command line against golden files, tests/fixtures/argv/NAME.txt with an argument on each line. BLESS=1
- * rewrites them: read the difference before you believe it. */
+ * QEMU's command line against golden files, tests/fixtures/argv/NAME.txt with an argument on each line. */
 #include <fcntl.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -10,7 +9,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/process.h"
-#include "paths.h"
+#include "golden.h"
 #include "temp.h"
 #include "vm/qemu.h"
 #include "vm/qmp.h"
@@ -25,14 +24,13 @@ static const char *const extra[] = {"-smbios", "type=1,product=my desk", "-boot"
 
 /* An overlay of a BIOS machine; each case says what is different. */
 #define SPEC_DEFAULTS                                                                                                  \
-    .id = "0123456789abcdef0123456789abcdef", .program = "qemu-system-x86_64", .arch = "x86_64", .firmware = "bios",   \
-    .disk = "virtio", .display = "virtio-vga", .os = "linux", .cpus = 2, .memory_mib = 1024, .clipboard = true,        \
-    .accelerator = &tcg, .network = NETWORK_PASST, .disk_path = "/snap/ID/disk.qcow2", .disk_format = "qcow2",         \
-    .run_folder = "/run/qwd/ID"
+    .id = "0123456789abcdef0123456789abcdef", .program = "qemu-system-x86_64", .arch = "x86_64", .disk = "virtio",     \
+    .display = "virtio-vga", .os = "linux", .cpus = 2, .memory_mib = 1024, .clipboard = true, .accelerator = &tcg,     \
+    .network = NETWORK_PASST, .disk_path = "/snap/ID/disk.qcow2", .disk_format = "qcow2", .run_folder = "/run/qwd/ID"
 
 #define ARM                                                                                                            \
-    .program = "qemu-system-aarch64", .arch = "aarch64", .firmware = "uefi", .accelerator = &arm_tcg,                  \
-    .display = "virtio-gpu-pci", .firmware_code = "/fw/AAVMF_CODE.fd", .firmware_vars = "/snap/ID/vars.fd"
+    .program = "qemu-system-aarch64", .arch = "aarch64", .accelerator = &arm_tcg, .display = "virtio-gpu-pci",         \
+    .firmware_code = "/fw/AAVMF_CODE.fd", .firmware_vars = "/snap/ID/vars.fd"
 
 #define MEDIATED "11111111-2222-4333-8444-555555555501"
 #define DEVICES(...)                                                                                                   \
@@ -53,8 +51,7 @@ static const struct {
     {"disk-ide", {SPEC_DEFAULTS, .disk = "ide", .cdrom_path = "/machines/old.iso"}},
     {"disk-scsi", {SPEC_DEFAULTS, .disk = "scsi"}},
     {"disk-nvme", {SPEC_DEFAULTS, .disk = "nvme"}},
-    {"uefi",
-     {SPEC_DEFAULTS, .firmware = "uefi", .firmware_code = "/fw/OVMF_CODE.fd", .firmware_vars = "/snap/ID/vars.fd"}},
+    {"uefi", {SPEC_DEFAULTS, .firmware_code = "/fw/OVMF_CODE.fd", .firmware_vars = "/snap/ID/vars.fd"}},
     {"aarch64", {SPEC_DEFAULTS, ARM, .disk = "ide"}},
     {"aarch64-iso", {SPEC_DEFAULTS, ARM, .cdrom_path = "/machines/arm.iso", .disk = "scsi"}},
     {"network-restricted", {SPEC_DEFAULTS, .network = NETWORK_RESTRICTED}},
@@ -82,12 +79,6 @@ static const struct {
 };
 #pragma GCC diagnostic pop
 
-static char *golden_path(const char *name)
-{
-    g_autofree char *relative = g_strdup_printf("tests/fixtures/argv/%s.txt", name);
-    return source_path(relative);
-}
-
 static const QemuSpec *spec_of(const char *name)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -101,11 +92,8 @@ static void test_golden(const void *name)
 {
     g_auto(GStrv) argv = qemu_argv(spec_of(name));
     g_autofree char *joined = g_strjoinv("\n", argv), *lines = g_strconcat(joined, "\n", NULL);
-    g_autofree char *path = golden_path(name), *expected = NULL;
-    if (g_getenv("BLESS"))
-        g_assert_true(g_file_set_contents(path, lines, -1, NULL));
-    g_assert_true(g_file_get_contents(path, &expected, NULL, NULL));
-    g_assert_cmpstr(lines, ==, expected);
+    g_autofree char *golden = g_strdup_printf("tests/fixtures/argv/%s.txt", (const char *)name);
+    golden_compare(golden, lines);
 }
 
 /* What must hold in all of them, however the golden files change. */
@@ -128,16 +116,15 @@ static void test_always(const void *name)
     }
 }
 
-/* Each file belongs to a case. */
 static void test_no_orphans(void)
 {
-    g_autofree char *folder = source_path("tests/fixtures/argv");
-    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
-    guint count = 0;
-    g_assert_nonnull(dir);
-    while (g_dir_read_name(dir))
-        count++;
-    g_assert_cmpint(count, ==, G_N_ELEMENTS(cases));
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *file = g_strdup_printf("%s.txt", cases[i].name);
+        g_strv_builder_add(builder, file);
+    }
+    g_auto(GStrv) files = g_strv_builder_end(builder);
+    golden_check_orphans("tests/fixtures/argv", (const char *const *)files);
 }
 
 /* --- the real QEMU --- */
@@ -329,7 +316,7 @@ static void test_explain(void)
 
 int main(int argc, char **argv)
 {
-    g_test_init(&argc, &argv, NULL);
+    golden_test_init(&argc, &argv);
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *golden = g_strdup_printf("/argv/golden/%s", cases[i].name);
         g_autofree char *always = g_strdup_printf("/argv/always/%s", cases[i].name);
@@ -338,8 +325,7 @@ int main(int argc, char **argv)
         g_test_add_data_func(always, cases[i].name, test_always);
         g_test_add_data_func(accepted, cases[i].name, test_accepted);
     }
-    if (!g_getenv("BLESS"))
-        g_test_add_func("/argv/no-orphans", test_no_orphans);
+    g_test_add_func("/argv/no-orphans", test_no_orphans);
     g_test_add_func("/argv/option-value", test_option_value);
     g_test_add_func("/argv/programs", test_programs);
     g_test_add_func("/explain", test_explain);

@@ -31,9 +31,10 @@ static void test_values(void)
 {
     g_autoptr(GError) error = NULL;
     const char *overrides[] = {"snapshot_alloc_cpu=3", "accel=tcg", NULL};
-    g_autoptr(Settings) settings = load_text("# comment\n\n dir_service = /srv/x \nsnapshot_lifetime=8h\n"
-                                             "snapshot_alloc_mem = 512M\nsnapshot_use_master = on\nsnapshot_alloc_cpu=2\n",
-                                             overrides, &error);
+    g_autoptr(Settings) settings =
+        load_text("# comment\n\n dir_service = /srv/x \nsnapshot_lifetime=8h\n"
+                  "snapshot_alloc_mem = 512M\nsnapshot_use_master = on\nsnapshot_alloc_cpu=2\n",
+                  overrides, &error);
     g_assert_no_error(error);
     g_assert_cmpstr(settings->dir_snapshots, ==, "/srv/x/snapshots");
     g_assert_cmpint(settings->snapshot_lifetime, ==, 8 * 3600);
@@ -49,7 +50,8 @@ static void test_errors(void)
         const char *text, *message;
     } cases[] = {
         {"no_such_key = 1\n", "line 1: There is no setting \"no_such_key\""},
-        {"\nsnapshot_alloc_cpu = 0\n", "line 2: snapshot_alloc_cpu = 0 is not accepted. Write a whole number from 1 to 256."},
+        {"\nsnapshot_alloc_cpu = 0\n",
+         "line 2: snapshot_alloc_cpu = 0 is not accepted. Write a whole number from 1 to 256."},
         {"snapshot_alloc_cpu = -1\n", "from 1 to 256"},
         {"snapshot_alloc_cpu = 2 cores\n", "from 1 to 256"},
         {"snapshot_lifetime = 5195y\n", "a duration such as"},
@@ -72,21 +74,66 @@ static void test_errors(void)
     g_assert_error(error, QWD_ERROR, QWD_ERROR_USAGE);
 }
 
-/* Every row's value, written as text, is read back to the same value. */
+/* What a setting is after key=text, as text. Free with g_free. */
+static char *value_after(const SettingRow *row, const char *text)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *override = g_strdup_printf("%s=%s", row->key, text);
+    const char *overrides[] = {override, NULL};
+    g_autoptr(Settings) settings = settings_load("/nonexistent/qwd.conf", false, overrides, &error);
+    g_assert_no_error(error);
+    return settings_value_text(settings, row);
+}
+
+static const char *number_suffix(const SettingRow *row)
+{
+    return row->kind == SETTING_DURATION ? "s" : row->kind == SETTING_SIZE ? "M" : "";
+}
+
+/* Values that the row accepts, as settings_value_text writes them. Free with g_strfreev. */
+static char **accepted_values(const SettingRow *row)
+{
+    char **values = g_new0(char *, 3);
+    switch (row->kind) {
+    case SETTING_CHOICE:
+        g_free(values);
+        return g_strsplit(row->allowed, " ", -1);
+    case SETTING_BOOL:
+        values[0] = g_strdup("yes");
+        values[1] = g_strdup("no");
+        return values;
+    case SETTING_PATH:
+    case SETTING_TEXT:
+    case SETTING_LIST:
+        values[0] = g_strdup("something");
+        values[1] = g_strdup("else");
+        return values;
+    default:
+        values[0] = g_strdup_printf("%" G_GINT64_FORMAT "%s", row->min, number_suffix(row));
+        values[1] = g_strdup_printf("%" G_GINT64_FORMAT "%s", row->max, number_suffix(row));
+        return values;
+    }
+}
+
+/* Each value, written as text, is read back: the default, and others, wherever the default stands among them. */
 static void test_round_trip(void)
 {
     g_autoptr(Settings) settings = settings_load("/nonexistent/qwd.conf", false, NULL, NULL);
     for (const SettingRow *row = settings_rows(); row->key || row->chapter; row++) {
         if (!row->key)
             continue;
-        g_autofree char *value = settings_value_text(settings, row);
-        g_autofree char *override = g_strdup_printf("%s=%s", row->key, value);
-        const char *overrides[] = {override, NULL};
-        g_autoptr(GError) error = NULL;
-        g_autoptr(Settings) again = settings_load("/nonexistent/qwd.conf", false, overrides, &error);
-        g_assert_no_error(error);
-        g_autofree char *second = settings_value_text(again, row);
-        g_assert_cmpstr(value, ==, second);
+        bool has_other = false;
+        g_autofree char *by_default = settings_value_text(settings, row), *again = value_after(row, by_default);
+        g_auto(GStrv) values = accepted_values(row);
+        g_assert_cmpstr(again, ==, by_default);
+        for (char **value = values; *value; value++) {
+            g_autofree char *text = value_after(row, *value);
+            g_assert_cmpstr(text, ==, *value);
+            has_other = has_other || !g_str_equal(text, by_default);
+        }
+        if (!has_other)
+            g_test_fail_printf("settings.def: %s accepts nothing but its default. Add a value, or remove the row.",
+                               row->key);
     }
 }
 
