@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 # make            build            make run      serve a small real machine
 # make check      tests            make check-full  all of them      make soak  tests without an end
-# make bench      figures          make lint, make docs, make check-docs, make bless, make fuzz
+# make bench      figures          make coverage    lines that the tests run
+#                                  make lint, make docs, make check-docs, make bless, make fuzz
 # make install    DESTDIR= PREFIX=
 PREFIX     ?= /usr
 SYSCONFDIR ?= /etc/qemu-web-desktop
@@ -15,7 +16,8 @@ CRONDIR    ?= /etc/cron.d
 ROTATEDIR  ?= /etc/logrotate.d
 UNITDIR    ?= /lib/systemd/system
 
-# VARIANT=asan is the build with address and undefined-behaviour sanitizers that the tests use.
+# VARIANT=asan is the build with address and undefined-behaviour sanitizers that the tests use, VARIANT=coverage the one
+# that counts what is run.
 VARIANT ?= release
 B       := build/$(VARIANT)
 VERSION := $(shell cat etc/version)
@@ -31,7 +33,9 @@ CPPFLAGS += -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -Isrc -DQWD_VERSION='"$(VERSION)"'
 CFLAGS_release := -O2 -g
 CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 LDFLAGS_asan   := -fsanitize=address,undefined
-ifeq ($(VARIANT),asan)
+CFLAGS_coverage  := -O0 -g --coverage -fprofile-update=atomic
+LDFLAGS_coverage := --coverage
+ifneq ($(VARIANT),release)
 CPPFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CPPFLAGS))
 endif
 CFLAGS   += -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
@@ -187,11 +191,19 @@ lint:
 	tests/check-source
 	$(MAKE) VARIANT=release WERROR=1 B=build/lint-gcc CC=gcc all
 	$(MAKE) VARIANT=release WERROR=1 B=build/lint-clang CC=clang all
+
+# Which lines of src/ the unit tests and these files of tests/ run: build/coverage/coverage.txt and html/index.html there.
+COVERAGE_TESTS ?= $(patsubst tests/%.test.mjs,%,$(wildcard tests/auth/*.test.mjs tests/integration/*.test.mjs))
+coverage:
+	scripts/install-deps build run test coverage
+	$(MAKE) VARIANT=coverage unit build/coverage/tests/vnc-probe
+	tests/coverage build/coverage $(COVERAGE_TESTS)
+
 bench: all $(B)/tests/vnc-probe
 	tests/bench/run
 
 clean:
 	rm -rf build
 
-.PHONY: all clean unit machine-desktop run install check check-full test-programs soak bless docs check-docs lint bench fuzz
+.PHONY: all clean unit machine-desktop run install check check-full test-programs soak bless docs check-docs lint coverage bench fuzz
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
