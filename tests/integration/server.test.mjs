@@ -171,7 +171,7 @@ describe('start and end', () => {
         assert.equal((await six.stop()).code, 0);
     });
 
-    test('gives up root for good', { skip: !isRoot }, async (t) => {
+    test('gives up root for good', { skip: !isRoot && 'needs root' }, async (t) => {
         const server = await startServer(t);
         const status = fs.readFileSync(`/proc/${server.child.pid}/status`, 'utf8');
         const [, uids] = status.match(/^Uid:\t(.*)$/m), [, gids] = status.match(/^Gid:\t(.*)$/m);

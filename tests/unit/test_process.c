@@ -113,13 +113,16 @@ static void test_wait_gone(void)
 static void test_not_ours(void)
 {
     g_autoptr(GError) error = NULL;
+    if (geteuid() != 0) { /* process 1 of a namespace of ours is ours */
+        g_test_skip("needs root");
+        return;
+    }
     if (!g_test_subprocess()) {
         g_test_trap_subprocess(NULL, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
         g_test_trap_assert_passed();
         return;
     }
-    if (geteuid() == 0) /* root may signal every process */
-        g_assert_cmpint(setresuid(NOBODY, NOBODY, NOBODY), ==, 0);
+    g_assert_cmpint(setresuid(NOBODY, NOBODY, NOBODY), ==, 0);
     g_assert_false(process_signal(process_id_of(1), SIGKILL, &error));
     assert_error(error, QWD_ERROR_INTERNAL, "Cannot signal process 1");
 }

@@ -40,6 +40,7 @@ static void test_seed(const void *data)
         g_assert_true(g_file_get_contents(path, &content, NULL, NULL));
         g_assert_cmpstr(content, ==, files[i].content);
     }
+    g_assert_cmpint(chmod(out, 0700), ==, 0); /* the folder is read-only in the image */
 }
 
 int main(int argc, char **argv)
