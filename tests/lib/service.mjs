@@ -227,9 +227,14 @@ export class Service extends Staging {
         }, `session ${id}: ${condition}`, ms);
     }
 
-    // Waits until a session has ended and its folder is gone. Returns its line of the history.
+    // Waits until the folder of a session has been removed.
+    removed(id) {
+        return untilFiles([this.snapshots], () => !fs.existsSync(path.join(this.snapshots, id)), `end of session ${id}`);
+    }
+
+    // Waits until a session has ended. Returns its line of the history.
     async ended(id) {
-        await untilFiles([this.snapshots], () => !fs.existsSync(path.join(this.snapshots, id)), `end of session ${id}`);
+        await this.removed(id);
         return this.history(id);
     }
 
@@ -323,7 +328,7 @@ export class Service extends Staging {
     // Of one session, by its id or record, once it has ended: not one process, file, socket or token.
     async assertNothingLeft(session, tokens = []) {
         const id = session.id ?? session;
-        await this.ended(id);
+        await this.removed(id);
         for (const { pid } of session.processes ?? [])
             await processGone(pid);
         await this.supervisorsGone(id);
