@@ -51,6 +51,44 @@ export function bootDisk() {
     return disk;
 }
 
+// A disk whose first sector keeps a note in the second one. It prints BOOTED and the note on the first serial port, and then
+// does what notepad() writes there.
+export function noteDisk(mib = 4) {
+    const code = Buffer.from('31c08ed88ec08ed0bc007cfcfb'       // segments 0, a stack, interrupts on
+        + '8816ae7c'                                            // the number of this disk
+        + 'b80102e86c00'                                        // reads the note
+        + 'beaf7ce87500be007ee86f00beb77ce86900'                // prints BOOTED, the note and a line end
+        + 'bf007e'                                              // begin: an empty note
+        + 'bafd03eca8017503f4ebf5'                              // next: waits for a character on port 0x3f8
+        + 'baf803ec3c7e74203c217425'                            // ~ goes to off, ! goes to fill
+        + 'aa3c0a75e4c645ff00'                                  // others belong to the note, up to a line end
+        + 'b80103e83100' + 'beba7c7303bec17ce83500ebca'         // writes the note, prints KEPT or FAILED
+        + 'ba0406b80020efebc1'                                  // off: ACPI's state S5
+        + 'be9e7c8a16ae7cb80043cd137208668306a67c40ebea'        // fill: writes 32 KiB of the BIOS until that fails
+        + 'beca7cebd7'                                          // prints FULL
+        + 'bb007eb9020030f68a16ae7ccd13c3'                      // sector: reads or writes the second one
+        + 'ac84c07406baf803eeebf5c3'                            // print: up to a 0
+        + '10004000000000f00008000000000000' + '00', 'hex');    // what fill writes (int 13h, ah = 43h), this disk
+    const disk = Buffer.alloc(mib * 1024 * 1024);
+    Buffer.concat([code, Buffer.from('BOOTED \0\r\n\0KEPT\r\n\0FAILED\r\n\0FULL\r\n\0')]).copy(disk);
+    disk.writeUInt16LE(0xaa55, 510);
+    return disk;
+}
+
+// The serial console of a machine with such a disk.
+export function notepad(socket) {
+    return {
+        socket,
+        write: async (note) => {
+            socket.write(`${note}\n`);
+            await readUntil(socket, /KEPT/, 'a written note');
+        },
+        // Writes all of the disk but its first MiB. It prints FULL at the end.
+        fill: () => socket.write('!'),
+        switchOff: () => socket.write('~'),
+    };
+}
+
 // A root shell on the serial console of the tiny machine: run() gives a command's status, text() what it prints.
 export async function serialShell(socket) {
     socket.write('\n');

@@ -1,73 +1,75 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// From a file in somebody's folder to a desktop: an image of every format is enabled with qwdctl and started, two at a
-// time. What pretends to be something else is refused at both. What a session uses is not purged.
+// Images of every format: qwdctl enables them, sessions boot from them and leave them unchanged, qwdctl removes them.
+// An image that refers to another file is refused by both. An image in use is not removed.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { sh } from '../lib/files.mjs';
-import { tinyFolder } from '../lib/machines.mjs';
+import { bootDisk, grub } from '../lib/machines.mjs';
 import { account, isRoot } from '../lib/programs.mjs';
 import { pretendingImage } from '../lib/qwdctl.mjs';
 import { useSharedService } from '../lib/service.mjs';
 
-const tiny = tinyFolder();
-const formats = { qcow2: 'qcow2', raw: 'raw', vdi: 'vdi', vmdk: 'vmdk', vhd: 'vpc', vhdx: 'vhdx' };
+// QEMU's name of the format of each suffix.
+const formats = { qcow2: 'qcow2', raw: 'raw', vdi: 'vdi', vmdk: 'vmdk', vhd: 'vpc', vhdx: 'vhdx', qed: 'qed' };
 
-const service = useSharedService({ settings: { snapshot_alloc_mem: '512M' } }, () => fs.mkdirSync(service.path('files')));
-const qwdctl = (...words) => service.run([path.join(service.bin, 'qwdctl'), ...words], { asRoot: true });
+const service = useSharedService({}, () => {
+    fs.mkdirSync(service.path('files'));
+    fs.writeFileSync(service.path('files/boot'), bootDisk());
+});
+const qwdctl = (...words) => service.control(...words);
 
 async function enable(file) {
-    const result = await qwdctl('enable', file, 'Tiny');
+    const result = await qwdctl('enable', file, 'Boot');
     assert.equal(result.code, 0, result.err);
     assert.equal(result.out.trim(), path.basename(file));
     return path.join(service.path('service/machines'), path.basename(file));
 }
 
-async function reachesDesktop(machine, meanwhile = async () => {}) {
-    const session = await service.createRunning({ machine });
-    await service.printed(session.id, /TINY-DESKTOP-UP/);
-    await meanwhile(session);
+async function stop(session) {
     await service.stop(session.id);
     await service.ended(session.id);
     await service.assertNothingLeft(session);
-    return session;
 }
 
-describe('every format reaches its desktop', { concurrency: 2 }, () => {
+describe('formats', { concurrency: 2 }, () => {
     for (const [suffix, format] of Object.entries(formats))
-        test(suffix, async () => {
-            const file = service.path('files', `tiny.${suffix}`);
-            sh('qemu-img', 'convert', '-q', '-f', 'qcow2', '-O', format, path.join(tiny, 'tiny.qcow2'), file);
+        test(`a session boots from an image in the format ${format} and does not change it`, async () => {
+            const file = service.path('files', `boot.${suffix}`);
+            sh('qemu-img', 'convert', '-q', '-f', 'raw', '-O', format, service.path('files/boot'), file);
             const image = await enable(file), before = fs.readFileSync(image);
             fs.rmSync(file);
-            await reachesDesktop(`tiny.${suffix}`);
+            const session = await service.createRunning({ machine: `boot.${suffix}` });
+            await service.printed(session.id, /BOOTED/);
+            await stop(session);
             assert.ok(fs.readFileSync(image).equals(before), 'the image is as it was');
-            assert.equal((await qwdctl('disable', `tiny.${suffix}`)).code, 0);
-            assert.equal((await qwdctl('purge', `tiny.${suffix}`, '--yes')).code, 0);
+            assert.equal((await qwdctl('disable', `boot.${suffix}`)).code, 0);
+            assert.equal((await qwdctl('purge', `boot.${suffix}`, '--yes')).code, 0);
+            assert.ok(!fs.existsSync(image));
         });
 });
 
-test('an ISO does, too; qwdctl neither purges nor replaces what its session uses', async () => {
-    fs.copyFileSync(path.join(tiny, 'tiny.iso'), service.path('files/tiny.iso'));
-    const image = await enable(service.path('files/tiny.iso'));
-    await reachesDesktop('tiny.iso', async (session) => {
-        assert.equal((await qwdctl('disable', 'tiny.iso')).code, 0);
-        const purge = await qwdctl('purge', 'tiny.iso', '--yes');
-        assert.equal(purge.code, 4);
-        assert.match(purge.err, new RegExp(`tiny\\.iso is in use by the session ${session.id}`));
-        fs.appendFileSync(service.path('etc/machines.conf'), '[tiny.iso]\nurl=https://localhost:1/tiny.iso\n');
-        const download = await qwdctl('download', 'tiny.iso');
-        assert.equal(download.code, 4);
-        assert.match(download.err, /is in use by the session/);
-        const names = await qwdctl('names', 'sessions');
-        assert.equal(names.out, `${session.id}\n`);
-        assert.ok(fs.existsSync(image));
-    });
+test('qwdctl neither purges nor replaces an ISO image that a session uses', async () => {
+    fs.copyFileSync(grub, service.path('files/used.iso'));
+    const image = await enable(service.path('files/used.iso'));
+    const session = await service.createRunning({ machine: 'used.iso' });
+    assert.equal((await qwdctl('disable', 'used.iso')).code, 0);
+    const purge = await qwdctl('purge', 'used.iso', '--yes');
+    assert.equal(purge.code, 4);
+    assert.match(purge.err, new RegExp(`used\\.iso is in use by the session ${session.id}`));
+    fs.appendFileSync(service.path('etc/machines.conf'), '[used.iso]\nurl=https://localhost:1/used.iso\n');
+    const download = await qwdctl('download', 'used.iso');
+    assert.equal(download.code, 4);
+    assert.match(download.err, /is in use by the session/);
+    const names = await qwdctl('names', 'sessions');
+    assert.equal(names.out, `${session.id}\n`);
+    assert.ok(fs.existsSync(image));
+    await stop(session);
 });
 
-test('an image that says it is based on /etc/shadow: refused by qwdctl, and by the session of somebody who listed it', async () => {
+test('an image based on /etc/shadow is refused by qwdctl, and by a session when it is listed anyway', async () => {
     const image = path.join(service.path('service/machines'), 'evil.raw');
     pretendingImage(image);
     if (isRoot)
@@ -83,7 +85,7 @@ test('an image that says it is based on /etc/shadow: refused by qwdctl, and by t
     assert.ok(!past.processes.some(({ name }) => name === 'qemu'));
 });
 
-test('the administrator\'s own options reach QEMU; those that would undo the isolation stop the session', async () => {
+test('qemu_exec_options reach QEMU; options that would undo the isolation are refused', async () => {
     const options = '-smbios "type=1,product=my desk"';
     const session = await service.createRunning({ machine: 'echo.iso', memory: '64M' }, { qemu_exec_options: options });
     const words = fs.readFileSync(`/proc/${service.process(session, 'qemu')}/cmdline`, 'utf8').split('\0');

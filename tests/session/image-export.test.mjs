@@ -1,34 +1,48 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// qwdctl save: what somebody has done in a session becomes a machine that others can start.
+// qwdctl save: the disk of a session becomes an image that other sessions start from. The guest is a boot sector that keeps a
+// note on its disk. The full tier adds a Linux guest with an agent.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { tinyFolder } from '../lib/machines.mjs';
+import { noteDisk, notepad, tinyFolder } from '../lib/machines.mjs';
 import { isRoot } from '../lib/programs.mjs';
 import { useService } from '../lib/service.mjs';
+import { fullTest, isFull } from '../lib/tiers.mjs';
 
-const tiny = tinyFolder();
+const MiB = 1024 * 1024;
+const attributes = 'description=Base\ndisk=scsi\ngpu=no\nmemory=64M, 512M\n';
 
-const service = useService({ settings: { snapshot_alloc_mem: '256M' } }, () => {
-    fs.copyFileSync(path.join(tiny, 'tiny.qcow2'), image('base.qcow2'));
+const service = useService({ machines: { 'base.qcow2': attributes, ...(isFull ? { 'linux.qcow2': attributes } : {}) } }, () => {
+    const raw = service.path('home/raw'), disk = noteDisk(32);
+    fs.writeFileSync(raw, crypto.randomFillSync(disk, MiB)); // an image of some size
+    assert.equal(spawnSync('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, image('base.qcow2')]).status, 0);
+    if (isFull)
+        fs.copyFileSync(path.join(tinyFolder(), 'tiny.qcow2'), image('linux.qcow2'));
     if (isRoot)
-        service.give('service/machines/base.qcow2');
-    fs.appendFileSync(service.path('etc/machines.conf'), '[base.qcow2]\ndescription=Base\ndisk=scsi\ngpu=no\nmemory=256M, 512M\n');
+        service.give('service/machines');
 });
 
 const image = (name) => service.path('service/machines', name);
-
-const qwdctl = (...words) => service.control(...words);
+const save = (...words) => service.control('save', ...words);
 
 function info(name) {
     return JSON.parse(spawnSync('qemu-img', ['info', '--output=json', image(name)], { encoding: 'utf8' }).stdout);
 }
 
-async function running(machine) {
-    const session = await service.createRunning({ machine });
+// Starts a session and waits until its guest has printed the note.
+async function running(machine, note = '', settings = {}) {
+    const session = await service.createRunning({ machine }, settings);
+    await service.printed(session.id, new RegExp(`BOOTED ${note}\\r\n`));
+    return { ...session, guest: notepad(service.serial(session.id)) };
+}
+
+// The same with the tiny machine, whose second partition is /data.
+async function runningLinux(machine) {
+    const session = await service.createRunning({ machine, memory: '256M' });
     const shell = await service.shell(session.id);
     await shell.run('udevadm wait --timeout=60 /dev/sda2; grep -q " /data " /proc/mounts || mount /dev/sda2 /data');
     assert.equal((await shell.run('grep -q " /data " /proc/mounts')).status, 0);
@@ -45,68 +59,60 @@ function assertNoParts() {
     assert.deepEqual(fs.readdirSync(service.path('service/machines')).filter((name) => name.endsWith('.part')), []);
 }
 
-test('a running session becomes machines, on its image and alone, and goes on', async () => {
-    const session = await running('base.qcow2');
-    assert.equal((await session.shell.run('echo first > /data/mark && sync')).status, 0);
-    const kept = service.path('kept');
-    fs.cpSync(path.join(service.snapshots, session.id), kept, { recursive: true });
+test('a running session is saved as an image on its base and as a standalone one; its guest goes on', async () => {
+    const session = await running('base.qcow2', '', { snapshot_keep: '1h' });
+    await session.guest.write('first');
 
-    const based = await qwdctl('save', session.id, 'based.qcow2');
+    const based = await save(session.id, 'based.qcow2');
     assert.equal(based.code, 0, based.err);
     assert.match(based.out, /^Saved as based\.qcow2, an entry in .*config\.d\/based\.qcow2\.ini\./);
-    const full = await qwdctl('save', session.id, 'full.qcow2', 'With a mark', '--standalone');
+    const full = await save(session.id, 'full.qcow2', 'With a mark', '--standalone');
     assert.equal(full.code, 0, full.err);
-    assert.equal((await session.shell.run('echo later > /data/mark && sync')).status, 0, 'the guest goes on');
+    await session.guest.write('later');
     assertNoParts();
 
     assert.equal(info('based.qcow2')['backing-filename'], image('base.qcow2'));
     assert.equal(info('full.qcow2')['backing-filename'], undefined);
     assert.equal(info('based.qcow2')['virtual-size'], info('base.qcow2')['virtual-size']);
-    assert.ok(fs.statSync(image('based.qcow2')).size < fs.statSync(image('base.qcow2')).size / 4, 'only what is different');
+    assert.ok(fs.statSync(image('based.qcow2')).size < fs.statSync(image('base.qcow2')).size / 4, 'it has only the difference');
     const entry = fs.readFileSync(service.path('etc/config.d/full.qcow2.ini'), 'utf8');
     assert.match(entry, /^\[full\.qcow2\]\ndescription=With a mark\n/);
-    for (const line of [/^disk=scsi$/m, /^gpu=no$/m, /^memory=256M, 512M$/m])
+    for (const line of [/^disk=scsi$/m, /^gpu=no$/m, /^memory=64M, 512M$/m])
         assert.match(entry, line);
     assert.match(fs.readFileSync(service.path('etc/config.d/based.qcow2.ini'), 'utf8'), /^description=Base, saved \d{4}-\d\d-\d\d$/m);
 
-    // names that are taken, or are none; sessions that are not there
+    // names that are taken or invalid, sessions that do not exist
     for (const [words, reason] of [[[session.id, 'based.qcow2'], /already/], [[session.id, 'base.qcow2'], /already/], [[session.id, '../x'], /no name/],
                                    [[session.id, '.hidden'], /no name/], [['0'.repeat(32), 'x.qcow2'], /no such session/],
                                    [[session.id, 'x.qcow2', 'two\nlines'], /one line/]]) {
-        const refused = await qwdctl('save', ...words);
+        const refused = await save(...words);
         assert.notEqual(refused.code, 0);
         assert.match(refused.err, reason);
     }
     const config = service.path('etc/config.d'), files = fs.readdirSync(config);
-    const latin = ['sh', '-c', 'exec "$0" save "$1" x.qcow2 "$(printf "caf\\351")"', path.join(service.bin, 'qwdctl'), session.id];
+    const latin = ['sh', '-c', 'exec "$0" save "$1" x.qcow2 "$(printf "caf\\351")"', service.qwdctl, session.id];
     assert.match((await service.run(latin, { asRoot: true })).err, /one line of text/);
     fs.writeFileSync(path.join(config, 'x.qcow2.ini'), ';[x.qcow2]\n;users=teachers\n');
-    const written = await qwdctl('save', session.id, 'x.qcow2');
+    const written = await save(session.id, 'x.qcow2');
     assert.match(written.err, /There is a file .*config\.d\/x\.qcow2\.ini already\. Choose another name, or move that file away/);
     assert.equal(fs.readFileSync(path.join(config, 'x.qcow2.ini'), 'utf8'), ';[x.qcow2]\n;users=teachers\n');
     fs.rmSync(path.join(config, 'x.qcow2.ini'));
     assert.deepEqual(fs.readdirSync(config), files);
     assert.ok(!fs.existsSync(image('x.qcow2')));
-    await stop(session);
-    const late = await qwdctl('save', session.id, 'late.qcow2');
-    assert.match(late.err, /its disk is gone/);
-
-    // the same from a folder that was kept
-    const record = JSON.parse(fs.readFileSync(path.join(kept, 'session.json'), 'utf8'));
-    fs.writeFileSync(path.join(kept, 'session.json'), JSON.stringify({ ...record, state: 'ended', processes: [], links: [] }));
-    const again = path.join(service.snapshots, session.id);
-    fs.cpSync(kept, again, { recursive: true });
-    spawnSync('chown', ['-R', '--reference', service.snapshots, again]);
-    fs.chmodSync(again, 0o700);
-    const offline = await qwdctl('save', session.id, 'offline.qcow2');
+    // the retained disk of a session that has ended
+    process.kill(service.process(session, 'supervisor'), 'SIGTERM');
+    await service.state(session.id, 'ended');
+    await service.supervisorsGone(session.id);
+    const offline = await save(session.id, 'offline.qcow2');
     assert.equal(offline.code, 0, offline.err);
     assert.equal(info('offline.qcow2')['backing-filename'], image('base.qcow2'));
-    fs.rmSync(again, { recursive: true });
+    assert.equal((await service.json('POST', { session_discard: session.id })).status, 200);
+    const late = await save(session.id, 'late.qcow2');
+    assert.match(late.err, /its disk is gone/);
 
-    for (const machine of ['based.qcow2', 'full.qcow2', 'offline.qcow2']) {
-        const next = await running(machine);
+    for (const [machine, note] of [['based.qcow2', 'first'], ['full.qcow2', 'first'], ['offline.qcow2', 'later']]) {
+        const next = await running(machine, note);
         assert.equal(next.plan.disk, 'scsi');
-        assert.equal(await next.shell.text('cat /data/mark'), 'first', machine);
         await stop(next);
     }
     assertNoParts();
@@ -118,7 +124,7 @@ async function saveWithoutRoom(session) {
     assert.equal(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8M', 'tmpfs', machines]).status, 0);
     try {
         service.give('service/small');
-        const refused = await qwdctl('save', session.id, 'x.qcow2', '--standalone', `--dir_machines=${machines}`);
+        const refused = await save(session.id, 'x.qcow2', '--standalone', `--dir_machines=${machines}`);
         assert.notEqual(refused.code, 0);
         assert.match(refused.err, /The image needs .* where 8 MB are free/);
         assert.deepEqual(fs.readdirSync(machines), []);
@@ -127,13 +133,12 @@ async function saveWithoutRoom(session) {
     }
 }
 
-test('without room, and when the session ends meanwhile, nothing is left of it', async () => {
+test('an image without enough disk space, or whose session ends meanwhile, leaves nothing', async () => {
     const session = await running('base.qcow2');
-    assert.equal((await session.shell.run('dd if=/dev/urandom of=/data/big bs=1M count=30 && sync')).status, 0);
-    if (isRoot) // who may mount a small disk
+    if (isRoot) // only root can mount a small disk
         await saveWithoutRoom(session);
-    const saving = qwdctl('save', session.id, 'y.qcow2', '--standalone');
-    // It may be done before anybody has looked.
+    const saving = save(session.id, 'y.qcow2', '--standalone');
+    // It may be done before the test sees it.
     await service.until(session.id, ({ save_name: name, save_state: state }) => name === 'y.qcow2' && state !== 'asked');
     await service.stop(session.id);
     const { code } = await saving;
@@ -141,6 +146,19 @@ test('without room, and when the session ends meanwhile, nothing is left of it',
     assertNoParts();
     assert.equal(fs.existsSync(image('y.qcow2')), code === 0, 'all or nothing');
     assert.equal(fs.existsSync(service.path('etc/config.d/y.qcow2.ini')), code === 0);
+});
+
+// The rows above show the copy. This one adds an agent, which freezes the file system of its guest (test_save shows that).
+fullTest('a Linux guest with an agent is saved: its file system is whole', async () => {
+    const session = await runningLinux('linux.qcow2');
+    assert.equal((await session.shell.run('echo first > /data/mark && sync')).status, 0);
+    const saved = await save(session.id, 'saved.qcow2');
+    assert.equal(saved.code, 0, saved.err);
+    assert.equal((await session.shell.run('echo later > /data/mark && sync')).status, 0);
+    await stop(session);
+    const next = await runningLinux('saved.qcow2');
+    assert.equal(await next.shell.text('cat /data/mark'), 'first');
+    await stop(next);
 });
 
 test('nothing is left', () => service.assertAllGone());
