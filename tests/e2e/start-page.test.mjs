@@ -342,7 +342,7 @@ async function looks(t, browser, service) {
         own('header.html', '<p>fine</p>\n{{#header}}\n{{nonsense}}\n');
         const logged = service.logText().length;
         const { text } = service.set({ layout_header: 'shown by ours' });
-        assert.match(text, /layout\/header\.html:2: the section "header" is never ended.*Ours is used/);
+        assert.match(text, /html\/header\.html:2: the section "header" is never ended.*Ours is used/);
         await page.goto(service.origin + script);
         assert.equal(await page.locator('.site-header').textContent().then((one) => one.trim()), 'shown by ours');
         assert.equal(await page.locator('#house').count(), 1, 'the others still count');
