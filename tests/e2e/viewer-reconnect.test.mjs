@@ -60,7 +60,7 @@ test('the viewer notices that the line has gone without a word, and comes back',
         await viewer.shown();
         await eventually('a picture', () => viewer.colour(0.9, 0.8));
     });
-    assert.deepEqual(viewer.troubles, []);
+    assert.deepEqual(viewer.errors, []);
     await service.stop(session.id);
     await service.assertNothingLeft(session.id);
 });
