@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { build } from '../lib/files.mjs';
 import { eventually, timeoutMs } from '../lib/wait.mjs';
-import { WebService } from '../lib/web-service.mjs';
+import { WebService, desktopMachine } from '../lib/web-service.mjs';
 
 const runs = Number(process.argv[2]);
 const cleanups = [];
@@ -100,7 +100,7 @@ async function oneSession(service, figures) {
 }
 
 async function sessions(face) {
-    const service = await WebService.serve(t, face, { session_stop_grace: '0s', accel: 'tcg' });
+    const service = await WebService.serve(t, face, { session_stop_grace: '0s', accel: 'tcg' }, { machine: desktopMachine });
     const figures = { reply: [], ready: [], frame: [], stop: [] };
     await oneSession(service, { reply: [], ready: [], frame: [], stop: [] }); // warm
     for (let i = 0; i < runs; i++)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// The whole way through the service for who has no mouse, and for whose browser has no script: create, connect, share,
-// stop. Also what a screen reader is told on the way.
+// A session from Create to its end with the keyboard alone, with script and without: create, connect, share, stop. The
+// live regions announce each change to a screen reader.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 import { holdStarts } from './scenarios.mjs';
 import { openBrowser, openContext, screenshot } from '../lib/browser.mjs';
-import { eventually } from '../lib/wait.mjs';
 import { WebService } from '../lib/web-service.mjs';
 
 const script = '/cgi-bin/qemu-web-desktop.cgi';
@@ -16,7 +16,7 @@ const STOPS_MAX = 80; // of the Tab key on one page
 
 /* globals document, getComputedStyle, MutationObserver */
 
-// Where the focus is: null when it is nowhere.
+// The element that has the focus, or null.
 function focused() {
     const element = document.activeElement;
     if (!element || element === document.body || element === document.documentElement)
@@ -32,8 +32,8 @@ function focused() {
     };
 }
 
-// A person at the keyboard.
-class Walker {
+// Uses a page with the keyboard.
+class KeyboardUser {
     constructor(page) {
         this.page = page;
     }
@@ -50,7 +50,7 @@ class Walker {
         return this.page.evaluate((selector) => document.activeElement?.matches(selector) ?? false, selector);
     }
 
-    // On with the Tab key until the focus is on what is looked for. It is seen wherever it stops.
+    // Presses Tab until the focus is on an element that matches. The focus is visible at each stop.
     async to(selector) {
         await this.page.locator(selector).first().waitFor();
         for (let i = 0; i < STOPS_MAX && !await this.isOn(selector); i++) {
@@ -67,7 +67,7 @@ class Walker {
         await this.press(key);
     }
 
-    // The same where it leads to another page.
+    // The same for an element that leads to another page.
     async follow(selector) {
         await this.to(selector);
         await Promise.all([this.page.waitForNavigation(), this.press('Enter')]);
@@ -87,37 +87,37 @@ class Walker {
     }
 }
 
-// Chooses the other machine and goes back, as arrows do, and creates a session.
-async function create(walker, service) {
-    const { page } = walker;
+// Moves between the machines with the arrow keys and creates a session. Returns its id.
+async function create(user, service) {
+    const { page } = user;
     await page.goto(`${service.origin}${script}`);
-    await walker.skips();
-    await walker.to('input[type=radio][name=machine]:checked');
+    await user.skips();
+    await user.to('input[type=radio][name=machine]:checked');
     const chosen = () => page.evaluate(() => document.querySelector('input[name=machine]:checked').value);
     const first = await chosen();
-    await walker.press('ArrowDown');
+    await user.press('ArrowDown');
     assert.notEqual(await chosen(), first);
-    await walker.press('ArrowUp');
+    await user.press('ArrowUp');
     assert.equal(await chosen(), first);
-    await walker.follow('button[name=create]');
-    assert.ok(walker.id(), `Create led to ${page.url()}`);
-    return walker.id();
+    await user.follow('button[name=create]');
+    assert.ok(user.id(), `Create led to ${page.url()}`);
+    return user.id();
 }
 
-// On the page of a session: one more link.
-async function share(walker, label) {
-    await walker.to('#sharing input[name=label]');
-    await walker.page.keyboard.type(label);
-    await walker.follow('#sharing form:has(input[name=label]) button[type=submit]');
-    await walker.page.locator('#sharing li', { hasText: label }).waitFor();
+// Creates another link on the page of a session.
+async function share(user, label) {
+    await user.to('#sharing input[name=label]');
+    await user.page.keyboard.type(label);
+    await user.follow('#sharing form:has(input[name=label]) button[type=submit]');
+    await user.page.locator('#sharing li', { hasText: label }).waitFor();
 }
 
-// A session that runs may be asked for first.
-async function stop(walker, id) {
+// Stops a session, which asks for a confirmation when the session runs.
+async function stop(user, id) {
     const field = `input[name=session_stop][value="${id}"]`, question = `details:has(${field}) > summary`;
-    if (await walker.page.locator(question).count() > 0)
-        await walker.toAndPress(question);
-    await walker.follow(`form:has(${field}) button`);
+    if (await user.page.locator(question).count() > 0)
+        await user.toAndPress(question);
+    await user.follow(`form:has(${field}) button`);
 }
 
 // --- with script ---
@@ -149,83 +149,79 @@ async function inViewer(viewer) {
     await viewer.to('#again');
 }
 
-// Collects what is put into the live regions of a page.
-const listen = (context) => context.addInitScript(() => {
-    globalThis.heard = [];
+// Collects the texts of the live regions of a page.
+const recordAnnouncements = (context) => context.addInitScript(() => {
+    globalThis.announced = [];
     new MutationObserver((changes) => {
         for (const { target } of changes) {
             const region = (target.nodeType === 1 ? target : target.parentElement)?.closest('[aria-live], [role=status], [role=alert]');
             const words = region && !region.hidden ? region.textContent.trim() : '';
-            if (words && globalThis.heard.at(-1) !== words)
-                globalThis.heard.push(words);
+            if (words && globalThis.announced.at(-1) !== words)
+                globalThis.announced.push(words);
         }
     }).observe(document, { subtree: true, childList: true, characterData: true });
 });
 
 async function withScript(t, service, browser) {
     const context = await openContext(t, browser, { locale: 'en-US' });
-    await listen(context);
-    const walker = new Walker(await context.newPage());
-    const { page } = walker;
-    const heard = () => page.evaluate(() => globalThis.heard);
+    await recordAnnouncements(context);
+    const user = new KeyboardUser(await context.newPage());
+    const { page } = user;
+    const announced = () => page.evaluate(() => globalThis.announced);
     const release = await holdStarts(t, service);
-    const id = await create(walker, service);
-    await eventually('a screen reader is told what goes on', async () => (await heard()).length > 0);
-    const before = (await heard()).length;
+    const id = await create(user, service);
+    await page.waitForFunction(() => globalThis.announced.length > 0);
+    const before = (await announced()).length;
     await release();
     await page.locator('#connect').waitFor();
-    await eventually('and that the machine is ready', async () => (await heard()).length > before);
-    t.diagnostic(`said: ${(await heard()).join(' / ')}`);
-    await screenshot(page, 'walk-ready');
-    await share(walker, 'Paul');
-    await walker.skips();
-    await walker.to('#connect');
-    const [viewerPage] = await Promise.all([context.waitForEvent('page'), walker.press('Enter')]);
-    await inViewer(new Walker(viewerPage));
+    await page.waitForFunction((count) => globalThis.announced.length > count, before); // the machine is ready
+    t.diagnostic(`announced: ${(await announced()).join(' / ')}`);
+    await screenshot(page, 'keyboard-ready');
+    await share(user, 'Paul');
+    await user.skips();
+    await user.to('#connect');
+    const [viewerPage] = await Promise.all([context.waitForEvent('page'), user.press('Enter')]);
+    await inViewer(new KeyboardUser(viewerPage));
     await page.bringToFront();
     await page.locator('#again').waitFor();
-    await eventually('and that it is over', async () => /over|end|stop/i.test((await heard()).at(-1) ?? ''));
-    assert.notEqual(await walker.focus(), null, 'what had the focus has gone; something else has it');
-    await walker.follow('#again');
-    await eventually('the session has ended', () => service.record(id)?.state !== 'running');
+    await page.waitForFunction(() => /over|end|stop/i.test(globalThis.announced.at(-1) ?? ''));
+    assert.notEqual(await user.focus(), null, 'another element has the focus, since the one before has gone');
+    await user.follow('#again');
+    await service.ended(id);
 }
 
 // --- without ---
 
 async function withoutScript(t, service, browser) {
     const context = await openContext(t, browser, { locale: 'en-US', javaScriptEnabled: false });
-    const walker = new Walker(await context.newPage());
-    const { page } = walker;
+    const user = new KeyboardUser(await context.newPage());
+    const { page } = user;
     const release = await holdStarts(t, service);
-    const id = await create(walker, service);
+    const id = await create(user, service);
     await page.locator('[aria-current=step]').waitFor();
     await release();
     await page.locator('#connect').waitFor(); // the page has loaded itself again
-    await share(walker, 'Paul');
+    await share(user, 'Paul');
     const link = page.locator('#connect');
     assert.match(await link.getAttribute('href'), /view=/);
     const viewer = await context.newPage();
     await viewer.goto(new URL(await link.getAttribute('href'), service.origin).href);
     await viewer.getByText(/needs JavaScript/).waitFor();
     await viewer.close();
-    await stop(walker, id);
+    await stop(user, id);
     await page.locator('#again').waitFor();
-    await screenshot(page, 'walk-over');
+    await screenshot(page, 'keyboard-over');
     await page.goto(`${service.origin}${script}?manage=1`);
-    await page.locator('main', { hasText: /tiny|nothing runs/i }).waitFor(); // among those that have ended
+    await page.locator('main', { hasText: /halted|nothing runs/i }).waitFor(); // among those that have ended
     assert.equal(await page.locator(`input[name=session_stop][value="${id}"]`).count(), 0);
-    await walker.skips();
+    await user.skips();
 }
 
 test('by keyboard alone', async (t) => {
     const service = await WebService.serve(t, 'qwd-server', { form_memory: '128M', snapshot_alloc_mem: '128M' });
-    fs.symlinkSync(fs.readlinkSync(service.path('service/machines/tiny.iso')), service.path('service/machines/other.iso'));
-    fs.appendFileSync(service.path('etc/machines.conf'), '[other.iso]\ndescription=Another machine\n');
+    fs.symlinkSync(fs.readlinkSync(path.join(service.machines, service.machine.name)), path.join(service.machines, 'other.raw'));
+    fs.appendFileSync(service.path('etc/machines.conf'), '[other.raw]\ndescription=Another machine\n');
     const browser = await openBrowser(t);
-    const told = (result) => result.catch((error) => {
-        t.diagnostic(service.lastLines());
-        throw error;
-    });
-    await t.test('with script', (t) => told(withScript(t, service, browser)));
-    await t.test('without script', (t) => told(withoutScript(t, service, browser)));
+    await t.test('with script', (t) => withScript(t, service, browser));
+    await t.test('without script', (t) => withoutScript(t, service, browser));
 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// A visitor whose browser speaks French reads French: pages, scripts, errors. The sessions are records, nothing boots.
+// A browser that asks for French gets French pages, scripts and errors. The sessions are records, nothing boots.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -12,7 +12,7 @@ const phone = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch:
 const visitor = { locale: 'fr-FR' };
 const ENGLISH = /\b(the|and|is|are|your|you|with|this|that|it|not|log|password|start|stop|stopping|share|time|left|state|user|running|starting|ended|queued|show|keys|close|hide|keyboard|picture|extend|copy|save|select|sort by|memory|load|processor|cores|host|now|machines on|full|own|size|viewers|idle)\b/i;
 
-// All that a page says, seen or read out.
+// All texts of a page and its accessible names.
 const wordsOf = (page) => page.evaluate(() => {
     const said = [document.title];
     for (const element of document.querySelectorAll('body, body *')) {
@@ -63,8 +63,8 @@ async function monitor(t, browser, service) {
 async function viewer(t, browser, service, id) {
     const context = await openContext(t, browser, visitor);
     const page = await context.newPage();
-    const troubles = [];
-    page.on('pageerror', (error) => troubles.push(String(error)));
+    const errors = [];
+    page.on('pageerror', (error) => errors.push(String(error)));
     await page.goto(`${service.origin}${script}?view=${id}`);
     await page.getByRole('heading', { name: 'Préparation de la machine' }).waitFor();
     await page.locator('#status-text', { hasText: 'Préparation du disque' }).waitFor();
@@ -73,10 +73,10 @@ async function viewer(t, browser, service, id) {
     await page.getByRole('button', { name: 'Échap' }).waitFor();
     await isFrench(page, 'the viewer', ['English (US)', 'English (UK)']);
     await screenshot(page, 'french-viewer');
-    assert.deepEqual(troubles, []);
+    assert.deepEqual(errors, []);
 }
 
-async function theSwitch(t, browser, service) {
+async function languageLinks(t, browser, service) {
     const context = await openContext(t, browser, { locale: 'en-GB', javaScriptEnabled: false });
     const page = await context.newPage();
     await page.goto(`${service.origin}${script}?monitor=1&find=user`);
@@ -85,7 +85,7 @@ async function theSwitch(t, browser, service) {
     await page.locator('html[lang=fr]').waitFor();
     assert.equal(await page.locator('#find').inputValue(), 'user', 'it is the same page');
     await page.goto(`${service.origin}${script}?manage=1`);
-    assert.equal(await page.locator('html').getAttribute('lang'), 'fr', 'it is remembered');
+    assert.equal(await page.locator('html').getAttribute('lang'), 'fr', 'the choice is remembered');
     await page.getByRole('link', { name: 'English' }).click();
     await page.locator('html[lang=en]').waitFor();
 }
@@ -94,7 +94,7 @@ async function errors(service) {
     const ask = async (query, language, more = {}) => JSON.parse((await service.fetch('GET', `${script}?${query}`, {
         headers: { Accept: 'application/json', 'Accept-Language': language, ...more } })).text).error;
     const french = await ask(`session=${'0'.repeat(32)}`, 'fr-CH, fr;q=0.9, en;q=0.8');
-    assert.equal(french.kind, 'not-found', 'programs know it by its kind');
+    assert.equal(french.kind, 'not-found', 'the kind does not depend on the language');
     assert.match(french.message, /^Cette session n'existe pas\. /);
     assert.doesNotMatch(french.advice, ENGLISH);
     assert.match((await ask(`session=${'0'.repeat(32)}`, 'de, en;q=0.5')).message, /^There is no such session\. /);
@@ -105,7 +105,7 @@ async function errors(service) {
     assert.match((await ask(`session=${'0'.repeat(32)}`, 'en', { Cookie: 'qwd_lang=fr' })).message, /^Cette session/);
 }
 
-// Mails come later, from programs that no browser talks to.
+// Mails are sent later, by programs that no browser talks to.
 async function remembered(service) {
     const { session: { id } } = JSON.parse((await service.postCreate({}, { 'Accept-Language': 'fr' })).text);
     assert.equal(service.record(id).language, 'fr');
@@ -121,7 +121,7 @@ test('languages', async (t) => {
         await t.test('the login', (part) => logIn(part, browser));
         await t.test('the monitor', (part) => monitor(part, browser, service));
         await t.test('the viewer', (part) => viewer(part, browser, service, records.find(({ state }) => state === 'starting').id));
-        await t.test('the switch at the foot, without a script', (part) => theSwitch(part, browser, service));
+        await t.test('the links in the footer choose a language without script', (part) => languageLinks(part, browser, service));
         await t.test('errors', () => errors(service));
         await t.test('the record of a session knows the language', () => remembered(service));
     } finally {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// The monitor in a browser: looking for sessions, stopping some, and news that come by themselves; with a script and
-// without, on a large screen and on a phone. One session is real, the others are records.
+// The monitor: sorting, searching and stopping sessions, and live updates, with script and without, on a large screen and
+// on a phone. One session has processes, the others are records.
+// Cores: 0.5
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { test } from 'node:test';
 import { openBrowser, openContext, screenshot } from '../lib/browser.mjs';
+import { checkWidth } from '../lib/page-checks.mjs';
 import { removeRecords, samplesOf, someQueued, writeRecords } from '../lib/session-records.mjs';
-import { eventually } from '../lib/wait.mjs';
 import { WebService } from '../lib/web-service.mjs';
 
 const target = '/cgi-bin/qemu-web-desktop.cgi?monitor=1';
@@ -18,31 +19,26 @@ const users = (page) => page.locator('.monitor-table .who-cell').allTextContents
 const rows = (page) => page.locator('.monitor-table tbody tr');
 const countIs = (page, text) => page.locator('#count', { hasText: text }).waitFor();
 
-// Where the script puts content in place of the old, the page itself is never loaded anew.
+// The script replaces content without a navigation.
 function countLoads(page) {
     const loads = [];
     page.on('request', (request) => request.isNavigationRequest() && loads.push(request.url()));
     return loads;
 }
 
-async function noOverflow(page, what) {
-    const [wide, seen] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
-    assert.ok(wide <= seen, `${what}: ${wide} in ${seen}`);
-}
-
-async function look(t, browser, service) {
+async function withScript(t, browser, service) {
     const context = await openContext(t, browser);
     const page = await context.newPage();
-    const troubles = [];
-    page.on('pageerror', (error) => troubles.push(String(error)));
-    page.on('console', (message) => message.type() === 'error' && troubles.push(message.text()));
+    const errors = [];
+    page.on('pageerror', (error) => errors.push(String(error)));
+    page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
     await page.goto(service.origin + target);
     await countIs(page, /^250 sessions$/);
     assert.equal(await rows(page).count(), 100);
     await screenshot(page, 'monitor', { fullPage: true });
     const loads = countLoads(page);
 
-    await t.test('sorted by a click, from the keyboard as well, and the screen reader is told', async () => {
+    await t.test('a click or Enter sorts the table, and a live region announces it', async () => {
         await page.getByRole('link', { name: 'User name', exact: true }).click();
         await page.locator('th[aria-sort=ascending]', { hasText: 'User name' }).waitFor();
         const sorted = await users(page);
@@ -54,15 +50,14 @@ async function look(t, browser, service) {
         assert.match(await page.locator('#announce').textContent(), /250 sessions shown/);
     });
 
-    await t.test('found while typing, and by state', async () => {
+    await t.test('typing and the choice of a state filter the table', async () => {
         await page.getByLabel('Find user or machine').pressSequentially('user1');
         await countIs(page, /^\d\d of 250 sessions$/);
         assert.ok((await users(page)).every((user) => user.startsWith('user1')));
-        assert.equal(await page.evaluate(() => document.activeElement.value), 'user1', 'one can go on typing');
+        assert.equal(await page.evaluate(() => document.activeElement.value), 'user1', 'the field keeps the focus');
         await page.getByLabel('State').selectOption('queued');
-        await eventually('only those that wait', async () =>
-            (await page.locator('.state-cell').allTextContents()).every((text) => text === 'Queued'));
-        assert.match(page.url(), /find=user1.*state=queued/, 'the address is of what is shown');
+        await page.waitForFunction(() => [...document.querySelectorAll('.state-cell')].every(({ textContent }) => textContent === 'Queued'));
+        assert.match(page.url(), /find=user1.*state=queued/, 'the address has the filter');
         await page.getByLabel('Find user or machine').fill('nobody');
         await page.getByText('No session matches.').waitFor();
         await page.getByRole('link', { name: 'Show all' }).click();
@@ -71,11 +66,11 @@ async function look(t, browser, service) {
         await page.getByText('Page 2 of 3').waitFor();
     });
 
-    assert.deepEqual(loads, [], 'the page was never loaded anew');
-    assert.deepEqual(troubles, []);
+    assert.deepEqual(loads, [], 'the page was not reloaded');
+    assert.deepEqual(errors, []);
 }
 
-async function news(t, browser, service, id) {
+async function liveUpdates(t, browser, service, id) {
     const context = await openContext(t, browser);
     const page = await context.newPage();
     await page.goto(`${service.origin}${target}&find=${id}`);
@@ -85,23 +80,24 @@ async function news(t, browser, service, id) {
                  String(service.record(id).processes.find(({ name }) => name === 'qemu').pid));
     const loads = countLoads(page);
 
-    await t.test('the selection survives news', async () => {
+    await t.test('a live update keeps the selection', async () => {
         await row.getByRole('checkbox').check();
         await page.getByText('1 session selected').waitFor();
         const idle = await row.locator('[data-cell=idle]').textContent();
-        await eventually('the figures move on', async () => await row.locator('[data-cell=idle]').textContent() !== idle);
+        await page.waitForFunction(([selector, text]) => document.querySelector(selector).textContent !== text,
+                                   [`tr[data-id="${id}"] [data-cell=idle]`, idle]);
         assert.ok(await row.getByRole('checkbox').isChecked());
         assert.deepEqual(loads, []);
     });
 
-    await t.test('a selection is stopped once one is sure, and the page shows it go', async () => {
+    await t.test('Stop asks for a confirmation, and then the selected sessions disappear', async () => {
         const stop = page.locator('button[name=sessions_stop][value=selected]');
         await stop.click();
-        assert.equal(service.record(id).stop_requested_at, 0, 'not before one has said so');
+        assert.equal(service.record(id).stop_requested_at, 0, 'not without the confirmation');
         await page.getByLabel('Yes, stop them').check();
         const [answer] = await Promise.all([page.waitForNavigation(), stop.click()]);
-        assert.match(await answer.text(), /Sessions asked to end: 1 of 1\./); // it goes with the next news
-        await eventually('the session is gone', () => !service.record(id));
+        assert.match(await answer.text(), /Sessions asked to end: 1 of 1\./); // the next update removes it
+        await service.ended(id);
         await page.getByText('No session matches.').waitFor();
     });
 }
@@ -119,7 +115,7 @@ async function withoutScript(t, browser, service) {
     assert.ok(await page.locator('button[name=sessions_extend][value=selected]').isEnabled());
     await Promise.all([page.waitForNavigation(), page.locator('button[name=sessions_extend][value=selected]').click()]);
     await page.getByText(/Sessions extended: \d of 1/).waitFor();
-    assert.deepEqual([...new Set(await users(page))], ['user07'], 'what one looked for is kept');
+    assert.deepEqual([...new Set(await users(page))], ['user07'], 'the filter stays');
 }
 
 async function onAPhone(t, browser, service) {
@@ -128,9 +124,9 @@ async function onAPhone(t, browser, service) {
         const page = await context.newPage();
         await page.goto(`${service.origin}${target}&find=user07`);
         await rows(page).first().waitFor();
-        await noOverflow(page, 'a phone');
+        await checkWidth(page, 'a phone');
         const box = await rows(page).first().boundingBox();
-        assert.ok(box.x >= 0 && box.x + box.width <= 390, 'a session is a card that fits');
+        assert.ok(box.x >= 0 && box.x + box.width <= 390, 'the card of a session fits');
         const button = await rows(page).getByRole('button', { name: /^Stop/ }).first().boundingBox();
         assert.ok(button.height >= 40, 'large enough for a finger');
         await screenshot(page, `monitor-phone-${colorScheme}`, { fullPage: true });
@@ -147,9 +143,9 @@ async function curves(browser, service, t) {
     assert.equal(await memory.locator('.chart-line').count(), 2, 'a gap is a gap');
     for (const width of [1280, 1024, 800]) {
         await page.setViewportSize({ width, height: 800 });
-        await noOverflow(page, `${width} pixels`);
+        await checkWidth(page, `${width} pixels`);
         const box = await rows(page).getByRole('button', { name: /^Stop/ }).first().boundingBox();
-        assert.ok(box.x + box.width <= width, 'what can be done stays in sight');
+        assert.ok(box.x + box.width <= width, 'the buttons stay visible');
     }
 }
 
@@ -168,11 +164,11 @@ test('the monitor', async (t) => {
     const records = writeRecords(snapshots, 249, someQueued);
     try {
         const browser = await openBrowser(t);
-        await t.test('in a browser', (part) => look(part, browser, service));
-        await t.test('without a script', (part) => withoutScript(part, browser, service));
+        await t.test('with script', (part) => withScript(part, browser, service));
+        await t.test('without script', (part) => withoutScript(part, browser, service));
         await t.test('on a phone', (part) => onAPhone(part, browser, service));
-        await t.test('curves, and narrower windows', (part) => curves(browser, service, part));
-        await t.test('news', (part) => news(part, browser, service, id));
+        await t.test('the curves, and narrower windows', (part) => curves(browser, service, part));
+        await t.test('live updates', (part) => liveUpdates(part, browser, service, id));
     } finally {
         removeRecords(snapshots, records);
     }

@@ -1,45 +1,23 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Every page in every state, looked at as looks.mjs says: those of a service, and the golden ones, for what is hard to
-// come by. The pictures are build/screenshots/NAME-WIDTH-SCHEME.png; page-NAME is a golden page.
+// The pages of a service in each of their states pass the checks of page-checks.mjs. page-fixtures.test.mjs has the golden
+// pages. The screenshots are build/screenshots/NAME-WIDTH-SCHEME.png.
+// Tier: full
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 import { holdStarts } from './scenarios.mjs';
 import { openBrowser, openContext } from '../lib/browser.mjs';
 import { replaceFile } from '../lib/files.mjs';
-import { checkPage, htmlFindings, openCheckedPage } from '../lib/page-checks.mjs';
-import { pageFixtureNames, servePageFixtures } from '../lib/page-fixtures.mjs';
+import { checkPage, openCheckedPage } from '../lib/page-checks.mjs';
+import { servePageFixtures } from '../lib/page-fixtures.mjs';
 import { removeRecords, samplesOf, someQueued, writeRecords } from '../lib/session-records.mjs';
 import { WebService } from '../lib/web-service.mjs';
 
 const script = '/cgi-bin/qemu-web-desktop.cgi';
 const english = { locale: 'en-US' };
-
-test('the validator finds what is wrong', async () => {
-    const page = (body) => `<!DOCTYPE html>\n<html lang="en"><head><title>A</title></head><body>${body}</body></html>\n`;
-    assert.deepEqual(await htmlFindings(page('<p>Good.</p>')), []);
-    for (const wrong of ['<p id="a">A</p><p id="a">B</p>', '<p><div>A</div></p>', '<ul><p>A</p></ul>', '<a href="/"><button type="button">A</button></a>', '<img src="/a.png" />', '<p nonsense="1"'])
-        assert.notDeepEqual(await htmlFindings(page(wrong)), [], wrong);
-});
-
-// --- golden pages ---
-
-test('each page with example values', async (t) => {
-    const origin = await servePageFixtures(t);
-    const browser = await openBrowser(t);
-    const context = await openContext(t, browser, english);
-    const page = await openCheckedPage(context);
-    for (const name of pageFixtureNames()) {
-        await t.test(name, async () => {
-            await page.goto(`${origin}/page/${name}`, { waitUntil: 'domcontentloaded' });
-            assert.deepEqual(await checkPage(page, `page-${name}`), []);
-        });
-    }
-});
-
-// --- a service's pages ---
 
 class Visit {
     constructor(t, service, browser) {
@@ -56,9 +34,9 @@ class Visit {
         return this.page.goto(this.service.origin + (query.startsWith('/') ? query : script + query));
     }
 
-    // expected: what the console may say.
-    sees(name, page = this.page, { expected = null, most } = {}) {
-        return this.t.test(name, async () => assert.deepEqual((await checkPage(page, name, most)).filter((one) => !expected?.test(one)), []));
+    // expected: errors of the console to ignore. number: one of the views (checkPage).
+    check(name, page = this.page, { expected = null, number = null } = {}) {
+        return this.t.test(name, async () => assert.deepEqual((await checkPage(page, name, number)).filter((one) => !expected?.test(one)), []));
     }
 
     // Presses a button that leads to another page.
@@ -66,60 +44,51 @@ class Visit {
         await Promise.all([this.page.waitForNavigation(), locator.click()]);
     }
 
-    // Settings count from the next request on.
-    configure(settings) {
-        const lines = Object.entries({ ...this.service.settings, ...settings }).map(([key, value]) => `${key} = ${value}\n`);
-        replaceFile(this.service.configuration, lines.join(''));
-    }
-
-    async created() {
-        return await this.service.create();
-    }
 }
 
 const link = (state, label) => state.sharing.links.find((one) => one.label === label);
 
 async function startPages(visit) {
     const { service } = visit;
-    const image = service.path('service/machines/tiny.iso');
-    fs.renameSync(image, service.path('tiny.iso'));
+    const image = path.join(service.machines, service.machine.name);
+    fs.renameSync(image, service.path('moved.raw'));
     await visit.go();
-    await visit.sees('start-none');
-    fs.renameSync(service.path('tiny.iso'), image);
+    await visit.check('start-none');
+    fs.renameSync(service.path('moved.raw'), image);
     await visit.go();
-    await visit.sees('start-one');
+    await visit.check('start-one');
     const machines = fs.readFileSync(service.path('etc/machines.conf'), 'utf8');
     const more = ['Debian 12 with the programs of the beamline, and what is needed to write about what was measured', 'Ubuntu', '', 'Windows', 'A_name_that_has_no_place_at_which_it_could_be_broken_into_lines'];
     more.forEach((description, i) => {
-        fs.symlinkSync(fs.readlinkSync(image), service.path(`service/machines/more-${i}.iso`));
-        fs.appendFileSync(service.path('etc/machines.conf'), `[more-${i}.iso]\ndescription=${description}\n`);
+        fs.symlinkSync(fs.readlinkSync(image), service.path(`service/machines/more-${i}.raw`));
+        fs.appendFileSync(service.path('etc/machines.conf'), `[more-${i}.raw]\ndescription=${description}\n`);
     });
     await service.control('refresh');
     await visit.go('/qemu-web-desktop/');
-    await visit.sees('start-many');
-    more.forEach((_, i) => fs.rmSync(service.path(`service/machines/more-${i}.iso`)));
+    await visit.check('start-many');
+    more.forEach((_, i) => fs.rmSync(service.path(`service/machines/more-${i}.raw`)));
     replaceFile(service.path('etc/machines.conf'), machines);
 }
 
 async function errorPages(visit) {
     await visit.go(`?session=${'0'.repeat(32)}`);
-    await visit.sees('error-404');
+    await visit.check('error-404');
     await visit.go(`?token=${'0'.repeat(32)}`);
-    await visit.sees('error-405');
+    await visit.check('error-405');
 }
 
 async function sessionPages(visit) {
     const { service } = visit;
     await visit.go('?manage=1');
-    await visit.sees('sessions-none');
+    await visit.check('sessions-none');
     const release = await holdStarts(visit.t, service);
-    const id = await visit.created();
+    const id = await service.create();
     await visit.go(`?session=${id}`);
-    await visit.sees('session-starting');
+    await visit.check('session-starting');
     await release();
     await service.ready(id);
     await visit.press(visit.page.getByRole('button', { name: 'Make a link' }));
-    await visit.sees('session-ready');
+    await visit.check('session-ready');
     return id;
 }
 
@@ -135,55 +104,55 @@ async function viewerPages(visit, id) {
     const says = (page, words) => page.locator('#status:not([hidden])', { hasText: words }).waitFor();
     await owner.goto(`${service.origin}${script}?view=${id}`);
     await shown(owner);
-    await visit.sees('viewer-own', owner);
+    await visit.check('viewer-own', owner);
     await press('Keys');
-    await visit.sees('viewer-keys', owner);
+    await visit.check('viewer-keys', owner);
     await press('Share');
     const dialog = owner.locator('#share-dialog');
     await dialog.getByLabel('Another link, for').fill('Paul');
     await dialog.getByRole('button', { name: 'Make a link' }).click();
     await dialog.getByRole('textbox', { name: 'Link: Paul' }).waitFor();
-    await visit.sees('viewer-share', owner);
+    await visit.check('viewer-share', owner);
     await guest.goto(link(await service.sessionState(id), 'Paul').viewer_url);
     await shown(guest);
-    await visit.sees('viewer-watching', guest);
+    await visit.check('viewer-watching', guest);
     await visit.go(`?session=${id}`);
-    await visit.sees('session-watched');
+    await visit.check('session-watched');
     await visit.go('?manage=1');
-    await visit.sees('sessions-own');
+    await visit.check('sessions-own');
     await dialog.getByRole('button', { name: 'Revoke: Paul' }).click();
     await says(guest, 'This link does not work any more');
-    await visit.sees('viewer-revoked', guest, { expected: /^console: .*status of 404/ });
+    await visit.check('viewer-revoked', guest, { expected: /^console: .*status of 404/ });
     await owner.keyboard.press('Escape');
     await press('Stop');
-    await visit.sees('viewer-stop', owner);
+    await visit.check('viewer-stop', owner);
     return { owner, says };
 }
 
 async function limits(visit, id) {
     const { service, page } = visit;
-    visit.configure({ service_max_session_nb: 1, service_queue: 'yes' });
-    const waiting = await visit.created();
+    service.override({ service_max_session_nb: 1, service_queue: 'yes' });
+    const waiting = await service.create();
     await visit.go(`?session=${waiting}`);
-    await visit.sees('session-queued');
+    await visit.check('session-queued');
     await service.stop(waiting);
     await visit.go();
-    await visit.sees('start-full');
-    visit.configure({ service_max_session_nb_per_user: 1 });
+    await visit.check('start-full');
+    service.override({ service_max_session_nb_per_user: 1 });
     await visit.go();
     await visit.press(page.locator('button[name=create]').first());
     await page.getByRole('heading', { name: /room/ }).waitFor();
-    await visit.sees('error-limit');
-    visit.configure({});
+    await visit.check('error-limit');
+    service.override({});
     await visit.go(`?session=${id}`);
 }
 
 async function ends(visit, { owner, says }, id) {
     await owner.locator('#stop-yes').click();
     await says(owner, 'The session is over');
-    await visit.sees('viewer-over', owner);
+    await visit.check('viewer-over', owner);
     await visit.page.locator('#again').waitFor();
-    await visit.sees('session-ended');
+    await visit.check('session-ended');
     await visit.service.assertNothingLeft(id);
 }
 
@@ -192,30 +161,29 @@ async function monitorPages(visit) {
     const snapshots = service.path('service/snapshots'), samples = service.path('service/cache/monitor-samples.json');
     const { uid, gid } = fs.statSync(service.path('service'));
     await visit.go('?monitor=1');
-    await visit.sees('monitor-none');
+    await visit.check('monitor-none');
     fs.writeFileSync(samples, JSON.stringify(samplesOf(23, (i) => i < 90 || i > 150)));
     fs.chownSync(samples, uid, gid);
     const records = writeRecords(snapshots, 1000, someQueued);
     try {
         await visit.go('?monitor=1');
-        await visit.sees('monitor-many');
+        await visit.check('monitor-many');
         await page.locator('.monitor-table tbody').getByRole('checkbox').nth(1).check();
-        await visit.sees('monitor-selected', page, { most: 1 });
+        await visit.check('monitor-selected', page, { number: 0 });
         await visit.go('?manage=1&all=1');
-        await visit.sees('sessions-all');
+        await visit.check('sessions-all');
     } finally {
         removeRecords(snapshots, records);
     }
     const file = execFileSync(service.cgiProgram, ['--service_monitor=1'], { env: service.environment(), encoding: 'utf8' });
     await page.goto(`${await servePageFixtures(visit.t, { 'monitor-now': file })}/page/monitor-now`);
-    await visit.sees('monitor-file');
+    await visit.check('monitor-file');
 }
 
 // --- with a login ---
 
 async function loginPages(visit) {
     const { service, page } = visit;
-    const check = service.path('bin/check-user');
     const logIn = async (password) => {
         await page.getByLabel('User name').fill('marie');
         await page.getByLabel('Password').fill(password);
@@ -225,47 +193,42 @@ async function loginPages(visit) {
         await page.locator('input[name=code]').fill(code);
         await visit.press(page.locator('main form button[type=submit]').first());
     };
-    fs.writeFileSync(check, `#!/bin/sh\ntr '\\0' '\\n' | { read -r user; read -r password; [ "$password" = right ] || exit 1; echo '{"user": "marie"}'; }\n`, { mode: 0o755 });
-    visit.configure({ check_user_custom: check, check_user_mfa: 'totp' });
+    const check = service.shim('check-user', `#!/bin/sh\ntr '\\0' '\\n' | { read -r user; read -r password; [ "$password" = right ] || exit 1; echo '{"user": "marie"}'; }\n`);
+    service.override({ check_user_custom: check, check_user_mfa: 'totp' });
     await visit.go();
-    await visit.sees('start-login');
+    await visit.check('start-login');
     await visit.go('?manage=1');
-    await visit.sees('login');
+    await visit.check('login');
     await logIn('wrong');
-    await visit.sees('login-wrong');
+    await visit.check('login-wrong');
     await logIn('right');
-    await visit.sees('enrol');
+    await visit.check('enrol');
     const secret = (await page.locator('main').textContent()).match(/\b[A-Z2-7]{32}\b/)[0];
     await enter(execFileSync('oathtool', ['--totp', '-b', secret], { encoding: 'utf8' }).trim());
-    await visit.sees('recovery');
+    await visit.check('recovery');
     await visit.go('?manage=1');
-    await visit.sees('sessions-login');
+    await visit.check('sessions-login');
     await page.locator('header input[name=csrf]').evaluate((field) => field.remove());
     await visit.press(page.getByRole('button', { name: 'Log out' }));
     assert.match(await page.locator('main').textContent(), /form|again/i);
-    await visit.sees('error-403');
+    await visit.check('error-403');
     await visit.context.clearCookies();
     await visit.go('?manage=1');
     await logIn('right');
-    await visit.sees('code');
+    await visit.check('code');
     await enter('000000');
-    await visit.sees('code-wrong');
+    await visit.check('code-wrong');
 }
 
 test('the pages of a service', async (t) => {
     const service = await WebService.serve(t, 'qwd-server');
     const visit = await new Visit(t, service, await openBrowser(t)).open();
-    try {
-        await startPages(visit);
-        await errorPages(visit);
-        const id = await sessionPages(visit);
-        const viewer = await viewerPages(visit, id);
-        await limits(visit, id);
-        await ends(visit, viewer, id);
-        await monitorPages(visit);
-        await loginPages(visit);
-    } catch (error) {
-        t.diagnostic(service.lastLines());
-        throw error;
-    }
+    await startPages(visit);
+    await errorPages(visit);
+    const id = await sessionPages(visit);
+    const viewer = await viewerPages(visit, id);
+    await limits(visit, id);
+    await ends(visit, viewer, id);
+    await monitorPages(visit);
+    await loginPages(visit);
 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// What a web server has a part in of the viewer, behind Apache. The walk to a desktop behind Apache is in apache.test.mjs.
+// The rows of the viewer in which a web server has a part, behind Apache. apache.test.mjs has the main job.
 // Tier: full
 
 import { test } from 'node:test';

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
+// The end of a session in the viewer.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { answerTo, openBrowser, openContext } from '../lib/browser.mjs';
 import { Viewer, newSession, viewerPage } from '../lib/viewer-page.mjs';
-import { eventually } from '../lib/wait.mjs';
 import { WebService } from '../lib/web-service.mjs';
 
-// A session is warned of its end for a quarter of its life at most: this one is told to have begun long ago, so that its
-// end is near for as long as the test may need.
-function seemsOld(service, id) {
+// The viewer warns during the last quarter of a session's life at most. This moves the start of a session into the past, so
+// that its end is near for as long as the test may need.
+function makeOld(service, id) {
     const folder = service.path('service/snapshots', id), began = Math.floor(Date.now() / 1000) - 3600;
     execFileSync('flock', [`${folder}/lock`, 'sed', '-i', `s/"started_at": *[0-9]*/"started_at":${began}/`, `${folder}/session.json`]);
     assert.equal(service.record(id).started_at, began);
 }
 
-test('an end that is near is told in the viewer, with what can be done', async (t) => {
+test('the viewer warns of an end that is near, and offers an extension', async (t) => {
     const service = await WebService.serve(t, 'qwd-server');
     const browser = await openBrowser(t);
     const session = await newSession(service, '128M', { snapshot_lifetime: '540' });
-    seemsOld(service, session.id);
+    makeOld(service, session.id);
     const context = await openContext(t, browser);
     const owner = await Viewer.open(context, viewerPage(service, session.id)), guest = await Viewer.open(context, session.watch_url);
     await guest.page.locator('#toast', { hasText: /ends in/ }).waitFor();
@@ -37,14 +37,14 @@ test('an end that is near is told in the viewer, with what can be done', async (
     await service.assertNothingLeft(session.id);
 });
 
-// A visitor who looks at another tab, and has agreed to be told; `shows`: whether the browser lets pages do that.
-async function openElsewhere(t, browser, shows) {
+// A page in a background tab, with notifications allowed. `shows`: whether the browser can show those of a page.
+async function openInBackground(t, browser, shows) {
     const context = await openContext(t, browser);
     await context.addInitScript((isShown) => {
-        globalThis.isElsewhere = true;
-        globalThis.told = [];
-        Object.defineProperty(document, 'hidden', { get: () => globalThis.isElsewhere });
-        document.hasFocus = () => !globalThis.isElsewhere;
+        globalThis.isInBackground = true;
+        globalThis.notifications = [];
+        Object.defineProperty(document, 'hidden', { get: () => globalThis.isInBackground });
+        document.hasFocus = () => !globalThis.isInBackground;
         localStorage.setItem('qwd-tell', localStorage.getItem('qwd-tell') ?? 'yes');
         globalThis.Notification = class {
             static permission = 'granted';
@@ -52,7 +52,7 @@ async function openElsewhere(t, browser, shows) {
             constructor(title, { body }) {
                 if (!isShown)
                     throw new TypeError('Illegal constructor. Use ServiceWorkerRegistration.showNotification() instead.');
-                globalThis.told.push(body);
+                globalThis.notifications.push(body);
             }
         };
     }, shows);
@@ -64,7 +64,7 @@ async function endsSoon(context) {
     const now = Date.now() + 3600e3, iso = new Date(now + 290e3).toISOString();
     await context.route(/qemu-web-desktop\.cgi|\/viewer/, async (route) => {
         if (route.request().resourceType() !== 'fetch')
-            return route.continue(); // a page that does not come from here may not connect to here
+            return route.continue(); // a page that is fulfilled here could not connect to the service
         const answer = await answerTo(route);
         if (!answer)
             return undefined;
@@ -75,30 +75,30 @@ async function endsSoon(context) {
     });
 }
 
-test('who looks elsewhere is told of an end that is near', async (t) => {
+test('a viewer in the background notifies of an end that is near', async (t) => {
     const service = await WebService.serve(t, 'qwd-server');
     const browser = await openBrowser(t);
     const session = await newSession(service, '128M');
     for (const [url, shows, words] of [[viewerPage(service, session.id), true, /^The time is nearly over\. It ends in 4 min\. Save your work\.$/],
                                        [session.watch_url, false, /^This session ends in 4 min\.$/]]) {
-        const context = await openElsewhere(t, browser, shows);
+        const context = await openInBackground(t, browser, shows);
         await endsSoon(context);
-        const { page, troubles } = await Viewer.open(context, url);
-        await eventually('the title says so', async () => /^Ends in 5 minutes - .* - Connected$/.test(await page.title()));
+        const { page, errors } = await Viewer.open(context, url);
+        await page.waitForFunction(() => /^Ends in 5 minutes - .* - Connected$/.test(document.title));
         assert.equal(await page.locator('#toast').textContent(), '');
-        const told = await page.evaluate(() => globalThis.told);
-        assert.equal(told.length, shows ? 1 : 0, 'once, where it can be');
+        const notifications = await page.evaluate(() => globalThis.notifications);
+        assert.equal(notifications.length, shows ? 1 : 0, 'one notification, where the browser can show it');
         if (shows)
-            assert.match(told[0], words);
-        assert.equal(await page.evaluate(() => localStorage.getItem('qwd-tell')), shows ? 'yes' : 'no', 'nobody is promised what cannot be');
+            assert.match(notifications[0], words);
+        assert.equal(await page.evaluate(() => localStorage.getItem('qwd-tell')), shows ? 'yes' : 'no', 'a browser that cannot show notifications is not asked again');
         await page.evaluate(() => {
-            globalThis.isElsewhere = false;
+            globalThis.isInBackground = false;
             document.dispatchEvent(new Event('visibilitychange'));
         });
         await page.locator('#toast span').waitFor();
         assert.match(await page.locator('#toast span').textContent(), words);
-        assert.equal((await page.evaluate(() => globalThis.told)).length, told.length);
-        assert.deepEqual(troubles, []);
+        assert.equal((await page.evaluate(() => globalThis.notifications)).length, notifications.length);
+        assert.deepEqual(errors, []);
         await context.unrouteAll({ behavior: 'wait' });
         await context.close();
     }

@@ -8,7 +8,7 @@ import { keysFor, layouts } from '../../html/static/viewer/layouts.js';
 import { runViewer } from './viewer.mjs';
 import { top } from '../lib/files.mjs';
 
-test('the keys that make a character', () => {
+test('keysFor gives the keys of a character', () => {
     assert.deepEqual(layouts.map(({ id }) => id), ['us', 'gb', 'de', 'fr']);
     for (const [layout, sign, code, level] of [
         ['us', 'a', 'KeyA'], ['us', 'A', 'KeyA', 'shift'], ['us', '@', 'Digit2', 'shift'], ['us', '\\', 'Backslash'], ['us', '?', 'Slash', 'shift'],
@@ -28,8 +28,8 @@ test('the keys that make a character', () => {
     assert.equal(keysFor('a', 'none')[0].code, 'KeyA', 'a layout that is not known is the first');
 });
 
-// A module that the page does not name costs a way to the server more, when its turn comes.
-test('the page asks for all of the viewer\'s own modules at once', () => {
+// A module that the page does not name costs another round trip.
+test('the page requests all modules of the viewer at once', () => {
     const found = new Set();
     const visit = (file) => {
         if (found.has(file) || file.includes('novnc/'))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// A TCP proxy between a browser and a service. When it is cut, nothing passes any more and no connection is closed, as
-// when a cable is pulled.
+// A TCP proxy between a browser and a service. After cut(), no data passes and no connection is closed, as when a cable is
+// pulled.
 
 import { once } from 'node:events';
 import net from 'node:net';
@@ -43,7 +43,7 @@ export class CuttableProxy {
         this.pairs.forEach((pair) => this.hold(pair));
     }
 
-    // Either with what it carried before, or for new connections alone.
+    // forgets: the connections from before stay dead.
     mend({ forgets }) {
         this.isCut = false;
         for (const pair of forgets ? [] : this.pairs) {

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// What is looked for on every page, whatever it says: that everybody can use it (axe-core and the browser's own
-// accessibility tree), that it fits, that the focus is seen, that its HTML is HTML. Findings are sentences; none is good.
+// Checks that every page has to pass: accessibility (axe-core and the browser's accessibility tree), width, visible focus,
+// and valid HTML. A finding is a sentence; a good page has none.
 
+import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import fs from 'node:fs';
 import path from 'node:path';
 import { screenshot } from './browser.mjs';
 import { top } from './files.mjs';
+import { isFull } from './tiers.mjs';
 
 const require = createRequire(import.meta.url);
 const axeSource = fs.readFileSync(path.join(top, 'tests/node_modules/axe-core/axe.min.js'), 'utf8');
-// What there is to find of sizes does not depend on colours, nor the other way round: each is looked at once.
+// A finding about sizes does not depend on the colours: two views have each size and each colour scheme once.
 const views = [{ width: 1280, height: 800, colorScheme: 'light' }, { width: 390, height: 844, colorScheme: 'dark' }];
-const alike = ['tbody tr:nth-child(n+9)', 'main li:nth-child(n+13)']; // what need not be looked at of a long list
-const PICTURE_MAX_HEIGHT = 3000; // a long list goes on as it began
+const alike = ['tbody tr:nth-child(n+9)', 'main li:nth-child(n+13)']; // further rows of a long list are like the first ones
+const PICTURE_MAX_HEIGHT = 3000;
 
 // --- HTML ---
 
@@ -38,8 +40,8 @@ export async function htmlFindings(text) {
 
 // --- a page that collects its errors ---
 
-// Errors of scripts and of the Content Security Policy, and what the console calls an error, are kept in page.errors;
-// page.document is what the server has sent.
+// page.errors has the errors of scripts, of the Content Security Policy and of the console since the last navigation.
+// page.document is the document as the server sent it.
 export async function openCheckedPage(context) {
     const page = await context.newPage();
     page.errors = [];
@@ -53,14 +55,14 @@ export async function openCheckedPage(context) {
     page.on('pageerror', (error) => page.errors.push(`error: ${error}`));
     page.on('console', (message) => {
         if (message.location().url === page.refused)
-            return; // the browser calls it an error that a page tells of one
+            return; // Chromium reports the status of an error page as an error
         if (message.type() === 'error' || /Content Security Policy/i.test(message.text()))
             page.errors.push(`console: ${message.text()}`);
     });
     return page;
 }
 
-// --- everybody ---
+// --- accessibility ---
 
 async function axeFindings(page) {
     if (!await page.evaluate(() => 'axe' in globalThis))
@@ -75,7 +77,7 @@ async function axeFindings(page) {
 
 const nameless = ['button', 'link', 'textbox', 'searchbox', 'combobox', 'checkbox', 'radio', 'spinbutton', 'slider', 'dialog', 'group', 'image'];
 
-// What a screen reader is told, from the browser's accessibility tree.
+// From the accessibility tree, which a screen reader uses.
 async function treeFindings(page) {
     const devtools = await page.context().newCDPSession(page);
     const { nodes } = await devtools.send('Accessibility.getFullAXTree');
@@ -87,7 +89,7 @@ async function treeFindings(page) {
     const levels = all('heading').map(level);
     const findings = shown.filter((node) => nameless.includes(role(node)) && !name(node) && !(role(node) === 'group'))
         .map((node) => `a ${role(node)} without a name`);
-    // While a modal dialog is open, there is nothing else.
+    // A modal dialog hides the rest of the page.
     if (all('dialog').length > 0)
         return findings;
     if (levels.filter((one) => one === 1).length !== 1)
@@ -97,7 +99,7 @@ async function treeFindings(page) {
         findings.push(`${all('main').length} main, ${all('banner').length} banner`);
     const navigations = all('navigation').map(name);
     if (new Set(navigations).size !== navigations.length || navigations.includes(''))
-        findings.push(`navigations that cannot be told apart: ${navigations}`);
+        findings.push(`navigations with the same name: ${navigations}`);
     return findings;
 }
 
@@ -111,7 +113,7 @@ function inPage({ width, alike }) {
     const isShown = (element) => element.checkVisibility({ visibilityProperty: true }) && !element.closest('[inert]') && (!modal || modal.contains(element));
     const call = (element) => `<${element.localName}${element.id ? ` #${element.id}` : ''}${element.getAttribute('name') ? ` name=${element.getAttribute('name')}` : ''}> ${(element.getAttribute('aria-label') ?? element.textContent).trim().replace(/\s+/g, ' ').slice(0, 40)}`;
 
-    // It fits.
+    // The page fits into the window.
     const wide = document.documentElement.scrollWidth;
     if (wide > width) {
         const guilty = [...document.querySelectorAll('body *')].filter((one) => isShown(one) && one.getBoundingClientRect().right > width + 1).map(call);
@@ -119,10 +121,10 @@ function inPage({ width, alike }) {
     }
     for (const button of document.querySelectorAll('button, .button')) {
         if (isShown(button) && !button.matches('.hidden') && button.scrollWidth > button.clientWidth + 1)
-            findings.push(`its words do not fit into ${call(button)}`);
+            findings.push(`the label does not fit into ${call(button)}`);
     }
 
-    // The focus can be seen, on each control; a machine's screen shows its own.
+    // The focus is visible on each control; the screen of a machine shows its own.
     const channels = (colour) => (colour.match(/[\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
     const luminance = (colour) => channels(colour).slice(0, 3).map((value) => value / 255)
         .map((value) => (value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
@@ -149,12 +151,12 @@ function inPage({ width, alike }) {
     for (const control of controls) {
         control.focus();
         if (document.activeElement !== control)
-            findings.push(`takes no focus: ${call(control)}`);
+            findings.push(`cannot have the focus: ${call(control)}`);
         else if (![control, control.closest('label')].some((one) => one && ring(one)))
-            findings.push(`the focus is not seen on ${call(control)}: ${getComputedStyle(control).outline}`);
+            findings.push(`the focus is not visible on ${call(control)}: ${getComputedStyle(control).outline}`);
         const box = control.getBoundingClientRect();
         if (box.bottom < 0 || box.top > innerHeight || box.right < 0 || box.left > innerWidth)
-            findings.push(`has the focus out of sight: ${call(control)}`);
+            findings.push(`has the focus outside the window: ${call(control)}`);
     }
     if (modal)
         before?.focus?.({ preventScroll: true });
@@ -164,7 +166,7 @@ function inPage({ width, alike }) {
     return findings;
 }
 
-// Buttons and links that are called the same do the same, but in a row or an item of their own, which says what of.
+// Buttons and links with the same name do the same, except in different rows or items.
 function namesakes() {
     const findings = [];
     const modal = document.querySelector('dialog:modal');
@@ -190,22 +192,25 @@ function namesakes() {
     return [...new Set(findings)];
 }
 
-// --- all of it ---
+// --- all checks ---
 
 async function picture(page, name, { width }) {
     const height = await page.evaluate(() => document.documentElement.scrollHeight);
     await screenshot(page, name, { fullPage: true, caret: 'initial', clip: { x: 0, y: 0, width, height: Math.min(height, PICTURE_MAX_HEIGHT) } });
 }
 
-// Everything about a page as it stands; the pictures are kept. Nothing is loaded anew. most: how many of the views.
-export async function checkPage(page, name, most = views.length) {
+// All checks of a page in its present state, without a reload. number: the view to check it in, odd or even; all views
+// when it is missing. Returns the findings.
+export async function checkPage(page, name, number = null) {
     const findings = await htmlFindings(await page.document);
-    for (const [i, { colorScheme, ...size }] of views.slice(0, most).entries()) {
+    const chosen = number === null ? views : [views[number % views.length]];
+    for (const [i, { colorScheme, ...size }] of chosen.entries()) {
         await page.setViewportSize(size);
         await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-        await picture(page, `${name}-${size.width}-${colorScheme}`, size);
+        if (isFull)
+            await picture(page, `${name}-${size.width}-${colorScheme}`, size);
         const found = await axeFindings(page);
-        await page.keyboard.press('Tab'); // who has pressed a key is shown the focus
+        await page.keyboard.press('Tab'); // the focus is shown after a key
         found.push(...await page.evaluate(inPage, { ...size, alike: alike.join() }));
         if (i === 0)
             found.push(...await treeFindings(page), ...await page.evaluate(namesakes));
@@ -213,4 +218,15 @@ export async function checkPage(page, name, most = views.length) {
     }
     await page.setViewportSize({ width: views[0].width, height: views[0].height });
     return [...findings, ...page.errors];
+}
+
+// --- single checks ---
+
+export async function checkAxe(page, name) {
+    assert.deepEqual(await axeFindings(page), [], name);
+}
+
+export async function checkWidth(page, name) {
+    const [width, visible] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+    assert.ok(width <= visible, `${name}: ${width} pixels wide in ${visible}`);
 }

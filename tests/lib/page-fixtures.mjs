@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// The golden pages of tests/fixtures/pages, shown with the service's real style sheets and scripts, but without a
-// service: what their scripts ask for stays unanswered.
+// A server of the golden pages of tests/fixtures/pages, with the style sheets and scripts of the service. Requests of the
+// scripts get no answer.
 
 import { once } from 'node:events';
 import fs from 'node:fs';
@@ -22,7 +22,7 @@ function fileOf(target) {
     return file && file.startsWith(`${tree}/`) && fs.existsSync(file) ? file : null;
 }
 
-// more: further pages by name. A page that brings its own styles gets no policy: it is meant to be opened from a disk.
+// more: further pages by name. A page with its own styles has no policy, because it is opened from a disk.
 export async function servePageFixtures(t, more = {}) {
     const server = http.createServer((request, response) => {
         const target = new URL(request.url, 'http://localhost').pathname;

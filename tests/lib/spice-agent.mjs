@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// A desktop's clipboard, played from a shell on the machine's serial console: what a SPICE agent in the guest would say
-// to QEMU (spice/vd_agent.h).
+// The clipboard of a desktop: a shell on the serial console sends the messages of a SPICE agent to QEMU
+// (spice/vd_agent.h).
 
 import { once } from 'node:events';
 import net from 'node:net';
@@ -35,12 +35,12 @@ export class SpiceAgent {
         agent.socket.write('\n');
         await readUntil(agent.socket, /# (\x1b\[6n)?$/, 'a shell on the serial console');
         agent.count = 0;
-        await agent.run(`exec 3<>${PORT}`); // open all the time: QEMU forgets a clipboard whose agent leaves
-        await agent.say(message(CAPABILITIES, words(0, BY_DEMAND | SELECTIONS)));
+        await agent.run(`exec 3<>${PORT}`); // stays open: QEMU forgets the clipboard of an agent that disconnects
+        await agent.write(message(CAPABILITIES, words(0, BY_DEMAND | SELECTIONS)));
         return agent;
     }
 
-    // Marks are typed in two halves, so that the echo of what is typed does not have them.
+    // Marks are typed in two halves, so that the echo of the command does not have them.
     async run(command) {
         this.socket.write(`${command}; echo DO''NE${++this.count}=$?\n`);
         const [, status] = await readUntil(this.socket, new RegExp(`DONE${this.count}=(\\d+)`), command.slice(0, 60));
@@ -48,21 +48,21 @@ export class SpiceAgent {
             throw new Error(`${command}: ${status}`);
     }
 
-    say(bytes) {
+    write(bytes) {
         return this.run(`printf '${printed(bytes)}' >&3`);
     }
 
-    // As if somebody had copied something there; the text itself is told when somebody asks.
+    // Announces that a text was copied. The text is sent on request.
     offer() {
-        return this.say(message(GRAB, words(0, TEXT)));
+        return this.write(message(GRAB, words(0, TEXT)));
     }
 
-    tell(text) {
-        return this.say(message(CLIPBOARD, words(0, TEXT), Buffer.from(text)));
+    send(text) {
+        return this.write(message(CLIPBOARD, words(0, TEXT), Buffer.from(text)));
     }
 
-    // Asks for what was copied elsewhere until it comes: who asks before QEMU has heard of it gets nothing, or what was
-    // copied before. The text ends a line.
+    // Requests the text that was copied elsewhere until it arrives: before QEMU has it, the answer is empty or an older text.
+    // The text ends a line.
     async expect(text) {
         const ask = `printf '${printed(message(REQUEST, words(0, TEXT)))}' >&3`;
         await this.run(`n=0; until ${ask}; timeout 5 grep -a -m 1 -q '${text}' <&3; do n=$((n+1)); [ $n -lt 60 ] || break; done; [ $n -lt 60 ]`);

@@ -1,68 +1,51 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// A page with the viewer, as a person uses it.
+// The viewer's page in a browser.
 
 import { Desktop } from './browser.mjs';
 
-
-export const TINY = '#31586b';
 export const CLIPBOARD_MESSAGES = 6; // RFC 6143, 7.5; QEMU's extended key events
 
-// What the viewer says goes by itself after some seconds. Here it stays until something else is said, for a test may be
-// held up for longer than that.
+// A message of the viewer disappears after some seconds. Here it stays until the next one, because the host may stop the
+// test for longer than that.
 function keepToasts() {
     const later = globalThis.setTimeout;
     globalThis.setTimeout = (run, ...more) => (String(run).includes('toast.replaceChildren') ? 0 : later(run, ...more));
 }
 
 export class Viewer extends Desktop {
-    static async open(context, url) {
-        const viewer = new Viewer();
-        viewer.page = await context.newPage();
-        await viewer.page.addInitScript(keepToasts);
-        viewer.sent = [];
-        viewer.opened = 0;
-        viewer.lost = 0;
-        viewer.troubles = [];
-        viewer.requests = [];
-        viewer.page.on('websocket', (socket) => {
-            viewer.opened++;
-            socket.on('framesent', ({ payload }) => viewer.sent.push(Buffer.from(payload)[0]));
-            socket.on('close', () => viewer.lost++);
-        });
-        viewer.page.on('pageerror', (error) => viewer.troubles.push(String(error)));
-        viewer.page.on('console', (message) => /Content Security Policy/i.test(message.text()) && viewer.troubles.push(message.text()));
-        viewer.page.on('request', (request) => viewer.requests.push(request.url()));
-        await viewer.page.goto(url);
-        return viewer;
-    }
-
     canvas = '#screen.shown canvas';
 
-    // Width and height of the machine's screen.
-    size() {
-        return this.page.evaluate(() => {
+    async watch() {
+        super.watch();
+        this.errors = [];
+        this.requests = [];
+        this.page.on('pageerror', (error) => this.errors.push(String(error)));
+        this.page.on('console', (message) => /Content Security Policy/i.test(message.text()) && this.errors.push(message.text()));
+        this.page.on('request', (request) => this.requests.push(request.url()));
+        await this.page.addInitScript(keepToasts);
+    }
+
+    // Waits until the machine's screen has a size.
+    hasSize(width, height) {
+        return this.waitInPage((size) => {
             const canvas = document.querySelector('#screen canvas');
-            return [canvas?.width, canvas?.height].join('x');
-        });
+            return [canvas?.width, canvas?.height].join() === size;
+        }, [width, height].join());
     }
 
     shown() {
         return this.page.locator('#screen.shown').waitFor();
     }
 
-    // What it says in place of the display.
+    // Waits for the status that replaces the display.
     async says(words) {
         await this.page.locator('#status:not([hidden])', { hasText: words }).waitFor();
     }
 
-    // What is in the terminal's line is not run.
-    async dropLine() {
+    // Discards the command line of the terminal.
+    async discardLine() {
         await this.page.locator('#screen canvas').focus();
         await this.page.keyboard.press('Control+KeyC');
-    }
-
-    count(type) {
-        return this.sent.filter((one) => one === type).length;
     }
 
     async openControls() {

@@ -27,9 +27,9 @@ export class WebLoginService extends WebService {
         this.copyMachine(`${user}:${name}`);
     }
 
-    // Another image with the content of the tiny machine's.
+    // Adds an image with the content of the service's own.
     copyMachine(name) {
-        fs.copyFileSync(path.join(this.machines, 'tiny.iso'), path.join(this.machines, name), fs.constants.COPYFILE_FICLONE);
+        fs.copyFileSync(path.join(this.machines, this.machine.name), path.join(this.machines, name), fs.constants.COPYFILE_FICLONE);
     }
 
     // Records of sessions that run, without processes.
@@ -50,15 +50,15 @@ export async function logIn(page, service, user) {
     await page.locator('.who', { hasText: user }).waitFor();
 }
 
-// A page asks for its news when it becomes visible. The test need not wait for the next poll.
-export const lookAgain = (page) => page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+// A page asks for an update when it becomes visible. The test need not wait for the next poll.
+export const requestUpdate = (page) => page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
 
-// The same until the condition is true: a page that is just asking ignores the event.
-export async function lookUntil(page, what, condition) {
+// The same until the condition is true: a page that is waiting for an answer ignores the event.
+export async function requestUpdatesUntil(page, what, condition) {
     let next = 0;
     return eventually(what, async () => {
         if (Date.now() > next) {
-            await lookAgain(page);
+            await requestUpdate(page);
             next = Date.now() + 2000;
         }
         return condition();

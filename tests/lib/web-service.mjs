@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// A service behind qwd-server or behind a real Apache, with the tiny machine, asked over HTTP.
+// A service behind qwd-server or behind a real Apache, asked over HTTP.
 
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { once } from 'node:events';
+import { afterEach } from 'node:test';
 import { apacheProgram, writeApacheConfiguration } from './apache.mjs';
 import { list, readIfThere } from './files.mjs';
 import { tinyFolder } from './machines.mjs';
@@ -20,34 +21,53 @@ export const tokenOf = (url) => new URL(new URL(url).searchParams.get('path'), u
 // CGI variables as the headers they come from.
 const headerName = (variable) => variable.replace(/^HTTP_/, '').replaceAll('_', '-');
 
+// A disk whose first sector halts the processor. The machine uses no processor time, and its screen has the BIOS's text.
+function writeHaltedDisk(file) {
+    const disk = Buffer.alloc(4 * 1024 * 1024);
+    Buffer.from('f4ebfd', 'hex').copy(disk); // hlt, and again
+    disk.writeUInt16LE(0xaa55, 510);
+    fs.writeFileSync(file, disk);
+    return file;
+}
+
+// The only machine of a service: one that is halted, or the tiny desktop for tests that use what it shows.
+export const haltedMachine = { name: 'halted.raw', description: 'A halted machine', image: (service) => writeHaltedDisk(service.path('halted.raw')) };
+export const desktopMachine = { name: 'tiny.iso', description: 'A tiny Debian desktop', image: () => path.join(tinyFolder(), 'tiny.iso') };
+
+// A row that fails reports the last lines of the logs.
+const running = new Set();
+afterEach((t) => {
+    if (t.passed === false)
+        running.forEach((service) => t.diagnostic(service.lastLines()));
+});
+
 export class WebService extends Service {
     static defaults = {
         ...Service.defaults,
-        machine: 'tiny.iso',
         snapshot_alloc_mem: '512M',
         session_start_deadline: '5m',
-        session_stop_grace: '2s',
         form_cpu: '1,2',
         form_memory: '128M,256M,512M',
         form_lifetime: '2h,8h,1d',
     };
 
     // face: 'qwd-server' or 'apache'. apacheNames: the value of QWD_NAMES in Apache's configuration.
-    static async serve(t, face, settings = {}, apacheNames = null) {
+    static async serve(t, face, settings = {}, { machine = haltedMachine, apacheNames = null } = {}) {
         const service = new this('w-');
-        Object.assign(service, { test: t, face, apacheNames, output: '', websockifyPort: await freePort(), httpPort: await freePort() });
+        Object.assign(service, { test: t, face, machine, apacheNames, output: '', websockifyPort: await freePort(), httpPort: await freePort() });
         t.after(() => service.end());
-        await service.start({ settings: { service_port: service.websockifyPort, ...settings } });
+        running.add(service);
+        await service.start({ settings: { service_port: service.websockifyPort, machine: machine.name, ...settings } });
         await service.startFront();
         return service;
     }
 
     defaultImages() {
-        return { 'tiny.iso': path.join(tinyFolder(), 'tiny.iso') };
+        return { [this.machine.name]: this.machine.image(this) };
     }
 
     stage(options = {}) {
-        super.stage({ ...options, machines: { 'tiny.iso': 'description=A tiny Debian desktop', ...options.machines } });
+        super.stage({ ...options, machines: { [this.machine.name]: `description=${this.machine.description}`, ...options.machines } });
     }
 
     get origin() {
@@ -91,6 +111,7 @@ export class WebService extends Service {
     }
 
     async end() {
+        running.delete(this);
         try {
             await this.endFront();
         } finally {
@@ -146,13 +167,13 @@ export class WebService extends Service {
 
     // The answer to a Create, as JSON unless the headers say otherwise.
     postCreate(fields = {}, headers = {}) {
-        const body = new URLSearchParams({ create: 'Create', machine: 'tiny.iso', memory: '128M', ...fields }).toString();
+        const body = new URLSearchParams({ create: 'Create', machine: this.machine.name, memory: '128M', ...fields }).toString();
         return this.fetch('POST', script, {
             body, headers: { 'Content-Type': 'application/x-www-form-urlencoded', Accept: 'application/json', ...headers } });
     }
 
     create(fields = {}) {
-        return super.create({ machine: 'tiny.iso', memory: '128M', ...fields });
+        return super.create({ machine: this.machine.name, memory: '128M', ...fields });
     }
 
     // The websocket of a link, without a browser. It is tried again when websockify was too slow for the proxy.
