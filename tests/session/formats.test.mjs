@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { sh } from '../lib/files.mjs';
-import { bootDisk, grub } from '../lib/machines.mjs';
+import { bootDisk, echoIso } from '../lib/machines.mjs';
 import { account, isRoot } from '../lib/programs.mjs';
 import { pretendingImage } from '../lib/qwdctl.mjs';
 import { useSharedService } from '../lib/service.mjs';
@@ -52,7 +52,7 @@ describe('formats', { concurrency: 2 }, () => {
 });
 
 test('qwdctl neither purges nor replaces an ISO image that a session uses', async () => {
-    fs.copyFileSync(grub, service.path('files/used.iso'));
+    fs.copyFileSync(echoIso(), service.path('files/used.iso'));
     const image = await enable(service.path('files/used.iso'));
     const session = await service.createRunning({ machine: 'used.iso' });
     assert.equal((await qwdctl('disable', 'used.iso')).code, 0);
