@@ -202,6 +202,8 @@ async function picture(page, name, { width }) {
 // All checks of a page in its present state, without a reload. number: the view to check it in, odd or even; all views
 // when it is missing. Returns the findings.
 export async function checkPage(page, name, number = null) {
+    // The style sheets may come after the document.
+    await page.waitForFunction(() => [...document.querySelectorAll('link[rel=stylesheet]')].every(({ sheet }) => sheet));
     const findings = await htmlFindings(await page.document);
     const chosen = number === null ? views : [views[number % views.length]];
     for (const [i, { colorScheme, ...size }] of chosen.entries()) {

@@ -7,10 +7,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { sh } from '../lib/files.mjs';
-import { bootDisk, echoIso } from '../lib/machines.mjs';
+import { bootDisk, echoIso, tinyFolder } from '../lib/machines.mjs';
 import { account, isRoot } from '../lib/programs.mjs';
 import { pretendingImage } from '../lib/qwdctl.mjs';
 import { useSharedService } from '../lib/service.mjs';
+import { fullTest } from '../lib/tiers.mjs';
 
 // QEMU's name of the format of each suffix.
 const formats = { qcow2: 'qcow2', raw: 'raw', vdi: 'vdi', vmdk: 'vmdk', vhd: 'vpc', vhdx: 'vhdx', qed: 'qed' };
@@ -49,6 +50,14 @@ describe('formats', { concurrency: 2 }, () => {
             assert.equal((await qwdctl('purge', `boot.${suffix}`, '--yes')).code, 0);
             assert.ok(!fs.existsSync(image));
         });
+});
+
+// The rows above show the way from a file to a session, and e2e/viewer a desktop of tiny.iso.
+fullTest('a Linux machine from an image that qwdctl has enabled reaches its desktop', async () => {
+    await enable(path.join(tinyFolder(), 'tiny.qcow2'));
+    const session = await service.createRunning({ machine: 'tiny.qcow2', memory: '512M' });
+    await service.printed(session.id, /TINY-DESKTOP-UP/);
+    await stop(session);
 });
 
 test('qwdctl neither purges nor replaces an ISO image that a session uses', async () => {
