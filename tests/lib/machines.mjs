@@ -10,8 +10,8 @@ import { bootTimeoutMs, timeoutMs } from './wait.mjs';
 
 const made = {};
 
-// A CD that prints what is typed on an empty screen, and is idle otherwise. It is up in an instant and ignores the power button. It is made
-// once for a file of tests.
+// A CD that prints what is typed on an empty screen, and is idle otherwise. It is up in an instant and ignores the power
+// button. It is made once for a file of tests.
 export function echoIso() {
     if (!made.echo) {
         const code = Buffer.from('b80300' + 'cd10' + 'fb'         // an empty screen of 80 x 25, interrupts on
