@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Boot scripts by way of the disk (script_method = customize), with programs in the place of virt-customize: one that
-// keeps what it was to put there, for the tiny machine's shell to start, and those that misbehave. The real program
-// and a whole Debian: tests/machines/cloud.test.mjs.
+// Boot scripts put into the disk (script_method = customize). Programs stand in for virt-customize: one keeps the script, which a
+// shell of the tiny machine then runs, and others misbehave. tests/machines/cloud.test.mjs has the real program and a whole
+// Debian.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { tinyFolder } from '../lib/machines.mjs';
+import { bootDisk, grub, tinyFolder } from '../lib/machines.mjs';
 import { processGone } from '../lib/programs.mjs';
 import { useService } from '../lib/service.mjs';
 import { untilFiles, within } from '../lib/wait.mjs';
 
 const MINUTE_MS = 60000;
-const tiny = tinyFolder();
 const method = 'script_method=customize';
 const password = 'never on a disk';
 const service = useService({
-    images: { 'tiny.qcow2': path.join(tiny, 'tiny.qcow2'), 'cd.iso': path.join(tiny, 'tiny.iso'), 'auto.qcow2': path.join(tiny, 'tiny.qcow2') },
-    machines: { 'tiny.qcow2': method, 'cd.iso': method },
+    images: { 'tiny.qcow2': path.join(tinyFolder(), 'tiny.qcow2'), 'cd.iso': grub },
+    machines: { 'tiny.qcow2': method, 'cd.iso': method, 'boot.raw': method, 'auto.raw': '', 'master.raw': method },
+}, () => {
+    for (const name of ['boot.raw', 'auto.raw', 'master.raw'])
+        fs.writeFileSync(service.path('service/machines', name), bootDisk());
+    service.give('service/machines/master.raw');
 });
 const noted = (name) => service.path('home', name);
 
@@ -34,7 +37,7 @@ ${then}
 }
 
 const create = (machine, settings = {}, fields = {}) =>
-    service.create({ machine, memory: '256M', user: 'alice', password, ...fields }, { config_script: 'exec:echo for @USER@ @PW@', ...settings });
+    service.create({ machine, memory: '64M', user: 'alice', password, ...fields }, { config_script: 'exec:echo for @USER@ @PW@', ...settings });
 
 async function refused(machine, settings, words) {
     const id = await create(machine, settings);
@@ -48,9 +51,9 @@ async function refused(machine, settings, words) {
     await service.assertNothingLeft(record);
 }
 
-test('what is put into the disk asks for the scripts, and has nothing of the session', async () => {
+test('the program in the disk asks for the scripts, and holds no data of the session', async () => {
     virtCustomize('');
-    const id = await create('tiny.qcow2');
+    const id = await create('tiny.qcow2', {}, { memory: '256M' });
     await service.state(id, 'running');
     const script = fs.readFileSync(noted('script'), 'utf8');
     for (const word of [password, 'alice', id])
@@ -58,7 +61,7 @@ test('what is put into the disk asks for the scripts, and has nothing of the ses
     assert.deepEqual(fs.readdirSync(path.join(service.snapshots, id)).filter((name) => /seed|customize/.test(name)), []);
     const shell = await service.shell(id);
     assert.equal((await shell.run(`echo ${Buffer.from(script).toString('base64')} | base64 -d > /run/firstboot`)).status, 0);
-    assert.equal(service.record(id).scripts[0].state, 'waiting', 'neither the agent nor a seed was used');
+    assert.equal(service.record(id).scripts[0].state, 'waiting', 'it comes neither from the agent nor from a seed');
     assert.equal((await shell.run('udevadm wait --timeout=60 /dev/vda && udevadm settle --timeout=60')).status, 0);
     assert.equal((await shell.run('sh /run/firstboot')).status, 0);
     const { scripts: [result] } = await service.until(id, ({ scripts }) => scripts[0].state === 'done');
@@ -67,40 +70,35 @@ test('what is put into the disk asks for the scripts, and has nothing of the ses
     await service.ended(id);
 });
 
-test('a session starts without its scripts when they cannot be put there, and its page says why', async () => {
+test('a session starts without scripts when its disk cannot be changed, and its page says why', async () => {
     virtCustomize('echo "virt-customize: error: <no> operating system" >&2; exit 1');
-    await refused('tiny.qcow2', {}, /virt-customize failed: (<|&lt;)no(>|&gt;) operating system/);
+    await refused('boot.raw', {}, /virt-customize failed: (<|&lt;)no(>|&gt;) operating system/);
     await refused('cd.iso', {}, /This machine starts from a CD/);
     virtCustomize('exec tail -f /dev/null');
-    await refused('tiny.qcow2', { script_customize_deadline: '1s' }, /in time \(script_customize_deadline\)/);
+    await refused('boot.raw', { script_customize_deadline: '1s' }, /in time \(script_customize_deadline\)/);
 });
 
-test('never into the image itself', async () => {
+test('the image itself is never changed', async () => {
     virtCustomize('');
     fs.rmSync(noted('arguments'), { force: true });
-    const master = service.path('service/machines/master.qcow2');
-    fs.copyFileSync(path.join(tiny, 'tiny.qcow2'), master);
-    service.give('service/machines/master.qcow2');
-    fs.appendFileSync(service.path('etc/machines.conf'), `[master.qcow2]\n${method}\n`);
-    const command = [path.join(service.bin, 'qwdctl'), 'start', 'master.qcow2', '--snapshot_use_master=yes', '--config_script=exec:true'];
-    const { code, err } = await service.run(command, { asRoot: true });
+    const { code, err } = await service.control('start', 'master.raw', '--snapshot_use_master=yes', '--config_script=exec:true');
     assert.equal(code, 0, err);
     const id = service.sessions().find((name) => service.record(name)?.plan.use_master);
     const record = await service.until(id, ({ scripts }) => scripts[0].state === 'failed');
     assert.match(record.scripts[0].output, /changes the machine's image itself/);
     assert.ok(!fs.existsSync(noted('arguments')));
-    await service.run([path.join(service.bin, 'qwdctl'), 'stop', id], { asRoot: true });
+    await service.control('stop', id);
     await service.ended(id);
 });
 
-test('auto does not use it; a stop does not wait for it', async () => {
+test('script_method auto does not change the disk; a stop does not wait for virt-customize', async () => {
     virtCustomize(`tail -f /dev/null & echo $! > ${noted('pid')}.new; mv ${noted('pid')}.new ${noted('pid')}; wait`);
-    const auto = await create('auto.qcow2');
+    const auto = await create('auto.raw');
     await service.state(auto, 'running');
     assert.ok(!fs.existsSync(noted('pid')));
     await service.stop(auto);
     await service.ended(auto);
-    const id = await create('tiny.qcow2');
+    const id = await create('boot.raw');
     await untilFiles([service.path('home')], () => fs.existsSync(noted('pid')), 'virt-customize begins');
     await service.stop(id);
     const past = await within('its end', service.ended(id), MINUTE_MS); // long before script_customize_deadline

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Owners save their sessions as machines from the page: running ones and kept ones, for themselves alone.
+// Owners save sessions as machines of their own from the page: running sessions, and the retained disks of ended ones. The guest
+// is a boot sector that keeps a note on its disk.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -8,48 +9,48 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { clean } from '../lib/faults.mjs';
 import { Browser, LoginService, notice } from '../lib/login-service.mjs';
-import { tinyFolder } from '../lib/machines.mjs';
+import { noteDisk, notepad } from '../lib/machines.mjs';
 import { isRoot, kill } from '../lib/programs.mjs';
 import { untilFiles } from '../lib/wait.mjs';
 
 const html = { Accept: 'text/html' };
 const service = new LoginService();
 const image = (...names) => service.path('service/machines', ...names);
-const settings = { session_save: 'owner', session_save_max: 2, snapshot_keep: '1h', snapshot_alloc_mem: '256M' };
+const settings = { session_save: 'owner', session_save_max: 2, snapshot_keep: '1h' };
 
 before(async () => {
-    await service.start({ settings });
-    fs.copyFileSync(path.join(tinyFolder(), 'tiny.qcow2'), image('base.qcow2'));
+    await service.start({ settings, machines: { 'base.qcow2': 'description=Base\ndisk=scsi\n' } });
+    const raw = service.path('home/raw');
+    fs.writeFileSync(raw, noteDisk());
+    assert.equal(spawnSync('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, image('base.qcow2')]).status, 0);
     if (isRoot)
         service.give('service/machines/base.qcow2');
-    fs.appendFileSync(service.path('etc/machines.conf'), '[base.qcow2]\ndescription=Base\ndisk=scsi\n');
 });
 after(() => service.end());
 
 const login = (user, options) => new Browser(service, options).login(user);
 
-async function running(who, machine) {
-    const session = await who.createRunning({ machine });
-    const shell = await service.shell(session.id);
-    await shell.run('udevadm wait --timeout=60 /dev/sda2; grep -q " /data " /proc/mounts || mount /dev/sda2 /data');
-    assert.equal((await shell.run('grep -q " /data " /proc/mounts')).status, 0);
-    return { ...session, shell };
+// Starts a session and waits until its guest has printed the note.
+async function running(user, machine, note = '') {
+    const session = await user.createRunning({ machine });
+    await service.printed(session.id, new RegExp(`BOOTED ${note}\\r\\n`));
+    return session;
 }
 
-const save = (who, id, name, more = {}) => who.submit({ session_save: id, save_name: name, ...more }, html);
+const save = (user, id, name, more = {}) => user.submit({ session_save: id, save_name: name, ...more }, html);
 const saved = (id) => service.until(id, ({ save_state: state }) => ['done', 'failed'].includes(state));
-const page = async (who, id) => (await who.get({ session: id })).text;
-const offers = async (who, machine) => (await who.get()).text.includes(`"${machine}"`);
+const page = async (user, id) => (await user.get({ session: id })).text;
+const offers = async (user, machine) => (await user.get()).text.includes(`"${machine}"`);
 
-async function stop(who, id) {
-    assert.equal((await who.submit({ session_stop: id })).status, 303);
+async function stop(user, id) {
+    assert.equal((await user.submit({ session_stop: id })).status, 303);
     await service.ended(id);
 }
 
-test('owners save what they have made, for themselves alone', async () => {
+test('an owner saves a session as a machine that no other user has', async () => {
     const [alice, bob, carol] = [await login('alice'), await login('bob'), await login('carol')];
     const session = await running(alice, 'base.qcow2');
-    assert.equal((await session.shell.run('echo first > /data/mark && sync')).status, 0);
+    await notepad(service.serial(session.id)).write('first');
     assert.match(await page(alice, session.id), /Name, after alice:/);
 
     const answer = await save(alice, session.id, 'course', { save_description: 'My <b>course' });
@@ -62,18 +63,18 @@ test('owners save what they have made, for themselves alone', async () => {
     assert.match(entry, /^disk=scsi$/m);
     assert.match(entry, /^users=alice$/m);
 
-    for (const [who, may] of [[alice, true], [bob, false], [carol, true], [new Browser(service), false]])
-        assert.equal(await offers(who, 'alice:course.qcow2'), may);
-    const refresh = await service.run([path.join(service.bin, 'qwdctl'), 'refresh'], { asRoot: true });
+    for (const [user, may] of [[alice, true], [bob, false], [carol, true], [new Browser(service), false]])
+        assert.equal(await offers(user, 'alice:course.qcow2'), may);
+    const refresh = await service.control('refresh');
     assert.equal(refresh.code, 0, refresh.err);
     const file = fs.readFileSync(refresh.out.trim(), 'utf8');
-    assert.ok(file.includes('"base.qcow2"') && !file.includes('alice:'), 'the file is for everybody');
+    assert.ok(file.includes('"base.qcow2"') && !file.includes('alice:'), 'the start page for all users has no machine of one');
     const foreign = await bob.submit({ create: '1', machine: 'alice:course.qcow2' });
     const absent = await bob.submit({ create: '1', machine: 'alice:absent.qcow2' });
     assert.deepEqual([foreign.status, notice(foreign.text).replace('course', 'absent')], [absent.status, notice(absent.text)]);
     assert.equal(foreign.status, 404);
 
-    // what is refused changes nothing
+    // a refused name changes nothing
     for (const [name, status, words] of [['course', 409, /already/], ['course.qcow2', 409, /already/], ['', 400, /no name/],
                                          ['a/b', 400, /save_name/], ['a:b', 400, /save_name/], ['x'.repeat(61), 400, /save_name/]]) {
         const refused = await save(alice, session.id, name);
@@ -84,9 +85,9 @@ test('owners save what they have made, for themselves alone', async () => {
     assert.equal((await alice.post({ session_save: session.id, save_name: 'x' })).status, 403, 'without the form\'s token');
     assert.deepEqual(fs.readdirSync(image('saved.d')), ['alice:course.qcow2.ini']);
 
-    // the machine has died: its disk is kept, and saved as well
-    process.kill(service.record(session.id).processes.find(({ name }) => name === 'qemu').pid, 'SIGKILL');
-    await service.state(session.id, 'failed');
+    // the server ends the session: the retained disk can be saved too
+    process.kill(service.process(session, 'supervisor'), 'SIGTERM');
+    await service.state(session.id, 'ended');
     await service.until(session.id, ({ kept_until: until }) => until > 0);
     assert.match(await page(alice, session.id), /Name, after alice:/);
     const late = await save(alice, session.id, 'late');
@@ -98,9 +99,8 @@ test('owners save what they have made, for themselves alone', async () => {
     assert.match(third.text, /alice has 2 saved machines, as many as one may have/);
 
     for (const machine of ['alice:course.qcow2', 'alice:late.qcow2']) {
-        const next = await running(alice, machine);
+        const next = await running(alice, machine, 'first');
         assert.equal(next.plan.disk, 'scsi');
-        assert.equal(await next.shell.text('cat /data/mark'), 'first', machine);
         const refused = await alice.submit({ saved_remove: machine }, html);
         assert.equal(refused.status, 409);
         assert.match(refused.text, /is in use by a session of alice/);
@@ -109,8 +109,8 @@ test('owners save what they have made, for themselves alone', async () => {
     assert.equal((await alice.submit({ session_discard: session.id })).status, 303);
     assert.deepEqual(parts(), []);
 
-    // what nobody uses can be given up, by its owner
-    const list = async (who) => (await who.get({ manage: '1' })).text;
+    // the owner removes a machine that no session uses
+    const list = async (user) => (await user.get({ manage: '1' })).text;
     assert.match(await list(alice), /My &lt;b&gt;course[^]*alice:course\.qcow2, [^]*name="saved_remove" value="alice:course\.qcow2"/);
     assert.doesNotMatch(await list(bob), /saved_remove/);
     assert.equal((await bob.submit({ saved_remove: 'alice:course.qcow2' })).status, 404);
@@ -125,11 +125,11 @@ test('owners save what they have made, for themselves alone', async () => {
 
 const parts = () => fs.readdirSync(image()).filter((name) => name.endsWith('.part'));
 
-test('the supervisor is killed while it saves, and the process that saves a kept disk: one clean leaves nothing of them', async () => {
+test('qwdctl clean removes the parts of a killed supervisor and of a killed copy; the disk of a failed session can be saved', async () => {
     const alice = await login('alice');
     const session = await alice.createRunning({ machine: 'base.qcow2' });
     const processOf = (name) => service.record(session.id).processes.find((one) => one.name === name).pid;
-    process.kill(processOf('qemu'), 'SIGSTOP'); // it answers nothing, so the copy does not end
+    process.kill(processOf('qemu'), 'SIGSTOP'); // it does not answer, so the copy does not end
     assert.equal((await save(alice, session.id, 'cut')).status, 303);
     await untilFiles([image()], () => parts().length, 'a part');
     assert.deepEqual(parts(), ['.alice:cut.qcow2.part']);
@@ -153,22 +153,32 @@ exec cat ${gate}
         await kill(service.record(session.id).processes.find(({ name }) => name === 'save').pid);
     } finally {
         fs.rmSync(copier);
-        fs.closeSync(fs.openSync(gate, 'r+')); // who waits for it goes on
+        fs.closeSync(fs.openSync(gate, 'r+')); // its reader goes on
     }
     assert.match(await clean(service), /Gave up saving .* as alice:cut\.qcow2/);
     assert.deepEqual(parts(), []);
     assert.match(await page(alice, session.id), /Copying the disk was interrupted/);
+
+    // nothing prevents another try, although the session has failed
+    assert.equal((await save(alice, session.id, 'cut')).status, 303);
+    assert.equal((await saved(session.id)).save_state, 'done');
     assert.equal((await alice.submit({ session_discard: session.id })).status, 303);
+    const next = await running(alice, 'alice:cut.qcow2');
+    await kill(service.process(next, 'qemu'));
+    await service.state(next.id, 'failed');
+    await service.until(next.id, ({ kept_until: until }) => until > 0);
+    assert.match(await page(alice, next.id), /session_resume/);
+    assert.equal((await alice.submit({ session_discard: next.id })).status, 303);
 });
 
-test('not where the service does not have it, nor without room', async () => {
+test('saving is refused where session_save is off, and without enough disk space', async () => {
     const alice = await login('alice', { settings: { session_save: 'no' } });
     const { id } = await alice.createRunning();
     assert.doesNotMatch(await page(alice, id), /Save as a machine/);
     const refused = await save(alice, id, 'x');
     assert.equal(refused.status, 403);
     assert.match(refused.text, /does not let users save/);
-    if (isRoot) // who may mount a small disk
+    if (isRoot) // only root can mount a small disk
         await saveWithoutRoom(id);
     assert.equal(service.record(id).save_state, '');
     await stop(alice, id);
