@@ -6,9 +6,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach } from 'node:test';
 import { chromium } from 'playwright-core';
-import { readIfThere, top } from './files.mjs';
+import { top } from './files.mjs';
 import { isFull } from './tiers.mjs';
-import { eventually, timeoutMs, until } from './wait.mjs';
+import { timeoutMs, until } from './wait.mjs';
 
 const args = [
     '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
@@ -16,13 +16,7 @@ const args = [
     '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1',
 ];
 
-// Chromium aborts its requests when an address of the host changes, and a page may then miss a script. The address of an
-// interface that has just been set up changes once more, after IPv6 has looked for duplicates of it (IFA_F_TENTATIVE).
-const addressesAreSettled = () => readIfThere('/proc/net/if_inet6').split('\n').filter(Boolean)
-    .every((line) => !(parseInt(line.trim().split(/ +/)[4], 16) & 0x40));
-
 export async function openBrowser(t) {
-    await eventually('the addresses of the host', addressesAreSettled);
     const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, chromiumSandbox: false, args, timeout: timeoutMs });
     t.after(() => browser.close());
     return browser;
