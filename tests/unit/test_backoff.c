@@ -5,7 +5,7 @@
 #include "auth/backoff.h"
 #include "base/error.h"
 #include "clock.h"
-#include "crowd.h"
+#include "concurrent.h"
 #include "temp.h"
 
 #define HERE "192.0.2.1"
@@ -229,15 +229,15 @@ static void hammer(int number, int out, const void *data)
     const Fixture *f = data;
     g_autofree char *user = numbered("user", number);
     for (int i = 0; i < 10; i++)
-        crowd_say(out, backoff_begin(f->settings, HERE, user, NULL));
+        concurrent_answer(out, backoff_begin(f->settings, HERE, user, NULL));
 }
 
-static void test_crowd(Fixture *f, gconstpointer unused)
+static void test_many_requests(Fixture *f, gconstpointer unused)
 {
     (void)unused;
-    g_autofree char *said = crowd_run(hammer, f);
-    g_assert_cmpint(crowd_count(said, 'y'), ==, 5);
-    g_assert_cmpint(crowd_count(said, 'n'), ==, CROWD * 10 - 5);
+    g_autofree char *said = concurrent_run(hammer, f);
+    g_assert_cmpint(concurrent_count(said, 'y'), ==, 5);
+    g_assert_cmpint(concurrent_count(said, 'n'), ==, CONCURRENT_PROCESSES * 10 - 5);
     g_assert_cmpint(failures_of(f, HERE), ==, 5);
 }
 
@@ -246,14 +246,14 @@ static void come_from_everywhere(int number, int out, const void *data)
     const Fixture *f = data;
     g_autofree char *address = numbered("192.0.2.", number);
     for (int i = 0; i < 3; i++)
-        crowd_say(out, backoff_begin(f->settings, address, "alice", NULL));
+        concurrent_answer(out, backoff_begin(f->settings, address, "alice", NULL));
 }
 
-static void test_crowd_of_addresses(Fixture *f, gconstpointer unused)
+static void test_many_addresses(Fixture *f, gconstpointer unused)
 {
     (void)unused;
-    g_autofree char *said = crowd_run(come_from_everywhere, f);
-    g_assert_cmpint(crowd_count(said, 'y'), ==, 10);
+    g_autofree char *said = concurrent_run(come_from_everywhere, f);
+    g_assert_cmpint(concurrent_count(said, 'y'), ==, 10);
     g_assert_cmpint(failures_of(f, "alice"), ==, 10);
 }
 
@@ -262,7 +262,7 @@ static void log_in_rightly(int number, int out, const void *data)
     const Fixture *f = data;
     g_autofree char *user = numbered("user", number);
     bool may = backoff_begin(f->settings, HERE, user, NULL);
-    crowd_say(out, may);
+    concurrent_answer(out, may);
     if (may)
         backoff_succeeded(f->settings, HERE, user);
 }
@@ -270,8 +270,8 @@ static void log_in_rightly(int number, int out, const void *data)
 static void test_crowd_of_successes(Fixture *f, gconstpointer unused)
 {
     (void)unused;
-    g_autofree char *said = crowd_run(log_in_rightly, f);
-    g_assert_cmpint(crowd_count(said, 'y'), >=, 5);
+    g_autofree char *said = concurrent_run(log_in_rightly, f);
+    g_assert_cmpint(concurrent_count(said, 'y'), >=, 5);
     g_assert_cmpint(failures_of(f, HERE), ==, 0);
 }
 
@@ -349,9 +349,9 @@ int main(int argc, char **argv)
     ADD("/backoff/forgetting", test_forgetting);
     ADD("/backoff/success", test_success);
     ADD("/backoff/success/between", test_success_between);
-    ADD("/backoff/crowd", test_crowd);
-    ADD("/backoff/crowd/addresses", test_crowd_of_addresses);
-    ADD("/backoff/crowd/successes", test_crowd_of_successes);
+    ADD("/backoff/many", test_many_requests);
+    ADD("/backoff/many/addresses", test_many_addresses);
+    ADD("/backoff/many/successes", test_crowd_of_successes);
     ADD("/backoff/list", test_list);
     ADD("/backoff/clear", test_clear);
     ADD("/backoff/broken", test_broken);

@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "core/counters.h"
-#include "crowd.h"
+#include "concurrent.h"
 #include "temp.h"
 
 #define FILE_NAME "snapshots/.qemu-web-desktop.counters"
@@ -40,16 +40,16 @@ static void add_many(int number, int out, const void *data)
     (void)number;
     for (int i = 0; i < 25; i++)
         add(data, "shared", 1);
-    crowd_say(out, true);
+    concurrent_answer(out, true);
 }
 
-static void test_crowd(void)
+static void test_many_requests(void)
 {
     g_autoptr(TempFolder) folder = temp_folder();
     g_autoptr(Settings) settings = temp_settings(folder, NULL);
-    g_autofree char *said = crowd_run(add_many, settings);
-    g_assert_cmpint(crowd_count(said, 'y'), ==, CROWD);
-    assert_count(settings, "shared", 25 * CROWD);
+    g_autofree char *said = concurrent_run(add_many, settings);
+    g_assert_cmpint(concurrent_count(said, 'y'), ==, CONCURRENT_PROCESSES);
+    assert_count(settings, "shared", 25 * CONCURRENT_PROCESSES);
 }
 
 /* Put aside, and counting begins anew. */
@@ -100,7 +100,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/counters/add", test_add);
-    g_test_add_func("/counters/crowd", test_crowd);
+    g_test_add_func("/counters/many", test_many_requests);
     g_test_add_func("/counters/broken", test_broken);
     g_test_add_func("/counters/wrong-type", test_wrong_type);
     g_test_add_func("/counters/no-folder", test_no_folder);

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "clock.h"
-#include "crowd.h"
+#include "concurrent.h"
 #include "temp.h"
 
 #define HERE "192.0.2.1"
@@ -436,7 +436,7 @@ static void use_link(int number, int out, const void *data)
     (void)number;
     const Fixture *f = data;
     g_auto(Entrance) entrance = {0};
-    crowd_say(out, enter_resume(&f->context, f->context.link, "", &entrance, NULL));
+    concurrent_answer(out, enter_resume(&f->context, f->context.link, "", &entrance, NULL));
 }
 
 static void test_link_once_for_all(Fixture *f, gconstpointer unused)
@@ -446,8 +446,8 @@ static void test_link_once_for_all(Fixture *f, gconstpointer unused)
     claim_well(f, "alice@example.org", "", ENTER_MAILED);
     g_autofree char *seal = mailed_seal(f, "alice@example.org");
     f->context.link = seal; /* for the others */
-    g_autofree char *said = crowd_run(use_link, f);
-    g_assert_cmpint(crowd_count(said, 'y'), ==, 1);
+    g_autofree char *said = concurrent_run(use_link, f);
+    g_assert_cmpint(concurrent_count(said, 'y'), ==, 1);
 }
 
 /* --- the web server's login --- */

@@ -2,7 +2,7 @@
 #include "core/queue.h"
 
 /* Rows in any order; each text is OWNER:STATE:SECOND, where the state is w (waits), r (runs) or e (has ended). */
-static GPtrArray *crowd_of(const char *const *rows)
+static GPtrArray *sessions_of(const char *const *rows)
 {
     GPtrArray *sessions = g_ptr_array_new_with_free_func((GDestroyNotify)session_free);
     for (; *rows; rows++) {
@@ -42,7 +42,7 @@ static const struct {
 static void test_order(void)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autoptr(GPtrArray) sessions = crowd_of(cases[i].rows);
+        g_autoptr(GPtrArray) sessions = sessions_of(cases[i].rows);
         g_autofree char *order = order_text(sessions);
         g_assert_cmpstr(order, ==, cases[i].order);
     }
@@ -50,7 +50,7 @@ static void test_order(void)
 
 static void test_position(void)
 {
-    g_autoptr(GPtrArray) sessions = crowd_of((const char *const[]){"a:w:1", "a:w:2", "b:w:3", "c:r:0", NULL});
+    g_autoptr(GPtrArray) sessions = sessions_of((const char *const[]){"a:w:1", "a:w:2", "b:w:3", "c:r:0", NULL});
     static const guint positions[] = {1, 3, 2, 0};
     for (guint i = 0; i < sessions->len; i++)
         g_assert_cmpuint(queue_position(sessions, ((SessionRecord *)sessions->pdata[i])->id), ==, positions[i]);
@@ -60,7 +60,7 @@ static void test_position(void)
 /* Those without a name are told apart by the computer they sit at. */
 static void test_nameless(void)
 {
-    g_autoptr(GPtrArray) sessions = crowd_of((const char *const[]){":w:1", ":w:2", ":w:3", NULL});
+    g_autoptr(GPtrArray) sessions = sessions_of((const char *const[]){":w:1", ":w:2", ":w:3", NULL});
     session_set_text(&((SessionRecord *)sessions->pdata[2])->remote_host, "192.0.2.1");
     g_autofree char *order = order_text(sessions);
     g_assert_cmpstr(order, ==, "@1 @3 @2");

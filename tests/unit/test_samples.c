@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "core/samples.h"
-#include "crowd.h"
+#include "concurrent.h"
 #include "records.h"
 #include "temp.h"
 
@@ -169,14 +169,14 @@ static void test_unwritable(Fixture *f, gconstpointer unused)
 static void add_in_crowd(int number, int out, const void *data)
 {
     Sample sample = {.at = NOON + number};
-    crowd_say(out, samples_add(data, &sample, NULL));
+    concurrent_answer(out, samples_add(data, &sample, NULL));
 }
 
-static void test_crowd(Fixture *f, gconstpointer unused)
+static void test_many_requests(Fixture *f, gconstpointer unused)
 {
     (void)unused;
-    g_autofree char *said = crowd_run(add_in_crowd, f->settings);
-    g_assert_cmpint(crowd_count(said, 'y'), ==, CROWD);
+    g_autofree char *said = concurrent_run(add_in_crowd, f->settings);
+    g_assert_cmpint(concurrent_count(said, 'y'), ==, CONCURRENT_PROCESSES);
     g_assert_cmpint(count_at(f, NOON + 299), ==, 1);
 }
 
@@ -236,7 +236,7 @@ int main(int argc, char **argv)
         {"/samples/broken", test_broken},
         {"/samples/odd-samples", test_odd_samples},
         {"/samples/unwritable", test_unwritable},
-        {"/samples/crowd", test_crowd},
+        {"/samples/many", test_many_requests},
         {"/samples/take", test_take},
     };
     g_test_init(&argc, &argv, NULL);

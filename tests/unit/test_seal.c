@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "clock.h"
-#include "crowd.h"
+#include "concurrent.h"
 #include "temp.h"
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -208,11 +208,11 @@ static guint files_in(const char *folder)
 static void test_made_once(Fixture *f, gconstpointer unused)
 {
     (void)unused;
-    g_autofree char *said = crowd_run(sign, f->settings), *path = key_path(f), *mac = NULL;
+    g_autofree char *said = concurrent_run(sign, f->settings), *path = key_path(f), *mac = NULL;
     g_auto(GStrv) lines = g_strsplit(said, "\n", -1);
-    g_assert_cmpint(g_strv_length(lines), ==, CROWD + 1);
+    g_assert_cmpint(g_strv_length(lines), ==, CONCURRENT_PROCESSES + 1);
     mac = seal_mac(f->settings, "test", "text", NULL);
-    for (int i = 0; i < CROWD; i++)
+    for (int i = 0; i < CONCURRENT_PROCESSES; i++)
         g_assert_cmpstr(lines[i], ==, mac);
     assert_mode(path, 0600);
     assert_mode(f->settings->dir_login, 0700);
@@ -279,15 +279,15 @@ static void test_forgotten(Fixture *f, gconstpointer unused)
 static void use_up(int number, int out, const void *data)
 {
     (void)number;
-    crowd_say(out, seal_use_up(data, "one", NOON + 60, NULL));
+    concurrent_answer(out, seal_use_up(data, "one", NOON + 60, NULL));
 }
 
 static void test_used_up_once(Fixture *f, gconstpointer unused)
 {
     (void)unused;
-    g_autofree char *said = crowd_run(use_up, f->settings);
-    g_assert_cmpint(crowd_count(said, 'y'), ==, 1);
-    g_assert_cmpint(crowd_count(said, 'n'), ==, CROWD - 1);
+    g_autofree char *said = concurrent_run(use_up, f->settings);
+    g_assert_cmpint(concurrent_count(said, 'y'), ==, 1);
+    g_assert_cmpint(concurrent_count(said, 'n'), ==, CONCURRENT_PROCESSES - 1);
 }
 
 int main(int argc, char **argv)

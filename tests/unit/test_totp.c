@@ -6,7 +6,7 @@
 #include "auth/totp.h"
 #include "base/error.h"
 #include "clock.h"
-#include "crowd.h"
+#include "concurrent.h"
 #include "temp.h"
 
 #define RFC_KEY "12345678901234567890"                /* RFC 6238, appendix B */
@@ -151,7 +151,7 @@ static void use_code(int number, int out, const void *data)
 {
     (void)number;
     g_autofree char *code = code_of(RFC_SECRET, 0);
-    crowd_say(out, totp_verify(((const Fixture *)data)->settings, "alice", code, NULL));
+    concurrent_answer(out, totp_verify(((const Fixture *)data)->settings, "alice", code, NULL));
 }
 
 static void test_once_for_all(Fixture *f, gconstpointer unused)
@@ -159,9 +159,9 @@ static void test_once_for_all(Fixture *f, gconstpointer unused)
     (void)unused;
     g_auto(GStrv) recovery = enrol(f, "alice", RFC_SECRET);
     forward(10);
-    g_autofree char *said = crowd_run(use_code, f);
-    g_assert_cmpint(crowd_count(said, 'y'), ==, 1);
-    g_assert_cmpint(crowd_count(said, 'n'), ==, CROWD - 1);
+    g_autofree char *said = concurrent_run(use_code, f);
+    g_assert_cmpint(concurrent_count(said, 'y'), ==, 1);
+    g_assert_cmpint(concurrent_count(said, 'n'), ==, CONCURRENT_PROCESSES - 1);
 }
 
 /* --- recovery codes --- */
@@ -199,7 +199,7 @@ static void test_recovery_in_capitals(Fixture *f, gconstpointer unused)
 static void use_recovery(int number, int out, const void *data)
 {
     (void)number;
-    crowd_say(out, totp_verify(((const Fixture *)data)->settings, "alice", "recoverycd", NULL));
+    concurrent_answer(out, totp_verify(((const Fixture *)data)->settings, "alice", "recoverycd", NULL));
 }
 
 static void test_recovery_once_for_all(Fixture *f, gconstpointer unused)
@@ -214,8 +214,8 @@ static void test_recovery_once_for_all(Fixture *f, gconstpointer unused)
     g_assert_nonnull(place);
     memcpy(place, wanted, strlen(wanted));
     g_assert_true(g_file_set_contents(path, content, -1, NULL));
-    g_autofree char *said = crowd_run(use_recovery, f);
-    g_assert_cmpint(crowd_count(said, 'y'), ==, 1);
+    g_autofree char *said = concurrent_run(use_recovery, f);
+    g_assert_cmpint(concurrent_count(said, 'y'), ==, 1);
 }
 
 /* --- enrolment --- */
