@@ -267,7 +267,7 @@ static void log_in_rightly(int number, int out, const void *data)
         backoff_succeeded(f->settings, HERE, user);
 }
 
-static void test_crowd_of_successes(Fixture *f, gconstpointer unused)
+static void test_many_successes(Fixture *f, gconstpointer unused)
 {
     (void)unused;
     g_autofree char *said = concurrent_run(log_in_rightly, f);
@@ -351,7 +351,7 @@ int main(int argc, char **argv)
     ADD("/backoff/success/between", test_success_between);
     ADD("/backoff/many", test_many_requests);
     ADD("/backoff/many/addresses", test_many_addresses);
-    ADD("/backoff/many/successes", test_crowd_of_successes);
+    ADD("/backoff/many/successes", test_many_successes);
     ADD("/backoff/list", test_list);
     ADD("/backoff/clear", test_clear);
     ADD("/backoff/broken", test_broken);

@@ -166,7 +166,7 @@ static void test_unwritable(Fixture *f, gconstpointer unused)
 }
 
 /* Many who come by at once leave one sample. */
-static void add_in_crowd(int number, int out, const void *data)
+static void add_concurrently(int number, int out, const void *data)
 {
     Sample sample = {.at = NOON + number};
     concurrent_answer(out, samples_add(data, &sample, NULL));
@@ -175,7 +175,7 @@ static void add_in_crowd(int number, int out, const void *data)
 static void test_many_requests(Fixture *f, gconstpointer unused)
 {
     (void)unused;
-    g_autofree char *said = concurrent_run(add_in_crowd, f->settings);
+    g_autofree char *said = concurrent_run(add_concurrently, f->settings);
     g_assert_cmpint(concurrent_count(said, 'y'), ==, CONCURRENT_PROCESSES);
     g_assert_cmpint(count_at(f, NOON + 299), ==, 1);
 }
