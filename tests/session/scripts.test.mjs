@@ -167,51 +167,6 @@ describe('the agent', () => {
         assert.match(shown.text, /exit code 1/);
         await stop(record.id);
     });
-<<<<<<< HEAD
-
-    test('a machine that takes none, and one that never asks for it', async () => {
-        const none = await start('none.iso');
-        assert.deepEqual(none.scripts, []);
-        await stop(none.id);
-        const silent = await start('echo.iso', { config_script: 'exec:true', script_deadline: '1s' });
-        const { config_script: script } = await results(silent.id);
-        assert.equal(script.state, 'failed');
-        assert.match(script.output, /did not ask for it in time/);
-        await stop(silent.id);
-    });
-
-    test('one that does not end holds nobody up; a session ends in the midst of it', async () => {
-        const record = await start('tiny.iso', { config_script: 'exec:echo begun > /dev/ttyS0; tail -f /dev/null' });
-        await service.until(record.id, ({ scripts }) => scripts[0].state === 'running', bootTimeoutMs);
-        await stop(record.id);
-        let output = 'did not ask for it';
-        for (const minutes of [1, 3, 9]) { // the guest may need longer than that to ask for it
-            if (!output.includes('did not ask for it'))
-                break;
-            const late = await start('cloud.iso', { config_script: 'exec:tail -f /dev/null', script_deadline: `${minutes}m` });
-            ({ config_script: { output } } = await results(late.id));
-            await stop(late.id);
-        }
-        assert.match(output, /did not end in time/);
-    });
-
-    test('a table or a script that is wrong is said to the administrator', async () => {
-        const asked = (key, value) => service.post({ create: 'Create', machine: 'tiny.iso', user: 'alice', password: 'x' }, { QWD_OVERRIDES: `${key}=${value}\n` });
-        const table = service.path('etc/wrong.conf');
-        for (const [text, words] of [['[a]\nscript = rm -rf /\n', /wrong\.conf: \[a\] script: write exec:/],
-                                     ['[a]\nscript = exec:true\nif = 1\n', /unknown key "if"/],
-                                     ['nonsense\n', /wrong\.conf/]]) {
-            fs.writeFileSync(table, text);
-            const answer = await asked('file_scripts', table);
-            assert.equal(answer.status, 500);
-            assert.match(answer.err, words);
-        }
-        const { headers } = await asked('config_script', 'qemu:"');
-        const past = await service.ended(headers.location.match(/session=([0-9a-f]{32})/)[1]);
-        assert.match(past.reason, /^qemu:": /);
-    });
-=======
->>>>>>> sess
 });
 
 describe('cloud-init', () => {
