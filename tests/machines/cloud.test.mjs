@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// The machine debian-cloud in a session: boot scripts on a whole Debian, by cloud-init, by whichever of it and the agent
-// comes first, and by way of its disk. session/scripts has the agent alone.
+// Boot scripts in the machine debian-cloud: by cloud-init, by the first of cloud-init and the agent, and by its disk.
+// session/scripts has the agent alone.
 // Tier: full
 // Images: debian-cloud
 // Memory: 3000 MiB
@@ -13,6 +13,7 @@ import { test } from 'node:test';
 import { top } from '../lib/files.mjs';
 import { readUntil } from '../lib/programs.mjs';
 import { useSharedService } from '../lib/service.mjs';
+import { bootTimeoutMs } from '../lib/wait.mjs';
 
 const made = spawnSync(path.join(top, 'machines/build'), ['debian-cloud'], { encoding: 'utf8' });
 assert.equal(made.status, 0, made.stderr);
@@ -23,7 +24,7 @@ const kernelFolder = kernel.stdout.trim(), version = fs.readdirSync(`${kernelFol
 
 const methods = ['cloud-init', 'auto', 'customize'];
 const service = useSharedService({
-    settings: { script_deadline: '1h', script_customize_deadline: '1h' }, // the test has its own
+    settings: { script_deadline: '1h', script_customize_deadline: '1h' }, // the test has a time-out of its own
     images: Object.fromEntries(methods.map((method) => [`${method}.qcow2`, made.stdout.trim()])),
     machines: Object.fromEntries(methods.map((method) => [`${method}.qcow2`, `script_method=${method}`])),
 }, () => {
@@ -32,10 +33,10 @@ const service = useSharedService({
         + `export SUPERMIN_MODULES=${kernelFolder}/lib/modules/${version}\nexec /usr/bin/virt-customize "$@"\n`);
 });
 
-// Also when cloud-init has come to its end.
+// The script has run once, also after the end of cloud-init.
 async function ranOnce(socket) {
     socket.write('\n');
-    await readUntil(socket, /of-alice login: |debian login: /);
+    await readUntil(socket, /of-alice login: |debian login: /, 'a login on the serial console', bootTimeoutMs);
     for (const line of ['root', 'root', 'cloud-init status --wait; echo "LINES $(wc -l < /root/ran)"'])
         socket.write(`${line}\n`) && await readUntil(socket, line.startsWith('cloud') ? /LINES 1/ : /Password: |# $/);
 }
@@ -44,7 +45,7 @@ for (const method of methods) {
     test(method, async () => {
         const script = 'bash:echo ran >> /root/ran; hostnamectl hostname "of-"@USER@; hostname; id -un; [[ $(wc -l < /root/ran) = 1 ]]';
         const id = await service.create({ machine: `${method}.qcow2`, memory: '1024M', user: 'alice', script }, { form_script: 'text' });
-        const record = await service.until(id, ({ scripts }) => ['done', 'failed'].includes(scripts[0]?.state));
+        const record = await service.until(id, ({ scripts }) => ['done', 'failed'].includes(scripts[0]?.state), bootTimeoutMs);
         const [result] = record.scripts;
         assert.equal(result.state, 'done', result.output);
         assert.equal(result.output, 'of-alice\nroot\n');

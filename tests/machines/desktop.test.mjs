@@ -1,28 +1,26 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// The machine debian-desktop in the viewer of a real browser: painted, answering its agent, following the window's size,
-// with the keyboard that a boot script sets, and sharing the clipboard both ways. It boots once, for all of this.
+// The machine debian-desktop in the viewer: its desktop is painted, its agent answers, its screen follows the window, a boot
+// script sets its keyboard, and the clipboard goes both ways. It boots once for all rows.
 // Tier: full
 // Images: debian-desktop tiny
 // Cores: 2
 // Memory: 3000 MiB
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
 import zlib from 'node:zlib';
 import { openBrowser, openContext, screenshot } from '../lib/browser.mjs';
-import { top } from '../lib/files.mjs';
+import { imageFolder } from '../lib/machines.mjs';
 import { Viewer, viewerPage } from '../lib/viewer-page.mjs';
 import { bootTimeoutMs, eventually, timeoutMs } from '../lib/wait.mjs';
 import { WebService } from '../lib/web-service.mjs';
 
 const LAYOUT_SCRIPT = 'exec:echo XKBLAYOUT=de > /etc/default/keyboard; udevadm trigger -c change -s input'; // as in CONFIGURE.md
 
-// QEMU guest agent protocol: lines of JSON each way over the session's socket, which the session's supervisor uses as
-// well. What comes before the answer to guest-sync is somebody else's.
+// QEMU guest agent protocol: lines of JSON over the session's socket, which the supervisor uses as well. The lines before
+// the answer to guest-sync belong to the supervisor.
 class Agent {
     constructor(socket) {
         this.path = socket;
@@ -55,8 +53,8 @@ class Agent {
         });
     }
 
-    // What a connection says that came right behind another one is lost at times: then it is said again. Only guest-sync is:
-    // a command that was sent twice would be done twice, the second time after what the test has done since.
+    // A request on a connection that follows another one at once may be lost. Only guest-sync is repeated, because a command
+    // that was sent twice would run twice.
     async ask(command, parameters, tries = 6) {
         try {
             return await this.askOnce(command, parameters);
@@ -67,7 +65,7 @@ class Agent {
         }
     }
 
-    // What a shell command of the desktop's user prints; `input` is for it to read.
+    // Runs a shell command as the desktop's user, with `input` as its standard input. Returns its output.
     async shell(command, input = '') {
         const session = `export DISPLAY=:0 XAUTHORITY=/home/user/.Xauthority; ${command}`;
         const { pid } = await this.ask('guest-exec', { path: '/usr/sbin/runuser', arg: ['-u', 'user', '--', 'sh', '-c', session],
@@ -79,7 +77,7 @@ class Agent {
         return Buffer.from(status['out-data'] ?? '', 'base64').toString();
     }
 
-    // As somebody does who copies something in a program.
+    // Copies a text as a program does.
     copy(text) {
         const command = 'zcat > /tmp/copied; setsid xclip -selection clipboard -i /tmp/copied >/dev/null 2>&1';
         return this.shell(command, zlib.gzipSync(text)); // the agent is slow
@@ -90,16 +88,16 @@ class Agent {
     }
 }
 
-// A client of somebody's own that has a link and asks for what was copied (rfbproto, "Extended Clipboard Pseudo-Encoding").
-// It asks for no picture, so what it hears is of the clipboard.
-class Listener {
+// A client with a link that requests the clipboard (rfbproto, "Extended Clipboard Pseudo-Encoding"). It requests no picture,
+// so all it receives is about the clipboard.
+class ClipboardClient {
     static async open(t, service, link) {
-        const listener = new Listener();
-        listener.socket = await service.openDisplay(t, link);
-        await service.displayName(listener.socket);
-        listener.before = listener.socket.length;
-        listener.socket.send(Buffer.from([2, 0, 0, 1, 0xc0, 0xa1, 0xe5, 0xce])); // SetEncodings
-        return listener;
+        const client = new ClipboardClient();
+        client.socket = await service.openDisplay(t, link);
+        await service.displayName(client.socket);
+        client.before = client.socket.length;
+        client.socket.send(Buffer.from([2, 0, 0, 1, 0xc0, 0xa1, 0xe5, 0xce])); // SetEncodings
+        return client;
     }
 
     cutText(...words) {
@@ -110,21 +108,21 @@ class Listener {
         this.socket.send(message);
     }
 
-    ask() {
+    request() {
         this.cutText(0x1f000001, 1 << 20); // text, with all actions, up to 1 MiB
         this.cutText(0x02000001);          // request
     }
 
-    get heard() {
+    get received() {
         return this.socket.length - this.before;
     }
 }
 
-// What is in the clipboards of the browser and of its page.
+// The contents of the clipboards of the browser and of its page.
 const browsers = (viewer) => viewer.page.evaluate(() => navigator.clipboard.readText());
 const panel = (viewer) => viewer.page.locator('#clipboard').inputValue();
 
-// As somebody does who copies something in another program and comes back.
+// Copies a text as another program does while the page is in the background.
 const copyInBrowser = (viewer, text) => viewer.page.evaluate((copied) =>
     navigator.clipboard.writeText(copied).then(() => window.dispatchEvent(new Event('focus'))), text);
 
@@ -136,11 +134,11 @@ const texts = {
 };
 
 test('debian-desktop', async (t) => {
-    const image = execFileSync(path.join(top, 'machines/build'), ['debian-desktop'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
-    const service = await WebService.serve(t, 'qwd-server', { accel: 'tcg', form_memory: '1536M', form_script: 'text', script_deadline: '20m' });
-    fs.symlinkSync(image, service.path('service/machines/debian-desktop.qcow2'));
-    fs.appendFileSync(service.path('etc/machines.conf'), '[debian-desktop.qcow2]\ndescription=Debian 12 with XFCE\n');
-    const id = await service.create({ machine: 'debian-desktop.qcow2', memory: '1536M', cpu: '2', script: LAYOUT_SCRIPT });
+    const machine = { name: 'debian-desktop.qcow2', description: 'Debian 12 with XFCE',
+        image: () => path.join(imageFolder('debian-desktop'), 'debian-desktop.qcow2') };
+    const settings = { form_memory: '1536M', form_script: 'text', script_deadline: '20m', session_stop_grace: '2m' };
+    const service = await WebService.serve(t, 'qwd-server', settings, { machine });
+    const id = await service.create({ memory: '1536M', cpu: '2', script: LAYOUT_SCRIPT });
     const { ready } = await service.ready(id);
     const agent = new Agent(service.path('run', id, 'agent'));
     const browser = await openBrowser(t);
@@ -168,20 +166,21 @@ test('debian-desktop', async (t) => {
     });
 
     await t.test('a boot script gives it another keyboard', async () => {
-        await eventually('the script has ended', () => service.record(id).scripts[0].state === 'done');
+        await service.until(id, ({ scripts }) => ['done', 'failed'].includes(scripts[0].state), bootTimeoutMs);
+        assert.equal(service.record(id).scripts[0].state, 'done', service.record(id).scripts[0].output);
         // The terminal tells its program when it gets the keyboard (xterm's focus events).
         await agent.shell('cat > /tmp/paper; setsid xfce4-terminal -e "sh /tmp/paper" >/dev/null 2>&1 &',
                           'stty -icanon -echo; printf "\\033[?1004h"; cat > /tmp/typed\n');
         await eventually('a window that has the keyboard', async () => (await agent.shell('cat /tmp/typed')).endsWith('\x1b[I'));
-        await agent.shell('xset r off'); // a key that is let go of late is one key all the same
+        await agent.shell('xset r off'); // a key that stays down for long is one key all the same
         await viewer.page.locator('#screen canvas').focus();
         for (const code of ['KeyZ', 'KeyY', 'Semicolon', 'Quote', 'BracketLeft', 'Minus'])
-            await viewer.strike(code); // Playwright tells their signs of a US keyboard; the places count
-        await eventually('the signs', async () => (await agent.shell('cat /tmp/typed')).endsWith('yzöäüß'));
+            await viewer.strike(code); // Playwright sends the characters of a US keyboard; the codes count
+        await eventually('the characters', async () => (await agent.shell('cat /tmp/typed')).endsWith('yzöäüß'));
     });
 
     let watcher;
-    await t.test('somebody watches', async () => {
+    await t.test('a link to watch shows the desktop', async () => {
         const others = await openContext(t, browser);
         await others.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: service.origin });
         watcher = await Viewer.open(others, ready.watch_url);
@@ -189,13 +188,13 @@ test('debian-desktop', async (t) => {
     });
 
     for (const [name, text] of Object.entries(texts)) {
-        await t.test(`what is copied in the machine is in the browser's clipboard: ${name}`, async () => {
+        await t.test(`a text that the machine copies is in the browser's clipboard: ${name}`, async () => {
             await viewer.page.bringToFront();
             await agent.copy(text);
             await eventually('the clipboard', async () => await browsers(viewer) === text);
             assert.equal(await panel(viewer), text);
         });
-        await t.test(`what is copied in the browser is in the machine's clipboard: ${name}`, async () => {
+        await t.test(`a text that the browser copies is in the machine's clipboard: ${name}`, async () => {
             const text2 = `${text}!`;
             await copyInBrowser(viewer, text2);
             let pasted;
@@ -205,7 +204,7 @@ test('debian-desktop', async (t) => {
         });
     }
 
-    await t.test('each direction has its switch', async () => {
+    await t.test('each direction has a switch', async () => {
         await viewer.press('Clipboard');
         await viewer.page.locator('#clipboard-out').uncheck();
         await viewer.page.locator('#clipboard-in').uncheck();
@@ -219,26 +218,26 @@ test('debian-desktop', async (t) => {
         await screenshot(viewer.page, 'debian-desktop-clipboard');
     });
 
-    await t.test('who watches gets none of it', async () => {
+    await t.test('a link to watch gets no text', async () => {
         const text = texts['100 kB'];
-        const [owner, other] = [await Listener.open(t, service, ready.url), await Listener.open(t, service, ready.view_url)];
+        const [owner, other] = [await ClipboardClient.open(t, service, ready.url), await ClipboardClient.open(t, service, ready.view_url)];
         await agent.copy(text);
         await eventually('the panel', async () => await panel(viewer) === text);
-        other.ask();
-        owner.ask();
-        await eventually('the owner hears the text', () => owner.heard > 1000);
+        other.request();
+        owner.request();
+        await eventually('the owner gets the text', () => owner.received > 1000);
         await agent.copy('once more');
         await eventually('the panel', async () => await panel(viewer) === 'once more');
-        await eventually('the notices', () => other.heard > 0);
-        assert.ok(other.heard < 200, `${other.heard} bytes: notices alone`);
+        await eventually('the notices', () => other.received > 0);
+        assert.ok(other.received < 200, `${other.received} bytes: only notices`);
         assert.equal(await panel(watcher), '');
         assert.ok(!await watcher.page.locator('#bar').getByRole('button', { name: 'Clipboard', exact: true }).isVisible());
         await watcher.page.bringToFront();
-        await copyInBrowser(watcher, 'from who watches');
+        await copyInBrowser(watcher, 'from the watcher');
         assert.equal(await eventually('the clipboard', () => agent.pasted()), 'once more');
     });
 
-    await t.test('it powers itself off when the session is stopped', async () => {
+    await t.test('Stop powers the machine off', async () => {
         await service.stop(id);
         await service.assertNothingLeft(id);
     });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Keyboards of other countries: what a browser tells of an AZERTY or QWERTZ keyboard, text that is typed for the visitor
-// and a phone's keyboard arrive as the right characters in a machine that has that layout. The service forbids the
-// clipboard, which typing does not need; and the machine's screen has the size of the window.
+// Keyboard layouts: the keys of an AZERTY or QWERTZ keyboard, text that the viewer types, and the keyboard of a phone
+// arrive as the right characters in a machine with that layout. The service forbids the clipboard, which typing does not
+// need. The machine's screen has the size of the window.
 // Tier: full
 // Cores: 2
 
@@ -13,9 +13,9 @@ import { openBrowser, openContext, screenshot } from '../lib/browser.mjs';
 import { TINY, serialShell } from '../lib/machines.mjs';
 import { CLIPBOARD_MESSAGES, Viewer, newSession, viewerPage } from '../lib/viewer-page.mjs';
 import { bootTimeoutMs, eventually } from '../lib/wait.mjs';
-import { WebService } from '../lib/web-service.mjs';
+import { WebService, desktopMachine } from '../lib/web-service.mjs';
 
-// Keys as browsers tell them (UI Events, KeyboardEvent.code and .key) in the order in which they are pressed; S with
+// Keys as browsers report them (UI Events, KeyboardEvent.code and .key) in the order in which they are pressed; S with
 // Shift, G with AltGr. After a dead key, the next one's `key` is the letter with its accent.
 const keyboards = {
     fr: String.raw`KeyQ:a KeyA:q KeyW:z KeyZ:w Semicolon:m KeyM:, S+KeyQ:A S+Semicolon:M Digit1:& Digit2:é Digit7:è Digit9:ç Digit0:à
@@ -27,8 +27,8 @@ const keyboards = {
         Backslash:# S+Backslash:' IntlBackslash:< Slash:- S+Slash:_ S+Comma:; S+Backquote:°
         Equal:Dead KeyE:é S+Equal:Dead KeyA:à Backquote:Dead KeyO:ô`,
 };
-// The same on a Mac, O with Option: a German one at a machine whose layout is not known to the viewer, and a French one
-// at a French machine.
+// The same on a Mac, O with Option: a German one with a machine whose layout the viewer does not know, and a French one with
+// a French machine.
 const macs = {
     us: String.raw`KeyQ:q S+KeyM:M O+KeyL:@ O+Digit5:[ O+Digit6:] O+Digit7:| O+Digit8:{ O+Digit9:} OS+Digit7:\ O+KeyF:ƒ KeyF:f S+Digit1:!`,
     fr: String.raw`KeyQ:a S+KeyQ:A Equal:- S+Equal:_ Slash:= S+Slash:+ Digit8:! Digit6:§ S+Digit8:8 S+BracketRight:* Backquote:@ S+Backquote:#
@@ -36,16 +36,14 @@ const macs = {
 };
 const madeOf = { 'ƒ': '\x1bf' }; // Alt+F, in a terminal
 
-const bootDeadline = 600000; // emulated, on two busy cores
-
 const texts = {
     fr: String.raw`Où ça?5€@{[#~|\^]}ëÊï°ß`,
     de: String.raw`Größe5€@{[]}\~|^éÀôµ"§`,
     us: String.raw`Az{[@%~|^"\<>#$_+]}?`,
 };
-const missing = { fr: 'ß', de: '', us: '' }; // has no key
+const missing = { fr: 'ß', de: '', us: '' }; // these have no key
 
-// Two signs at a time: a keyboard of QEMU keeps their keys for a machine that is slow, but not many more.
+// Two characters at a time: QEMU's keyboard keeps their keys for a slow machine, but not many more.
 const pairsOf = (text) => text.match(/.{1,2}/gsu);
 const without = (text, layout) => [...text].filter((sign) => !missing[layout].includes(sign)).join('');
 
@@ -53,8 +51,8 @@ const MODIFIERS = { S: ['ShiftLeft', 'Shift', 1, 8], G: ['AltRight', 'AltGraph',
 
 const strokesOf = (keys) => keys.split(/\s+/).map((one) => one.match(/^(?:(\w+)\+)?(\w+):(.+)$/).slice(1));
 
-// What Chromium does when keys of a real keyboard go down and up; each waits for what the one before has made, as a
-// machine that is slower than the keys loses some.
+// Sends the events of a real keyboard. Each key waits for the character of the one before, because a slow machine loses
+// keys.
 async function strike(page, keys, paper) {
     const devtools = await page.context().newCDPSession(page);
     const event = (type, code, key, location, modifiers) => devtools.send('Input.dispatchKeyEvent', { type, code, key, location, modifiers });
@@ -64,7 +62,7 @@ async function strike(page, keys, paper) {
         let bits = 0;
         for (const [heldCode, heldKey, location, bit] of modifiers)
             all.push(event('rawKeyDown', heldCode, heldKey, location, bits |= bit));
-        // Whoever is held up between these two would hold the key down, which then repeats.
+        // A pause between these two would hold the key down, which then repeats.
         all.push(event('rawKeyDown', code, key, 0, bits), event('keyUp', code, key, 0, bits));
         for (const [heldCode, heldKey, location, bit] of modifiers.reverse())
             all.push(event('keyUp', heldCode, heldKey, location, bits &= ~bit));
@@ -75,7 +73,7 @@ async function strike(page, keys, paper) {
     await devtools.detach();
 }
 
-// A window in the machine that keeps what is typed.
+// A window in the machine that stores the characters.
 class Paper {
     constructor(shell) {
         this.shell = shell;
@@ -99,7 +97,7 @@ class Paper {
         return this.shell.run(`setxkbmap ${layout}`);
     }
 
-    // What has come since the last one that was expected.
+    // The characters since the last call of expect().
     async text() {
         const hex = await this.shell.text(`tail -c +${this.seen + 1} /run/paper | od -An -v -tx1 | tr -d ' \\n'`);
         return Buffer.from(hex.trim(), 'hex').toString();
@@ -118,8 +116,8 @@ async function chooseLayout(viewer, layout) {
     await viewer.page.locator('#layout').selectOption(layout);
 }
 
-// What scripts know a Mac by; that its keys are those of one is for who presses them.
-async function aMac(t, browser, url) {
+// A page that scripts take for one on a Mac.
+async function openMac(t, browser, url) {
     const context = await openContext(t, browser);
     await context.addInitScript(() => Object.defineProperty(navigator, 'platform', { get: () => 'MacIntel' }));
     const mac = await Viewer.open(context, url);
@@ -133,7 +131,7 @@ async function aMac(t, browser, url) {
 }
 
 test('keyboards', async (t) => {
-    const service = await WebService.serve(t, 'qwd-server', { display_clipboard: 'no' });
+    const service = await WebService.serve(t, 'qwd-server', { display_clipboard: 'no' }, { machine: desktopMachine });
     const browser = await openBrowser(t);
     const context = await openContext(t, browser);
     await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: service.origin });
@@ -142,7 +140,7 @@ test('keyboards', async (t) => {
     const socket = net.connect({ path: service.path('run', session.id, 'serial') });
     t.after(() => socket.destroy());
     await once(socket, 'connect');
-    const shell = await serialShell(socket, bootDeadline);
+    const shell = await serialShell(socket);
     const paper = new Paper(shell);
     await paper.open();
     await viewer.waitForBackground(TINY);
@@ -155,7 +153,7 @@ test('keyboards', async (t) => {
         });
     }
 
-    const mac = await aMac(t, browser, viewerPage(service, session.id));
+    const mac = await openMac(t, browser, viewerPage(service, session.id));
     for (const [layout, keys] of Object.entries(macs)) {
         await t.test(`a Mac, and a machine with the layout ${layout}`, async () => {
             await paper.setLayout(layout);
@@ -179,7 +177,6 @@ test('keyboards', async (t) => {
                 const isMissing = without(pair, layout) !== pair;
                 await viewer.page.locator('#clipboard').fill(pair);
                 await viewer.page.locator('#clipboard-type').click();
-                // What is said goes by itself, maybe before a slow machine has shown the text.
                 await viewer.page.locator('#toast', { hasText: isMissing ? 'not on the machine\'s keyboard' : /^Typed/ }).waitFor();
                 await paper.expect(without(pair, layout));
             }
@@ -189,7 +186,7 @@ test('keyboards', async (t) => {
             await chooseLayout(phone, layout);
             await phone.press('Keyboard');
             await phone.page.locator('#controls').waitFor({ state: 'hidden' });
-            await phone.page.touchscreen.tap(195, 700); // its keyboard stays
+            await phone.page.touchscreen.tap(195, 700); // the keyboard stays open
             for (const pair of pairsOf(text)) {
                 await phone.page.keyboard.insertText(pair);
                 await paper.expect(without(pair, layout));
@@ -202,7 +199,7 @@ test('keyboards', async (t) => {
     }
 
     await t.test('the clipboard is forbidden', async () => {
-        const before = viewer.count(CLIPBOARD_MESSAGES); // noVNC has said what it can
+        const before = viewer.count(CLIPBOARD_MESSAGES); // noVNC has announced its formats
         await viewer.page.evaluate(() => navigator.clipboard.writeText('secret').then(() => window.dispatchEvent(new Event('focus'))));
         await viewer.press('Clipboard');
         await viewer.page.locator('#clipboard-note', { hasText: 'not shared on this service' }).waitFor();
