@@ -3,8 +3,9 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import fs from 'node:fs';
+import readline from 'node:readline';
 import { setImmediate } from 'node:timers/promises';
 import { list } from './files.mjs';
 import { timeoutMs, until, within } from './wait.mjs';
@@ -92,15 +93,54 @@ export const isAlive = (pid) => {
     }
 };
 
-// Waits until a process of anybody's has ended. A zombie has ended.
+// Reads pids, and prints each when its process has ended (pidfd_open(2)). A zombie has ended.
+const watchScript = `
+import os, select, sys
+poll, pids, rest = select.poll(), {}, b''
+poll.register(0, select.POLLIN)
+while True:
+    for fd, _ in poll.poll():
+        if fd:
+            poll.unregister(fd)
+            os.close(fd)
+            print(pids.pop(fd), flush=True)
+            continue
+        data = os.read(0, 65536)
+        if not data:
+            sys.exit()
+        *lines, rest = (rest + data).split(b'\\n')
+        for pid in map(int, lines):
+            try:
+                fd = os.pidfd_open(pid)
+            except ProcessLookupError:
+                print(pid, flush=True)
+                continue
+            pids[fd] = pid
+            poll.register(fd, select.POLLIN)
+`;
+
+let processWatcher; // one for a file of tests
+
+function startProcessWatcher() {
+    const child = spawn('/usr/bin/python3', ['-c', watchScript], { stdio: ['pipe', 'pipe', 'inherit'] });
+    processWatcher = Object.assign(new EventEmitter().setMaxListeners(0), { child, ended: new Set() });
+    for (const handle of [child, child.stdin, child.stdout])
+        handle.unref();
+    readline.createInterface({ input: child.stdout }).on('line', (pid) => {
+        processWatcher.ended.add(Number(pid));
+        processWatcher.emit('end');
+    });
+}
+
+// Waits until a process of anybody's has ended.
 export async function processGone(pid) {
-    const script = 'import os,select,sys\n'
-        + 'try: fd = os.pidfd_open(int(sys.argv[1]))\n'
-        + 'except ProcessLookupError: sys.exit()\n'
-        + 'select.select([fd], [], [], float(sys.argv[2]))\n';
-    const waiter = spawn('python3', ['-c', script, String(pid), String(timeoutMs / 1000)], { stdio: 'ignore' });
-    await once(waiter, 'close');
-    assert.ok(!isAlive(pid), `process ${pid} has ended within ${timeoutMs} ms`);
+    if (!processWatcher)
+        startProcessWatcher();
+    const { ended, child } = processWatcher;
+    ended.delete(Number(pid));
+    child.stdin.write(`${pid}\n`);
+    await until(processWatcher, 'end', () => ended.has(Number(pid)), `end of process ${pid}`);
+    assert.ok(!isAlive(pid));
 }
 
 export async function kill(pid) {
