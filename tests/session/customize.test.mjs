@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { bootDisk, grub, tinyFolder } from '../lib/machines.mjs';
+import { bootDisk, echoIso, tinyFolder } from '../lib/machines.mjs';
 import { processGone } from '../lib/programs.mjs';
 import { useService } from '../lib/service.mjs';
 import { untilFiles, within } from '../lib/wait.mjs';
@@ -16,7 +16,7 @@ const MINUTE_MS = 60000;
 const method = 'script_method=customize';
 const password = 'never on a disk';
 const service = useService({
-    images: { 'tiny.qcow2': path.join(tinyFolder(), 'tiny.qcow2'), 'cd.iso': grub },
+    images: { 'tiny.qcow2': path.join(tinyFolder(), 'tiny.qcow2'), 'cd.iso': echoIso() },
     machines: { 'tiny.qcow2': method, 'cd.iso': method, 'boot.raw': method, 'auto.raw': '', 'master.raw': method },
 }, () => {
     for (const name of ['boot.raw', 'auto.raw', 'master.raw'])
