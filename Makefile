@@ -206,4 +206,4 @@ clean:
 	rm -rf build
 
 .PHONY: all clean unit machine-desktop run install check check-full test-programs soak bless docs check-docs lint coverage bench fuzz
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -name '*.d' -type f 2>/dev/null)
