@@ -182,7 +182,7 @@ soak: test-programs
 # Golden files and generated documents, to be reviewed as a diff.
 bless: docs
 	$(MAKE) VARIANT=asan unit
-	BLESS=1 tests/run unit
+	BLESS=1 tests/run unit integration/qwdctl integration/purge integration/gpu
 docs: all
 	scripts/make-docs $(B)
 check-docs: all

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // qwdctl gpu and gpu-unlock on machines of tests/fixtures/sysfs, in a folder that stands for /. What they print and
-// write is compared with tests/fixtures/gpu/NAME.txt; BLESS=1 rewrites these files.
+// write is compared with tests/fixtures/gpu/NAME.txt.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { build, tempFolder, top } from '../lib/files.mjs';
+import { assertGolden, build, tempFolder } from '../lib/files.mjs';
 import { makeSysfs } from '../lib/sysfs.mjs';
 
 const modules = '/etc/initramfs-tools/modules';
@@ -60,14 +60,7 @@ function etc(root) {
     return all;
 }
 
-function golden(name, text) {
-    const file = path.join(top, 'tests/fixtures/gpu', `${name}.txt`);
-    if (process.env.BLESS) {
-        fs.mkdirSync(path.dirname(file), { recursive: true });
-        fs.writeFileSync(file, text);
-    }
-    assert.equal(text, fs.readFileSync(file, 'utf8'), name);
-}
+const golden = (name, text) => assertGolden(`gpu/${name}.txt`, text);
 
 const commands = (root) => {
     const file = path.join(root, 'commands');

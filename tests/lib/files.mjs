@@ -53,6 +53,19 @@ export function readIfThere(file, encoding = 'latin1') {
 
 export const list = (folder) => (fs.existsSync(folder) ? fs.readdirSync(folder) : []);
 
+// Compares a text with a golden file below tests/fixtures. `make bless` rewrites these files.
+export function assertGolden(name, text) {
+    const file = path.join(top, 'tests/fixtures', name);
+    if (process.env.BLESS)
+        fs.writeFileSync(file, text);
+    try {
+        assert.equal(text, readIfThere(file, 'utf8'));
+    } catch (error) {
+        error.message = `tests/fixtures/${name} differs. Run \`make bless\` and review the diff of tests/fixtures.\n${error.message}`;
+        throw error;
+    }
+}
+
 // Runs a program that must succeed. Returns its output.
 export function command(program, args, options = {}) {
     const result = spawnSync(program, args, { encoding: 'utf8', ...options });

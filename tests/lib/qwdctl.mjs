@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // What the tests of qwdctl share: a scratch root with an installed tree, transcripts against golden files
-// (tests/fixtures/ctl, BLESS=1 rewrites them), and a web server that misbehaves on purpose.
+// (tests/fixtures/ctl), and a web server that misbehaves on purpose.
 
-import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
@@ -11,7 +10,7 @@ import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
 import path from 'node:path';
-import { sh, top } from './files.mjs';
+import { assertGolden, sh } from './files.mjs';
 import { account, isRoot } from './programs.mjs';
 import { Staging } from './staging.mjs';
 import { within } from './wait.mjs';
@@ -114,12 +113,8 @@ export class Root extends Staging {
             text += `$ qwdctl ${this.plain(words.map((word) => (/[\s']/.test(word) ? `"${word}"` : word)).join(' '))}\n`;
             text += `${out && lines('  ', out)}${err && lines('! ', err)}= ${code}\n`;
         }
-        const file = path.join(top, 'tests/fixtures/ctl', `${name}.txt`);
-        if (process.env.BLESS)
-            fs.writeFileSync(file, text);
-        assert.equal(text, fs.readFileSync(file, 'utf8'));
+        assertGolden(`ctl/${name}.txt`, text);
     }
-
 }
 
 // --- images ---
