@@ -72,7 +72,9 @@ static void tell_too_large(const Settings *settings, const SessionRecord *ended)
 static bool remember(const Settings *settings, const SessionRecord *ended, GError **error)
 {
     g_autoptr(SessionRecord) told = store_recall(settings, ended->id, NULL);
-    return (told && told->ended_at == ended->ended_at) || store_remember(settings, ended, error);
+    /* A session that was resumed may end twice within a second. */
+    bool is_told = told && told->ended_at == ended->ended_at && told->resumed_at == ended->resumed_at;
+    return is_told || store_remember(settings, ended, error);
 }
 
 static void remove_disk(const Settings *settings, const char *id)

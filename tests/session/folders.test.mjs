@@ -1,29 +1,31 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Folders of the server inside machines, seen from both sides: what can be read and written, what stays, and that
-// nothing leads out of them.
+// Folders of the server in machines, seen from both sides: which folders a session has, what its guest can read and write, and
+// that no link leads out of them. One Linux guest shows what a guest sees; the other rows run a boot sector.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { tinyFolder } from '../lib/machines.mjs';
-import { account, isRoot } from '../lib/programs.mjs';
+import { bootDisk, tinyFolder } from '../lib/machines.mjs';
+import { account, descriptorsOf, isRoot } from '../lib/programs.mjs';
 import { useService } from '../lib/service.mjs';
+import { fullTest } from '../lib/tiers.mjs';
 
 const tiny = tinyFolder();
 const checker = '#!/bin/sh\nuser=$(tr "\\0" "\\n" | head -n 1)\nprintf \'{"user": "%s", "groups": ["%s"]}\' "$user" "${user%%-*}"\n';
 
 const service = useService({
-    settings: { snapshot_alloc_mem: '256M' },
     images: { 'tiny.iso': path.join(tiny, 'tiny.iso'), 'other.iso': path.join(tiny, 'tiny.iso') },
+    machines: { 'boot.raw': '' },
 }, () => {
+    fs.writeFileSync(service.path('service/machines/boot.raw'), bootDisk());
     service.checker = service.shim('checker', checker);
     for (const name of ['course', 'results', 'class', 'course/deeper'])
         fs.mkdirSync(service.path(name));
     fs.writeFileSync(service.path('secret'), 'SECRET\n');
     fs.writeFileSync(service.path('course/text'), 'from the server\n');
-    fs.symlinkSync(service.path('secret'), service.path('course/link')); // planted by whoever writes there
+    fs.symlinkSync(service.path('secret'), service.path('course/link')); // as a user with access to the folder could plant
     fs.symlinkSync(service.root, service.path('course/deeper/way-out'));
     fs.symlinkSync(service.path('course'), service.path('course-link'));
     if (isRoot)
@@ -41,8 +43,9 @@ group = teacher
 
 const folderSettings = () => ({ check_user_custom: service.checker, dir_users: service.path('service/users'), dir_mounts: `course=${service.path('course')}` });
 
-async function start(user, machine = 'tiny.iso', settings = {}, chosen = null) {
-    const fields = new URLSearchParams({ create: 'Create', machine, user, password: 'x', ...(chosen ? { folders: 'yes' } : {}) });
+async function start(user, machine = 'boot.raw', settings = {}, chosen = null) {
+    const memory = machine === 'boot.raw' ? '64M' : '256M';
+    const fields = new URLSearchParams({ create: 'Create', machine, memory, user, password: 'x', ...(chosen ? { folders: 'yes' } : {}) });
     chosen?.forEach((name) => fields.append('folder', name));
     const answer = await service.json('POST', fields.toString(), { ...folderSettings(), ...settings });
     assert.equal(answer.status, 200, JSON.stringify(answer));
@@ -63,12 +66,12 @@ async function stop(record, user) {
     await service.assertNothingLeft(record);
 }
 
-test('a user has the folders that are for them and their machine, and no way out of them', async () => {
-    const record = await start('teacher-1');
+test('a user has the folders for this user and machine, and no way out of them', async () => {
+    const record = await start('teacher-1', 'tiny.iso');
     const { shell, folders } = await mounted(record);
     assert.deepEqual(folders, ['/mnt/class', '/mnt/course', '/mnt/personal', '/mnt/results']);
 
-    // to be read only
+    // read-only folders
     assert.equal(await shell.text('cat /mnt/course/text'), 'from the server');
     for (const command of ['echo x > /mnt/course/new', 'echo x >> /mnt/course/text', 'rm /mnt/course/text', 'mkdir /mnt/course/d',
                            'mount -o remount,rw /mnt/course; chmod 777 /mnt/course/text', 'mv /mnt/course/text /mnt/course/t'])
@@ -79,7 +82,7 @@ test('a user has the folders that are for them and their machine, and no way out
     for (const name of ['course/link', 'course/deeper/way-out/secret', 'course/../secret', 'course/deeper/../../secret'])
         assert.equal(await shell.text(`cat /mnt/${name} 2> /dev/null`), '', name);
 
-    // what the guest writes is the service's, and its links are no links here
+    // files of the guest belong to the service account, and its links are no links on the host
     assert.equal((await shell.run(`echo kept > /mnt/personal/file && chown 7:7 /mnt/personal/file && chmod 4777 /mnt/personal/file`)).status, 0);
     assert.equal((await shell.run(`ln -s ${service.path('secret')} /mnt/personal/out && ln -s / /mnt/results/root`)).status, 0);
     assert.equal(await shell.text(`cat /mnt/personal/out 2> /dev/null; cat /mnt/results/root${service.path('secret')} 2> /dev/null`), '');
@@ -91,7 +94,7 @@ test('a user has the folders that are for them and their machine, and no way out
     assert.equal(fs.statSync(own).mode & 0o777, 0o700);
     assert.equal(fs.statSync(path.join(own, 'file')).uid, Number(spawnSync('id', ['-u', account], { encoding: 'utf8' }).stdout));
 
-    // a link that appears in the folder while it is in use
+    // a link that appears in a folder in use
     fs.rmSync(path.join(own, 'file'));
     fs.symlinkSync(service.path('secret'), path.join(own, 'file'));
     assert.doesNotMatch(await shell.text('cat /mnt/personal/file 2> /dev/null'), /SECRET/);
@@ -103,57 +106,81 @@ test('a user has the folders that are for them and their machine, and no way out
     assert.deepEqual(page.session.folders.list.find(({ name }) => name === 'course'), { name: 'course', writable: false });
     await stop(record, 'teacher-1');
 
-    // there again in the next session, and for nobody else
-    // to be read only as long as it is too full; what a link leads to does not count
+    // the next session has the same personal folder, read-only while it is too full; what a link leads to does not count
     fs.writeFileSync(path.join(own, 'large'), Buffer.alloc(3 * 1024 * 1024, 1));
-    const next = await start('teacher-1', 'other.iso', { dir_users_quota: '2M' });
+    const next = await start('teacher-1', 'boot.raw', { dir_users_quota: '2M' });
     assert.match(next.note, /^Your personal folder takes 3 MB, and may take 2 MB: in this session it can only be read\. Ask /);
+    assert.deepEqual(next.folders.map(({ name }) => name).sort(), ['class', 'course', 'personal']);
     assert.equal(next.folders.find(({ name }) => name === 'personal').writable, false);
-    const again = await mounted(next);
-    assert.notEqual((await again.shell.run('echo x > /mnt/personal/new || rm /mnt/personal/large')).status, 0);
-    assert.deepEqual(again.folders, ['/mnt/class', '/mnt/course', '/mnt/personal']);
-    assert.equal(await again.shell.text('cat /mnt/personal/kept; readlink /mnt/personal/out'), `kept\n${service.path('secret')}`);
+    assert.deepEqual(sharedFolder(next, 'personal'), { path: own, isReadOnly: true });
     await stop(next, 'teacher-1');
 });
 
-test('another user, with another folder; a name that would lead out is a name', async () => {
-    const record = await start('..');
+// A folder as QEMU shares it.
+function sharedFolder(record, name) {
+    const pid = service.process(record, 'qemu');
+    const words = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    const { fsdev } = JSON.parse(words.find((word) => word.includes(`"mount_tag":"host_${name}"`)));
+    const option = words.find((word) => word.startsWith(`local,id=${fsdev},`));
+    const [, fd] = option.match(/,path=\/proc\/self\/fd\/(\d+),/);
+    return { path: new Map(descriptorsOf(pid)).get(fd), isReadOnly: option.endsWith(',readonly=on') };
+}
+
+test('a user whose name would lead out of the users\' folder has a folder in it', async () => {
+    const record = await start('..', 'tiny.iso');
+    assert.deepEqual(record.folders.map(({ name }) => name).sort(), ['course', 'personal', 'results']);
+    assert.ok(fs.statSync(service.path('service/users/%2E.')).isDirectory());
+    assert.deepEqual(sharedFolder(record, 'personal'), { path: service.path('service/users/%2E.'), isReadOnly: false });
+    await stop(record, '..');
+});
+
+// The rows above show the same folders from the host.
+fullTest('the guests of the next session and of another user see these folders', async () => {
+    const own = service.path('service/users/teacher-1');
+    const next = await start('teacher-1', 'other.iso', { dir_users_quota: '2M' });
+    const first = await mounted(next);
+    assert.notEqual((await first.shell.run('echo x > /mnt/personal/new || rm /mnt/personal/large')).status, 0);
+    assert.deepEqual(first.folders, ['/mnt/class', '/mnt/course', '/mnt/personal']);
+    assert.equal(await first.shell.text('cat /mnt/personal/kept; readlink /mnt/personal/out'), `kept\n${service.path('secret')}`);
+    await stop(next, 'teacher-1');
+    assert.ok(['kept', 'large', 'out'].every((name) => fs.existsSync(path.join(own, name))));
+
+    const record = await start('..', 'tiny.iso');
     const { shell, folders } = await mounted(record);
     assert.deepEqual(folders, ['/mnt/course', '/mnt/personal', '/mnt/results']);
     assert.equal(await shell.text('ls -A /mnt/personal'), '');
-    assert.ok(fs.statSync(service.path('service/users/%2E.')).isDirectory());
     assert.equal(await shell.text('ls -d /sys/bus/virtio/drivers/9pnet_virtio/virtio* | wc -l'), '3');
     await stop(record, '..');
 });
 
-test('who does not want all of them leaves some out', async () => {
+test('a user may leave folders out', async () => {
     for (const [chosen, has] of [[['course', 'results', 'class', 'none'], ['course']], [['personal'], ['personal']], [[], []]]) {
-        const record = await start('student-1', 'other.iso', {}, chosen);
+        const record = await start('student-1', 'boot.raw', {}, chosen);
         assert.deepEqual(record.folders.map(({ name }) => name), has, `${chosen}`);
         assert.equal(record.scripts.length, has.length ? 1 : 0);
         await stop(record, 'student-1');
     }
-    // a form that is made before anybody has logged in takes nothing from them
+    // the form for users who have not logged in yet does not choose for them
     const QWD_OVERRIDES = Object.entries(folderSettings()).map(([key, value]) => `${key}=${value}\n`).join('');
     const { text } = await service.get({}, { QWD_OVERRIDES });
     assert.match(text, /name="create"/);
     assert.doesNotMatch(text, /name="folders?"/);
-    const refused = await service.json('POST', 'create=Create&machine=other.iso&user=bob&password=x&folders=yes&folder=../x', folderSettings());
+    const refused = await service.json('POST', 'create=Create&machine=boot.raw&user=bob&password=x&folders=yes&folder=../x', folderSettings());
     assert.equal(refused.status, 400);
     assert.match(refused.error.message, /^folder: write the name of a folder/);
 });
 
-test('without a login there is no personal folder; without folders no script', async () => {
-    const id = await service.create({ machine: 'other.iso', user: 'teacher-1' }, { dir_users: service.path('service/users') });
+test('a session without a login has no personal folder, and one without folders no script', async () => {
+    const id = await service.create({ machine: 'boot.raw', user: 'teacher-1' }, { dir_users: service.path('service/users') });
     const record = await service.state(id, 'running');
     assert.deepEqual([record.folders, record.scripts], [[], []]);
     await service.stop(id);
     await service.ended(id);
 });
 
-test('a path with a symbolic link, a folder that is missing, and personal folders that others can see', async () => {
+test('a session fails for a path with a symbolic link, a missing folder, or a personal folder that others can read', async () => {
     const asked = async (settings, user = 'bob') => {
-        const answer = await service.json('POST', { create: 'Create', machine: 'other.iso', user, password: 'x' }, { ...folderSettings(), ...settings });
+        const answer = await service.json('POST', { create: 'Create', machine: 'boot.raw', user, password: 'x' }, { ...folderSettings(), ...settings });
         return (await service.ended(answer.session.id)).reason;
     };
     assert.match(await asked({ dir_mounts: service.path('course-link') }), /has a symbolic link/);

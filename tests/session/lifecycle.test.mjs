@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// A session from its creation to its end, whatever ends it. The machine is GRUB's rescue CD, which is up in a second
-// and ignores the power button.
+// A session from its creation to its end, whatever ends it. The guest is a boot sector, which ignores the power button and rests
+// between two ticks of its clock.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { bootDisk } from '../lib/machines.mjs';
 import { webSocket } from '../lib/network.mjs';
 import { isAlive, processGone } from '../lib/programs.mjs';
 import { useService } from '../lib/service.mjs';
 import { untilFiles, within } from '../lib/wait.mjs';
 
-const service = useService();
+const service = useService({ settings: { machine: 'boot.raw' }, machines: { 'boot.raw': '' } },
+                           () => fs.writeFileSync(service.path('service/machines/boot.raw'), bootDisk()));
 
-test('created, running, stopped: the record tells how it goes, and nothing is left but a line of history', async () => {
+test('a session is created, runs and is stopped; its record has each step, and only a line of the history is left', async () => {
     const id = await service.create({ user: 'alice', cpu: '1', memory: '48M' });
     assert.match(id, /^[0-9a-f]{32}$/);
     const record = await service.state(id, 'running');
     assert.equal(record.owner, 'alice');
     assert.equal(record.remote_host, '127.0.0.1');
     assert.equal(record.accelerator, 'tcg');
-    assert.equal(record.plan.machine, 'echo.iso');
+    assert.equal(record.plan.machine, 'boot.raw');
     assert.equal(record.plan.memory_mib, 48);
     assert.ok(record.ready_at >= record.started_at && record.started_at >= record.created_at);
     assert.deepEqual(Object.keys(record.steps),
@@ -49,12 +51,12 @@ test('created, running, stopped: the record tells how it goes, and nothing is le
     assert.equal(page.status, 200);
     assert.match(page.text, /Stopped by /);
     const when = '\\[\\w{3} \\w{3} [ \\d]\\d \\d\\d:\\d\\d:\\d\\d \\d{4}\\]';
-    const what = `CPU=1 MEM=48 GPU= USER=alice VM=echo.iso NAME=${id}`;
+    const what = `CPU=1 MEM=48 GPU= USER=alice VM=boot.raw NAME=${id}`;
     assert.match(service.log(), new RegExp(`^${when} START ${what}$`, 'm'));
     assert.match(service.log(), new RegExp(`^${when} STOP  ${what} Stopped by `, 'm'));
 });
 
-test('the display belongs to the session, and its viewers are known', async () => {
+test('a session has a display of its own, and its record has the viewers', async () => {
     const session = await service.createRunning();
     const first = await service.rfb(session.control);
     assert.equal(first.name, `QEMU (qwd-${session.id})`);
@@ -66,10 +68,10 @@ test('the display belongs to the session, and its viewers are known', async () =
     await service.until(session.id, (record) => record.viewers.length === 1 && record.viewers[0].role === 'view');
     await service.stop(session.id);
     await service.ended(session.id);
-    await within('the viewer is sent away', second.socket.destroyed || once(second.socket, 'close'));
+    await within('the viewer is disconnected', second.socket.destroyed || once(second.socket, 'close'));
 });
 
-test('the viewer of a one-shot session may come back: a page that is loaded again is no end', async () => {
+test('a one-shot session goes on when its viewer reconnects', async () => {
     const session = await service.createRunning({ oneshot: 'oneshot' }, { oneshot_left_stop: '1h' });
     const first = await service.rfb(session.control);
     await service.until(session.id, (record) => record.viewers.length === 1);
@@ -82,7 +84,7 @@ test('the viewer of a one-shot session may come back: a page that is loaded agai
     await service.ended(session.id);
 });
 
-test('a one-shot session ends when its viewer leaves, and does not come back', async () => {
+test('a one-shot session ends when its viewer leaves and does not reconnect', async () => {
     const session = await service.createRunning({ oneshot: 'oneshot' });
     assert.equal(session.plan.oneshot, true);
     const viewer = await service.rfb(session.control);
@@ -100,17 +102,17 @@ test('a guest that ignores the power button is switched off after the grace', as
     const begin = Date.now();
     await service.stop(short.id);
     const past = await service.ended(short.id);
-    assert.ok(Date.now() - begin >= 1900, 'it had its time');
+    assert.ok(Date.now() - begin >= 1900, 'not before its grace is over');
     assert.equal(past.state, 'ended');
     await service.assertNothingLeft(short);
     const { state } = await service.until(long.id, (record) => record.state !== 'running');
-    assert.equal(state, 'stopping', 'where there is more time, it has more');
+    assert.equal(state, 'stopping', 'a longer grace is longer');
     assert.ok(isAlive(service.process(long, 'qemu')));
     await service.kill(long, 'qemu');
     await service.ended(long.id);
 });
 
-test('TERM to the supervisor ends the session like a stop', async () => {
+test('SIGTERM to the supervisor ends the session', async () => {
     const session = await service.createRunning();
     process.kill(service.process(session, 'supervisor'), 'SIGTERM');
     const past = await service.ended(session.id);
@@ -119,8 +121,8 @@ test('TERM to the supervisor ends the session like a stop', async () => {
     await service.assertNothingLeft(session, [session.control, session.view]);
 });
 
-test('a session that is stopped before its supervisor runs never starts a machine', async () => {
-    // The supervisor of this one waits until somebody opens the pipe.
+test('a session that is stopped before its supervisor runs starts no machine', async () => {
+    // The supervisor of this session waits for the pipe.
     const pipe = service.path('gate');
     await service.run(['mkfifo', '-m', '666', pipe], { asRoot: true });
     fs.mkdirSync(service.path('lib'));
@@ -140,7 +142,7 @@ test('a session that is stopped before its supervisor runs never starts a machin
     await service.assertNothingLeft({ id, processes: [] });
 });
 
-test('QEMU is killed: the session has failed, and its user is told', async () => {
+test('a session fails when QEMU is killed, and its page has the reason', async () => {
     const session = await service.createRunning();
     process.kill(service.process(session, 'qemu'), 'SIGKILL');
     const past = await service.ended(session.id);
@@ -153,23 +155,23 @@ test('QEMU is killed: the session has failed, and its user is told', async () =>
     assert.match(service.log(), new RegExp(`ERROR CPU=1 MEM=64 .*NAME=${session.id} The machine ended unexpectedly`));
 });
 
-test('the supervisor is killed: its machine dies with it; qwdctl clean sweeps up the rest', async () => {
+test('the machine ends with its killed supervisor, and qwdctl clean removes the rest', async () => {
     const session = await service.createRunning();
     const other = await service.createRunning();
     await service.kill(session, 'supervisor');
     await processGone(service.process(session, 'qemu'));
-    const clean = await service.run([path.join(service.bin, 'qwdctl'), 'clean'], { asRoot: true });
+    const clean = await service.control('clean');
     assert.equal(clean.code, 0, clean.err);
     assert.match(clean.out, new RegExp(`Ended ${session.id}`));
     await service.assertNothingLeft(session, [session.control, session.view]);
     assert.equal(service.history(session.id).state, 'failed');
     assert.match((await service.get({ session: session.id })).text, /It was cut off/);
-    assert.equal((await service.rfb(other.control)).name, `QEMU (qwd-${other.id})`); // which is not touched
+    assert.equal((await service.rfb(other.control)).name, `QEMU (qwd-${other.id})`, 'the other session goes on');
     await service.stop(other.id);
     await service.ended(other.id);
 });
 
-test('websockify is killed: it comes back by itself, and displays are reached again', async (t) => {
+test('a killed websockify is started again, and displays can be reached', async (t) => {
     const session = await service.createRunning();
     const file = service.path('run/websockify.json');
     const running = () => JSON.parse(fs.readFileSync(file, 'utf8')).pid;
@@ -188,7 +190,7 @@ test('websockify is killed: it comes back by itself, and displays are reached ag
     await service.ended(session.id);
 });
 
-test('a life-time is extended up to the longest there is, and no further', async () => {
+test('a life-time is extended up to the longest one, and no further', async () => {
     const session = await service.createRunning({ snapshot_lifetime: '3d' });
     assert.equal((await service.json('POST', { session_extend: session.id })).status, 200);
     const { ends_at: end } = service.record(session.id), longest = 4 * 86400;
