@@ -14,16 +14,16 @@ const ENGLISH = /\b(the|and|is|are|your|you|with|this|that|it|not|log|password|s
 
 // All texts of a page and its accessible names.
 const wordsOf = (page) => page.evaluate(() => {
-    const said = [document.title];
+    const texts = [document.title];
     for (const element of document.querySelectorAll('body, body *')) {
         if (element.closest('[lang]:not(html)') || element.matches('script, style'))
             continue;
         for (const name of ['aria-label', 'title', 'placeholder', 'data-label'])
-            said.push(element.getAttribute(name) ?? '');
+            texts.push(element.getAttribute(name) ?? '');
         for (const node of element.childNodes)
-            said.push(node.nodeType === Node.TEXT_NODE ? node.data.trim() : '');
+            texts.push(node.nodeType === Node.TEXT_NODE ? node.data.trim() : '');
     }
-    return [...new Set(said.filter(Boolean))];
+    return [...new Set(texts.filter(Boolean))];
 });
 
 async function isFrench(page, what, known = []) {

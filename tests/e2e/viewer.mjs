@@ -68,7 +68,7 @@ async function loading(t, service, browser, session) {
         assert.ok((await service.fetch('GET', target)).status >= 400, target);
 }
 
-// Connect shows the desktop, and what is typed there happens.
+// Connect shows the desktop, and the machine gets the keys.
 async function useDesktop(t, service, context, session) {
     const viewer = await Viewer.open(context, viewerPage(service, session.id));
     await viewer.shown();
@@ -448,7 +448,7 @@ export async function runViewer(t, face, isWhole = false) {
             throw new Error(`"${name}" has failed`);
     };
     await part('a first visit is small', (t) => loading(t, service, browser, session));
-    await part('Connect shows the desktop, and what is typed there happens', async (t) => {
+    await part('Connect shows a desktop that gets the keys', async (t) => {
         owner = await useDesktop(t, service, context, session);
     });
     if (isWhole) {

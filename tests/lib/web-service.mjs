@@ -38,7 +38,7 @@ export const desktopMachine = { name: 'tiny.iso', description: 'A tiny Debian de
 const running = new Set();
 afterEach((t) => {
     if (t.passed === false)
-        running.forEach((service) => t.diagnostic(service.lastLines()));
+        running.forEach((service) => service.lastLines().split('\n').forEach((line) => t.diagnostic(line)));
 });
 
 export class WebService extends Service {

@@ -17,7 +17,7 @@ import { bootDisk } from '../lib/machines.mjs';
 import { bootTimeoutMs, within } from '../lib/wait.mjs';
 
 const card = '0000:01:00.0';
-const said = {}; // what the server has said, by mark
+const results = {}; // of the script on the server, by mark
 let output = '';
 
 const sh = (command, ...words) => execFileSync(command, words, { cwd: top, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
@@ -30,7 +30,7 @@ function packPrograms(folder) {
     fs.copyFileSync(path.join(top, 'tests/machines/gpu-host.sh'), path.join(root, 'test/run'));
     fs.writeFileSync(path.join(root, 'test/boot.raw'), bootDisk());
     sh('gcc', '-O1', '-static', '-o', path.join(root, 'test/hear'), 'tests/machines/hear.c');
-    fs.writeFileSync(path.join(root, 'usr/bin/websockify'), '#!/bin/sh\nexec tail -f /dev/null\n', { mode: 0o755 }); // nobody comes through it
+    fs.writeFileSync(path.join(root, 'usr/bin/websockify'), '#!/bin/sh\nexec tail -f /dev/null\n', { mode: 0o755 }); // no client uses it
     fs.writeFileSync(path.join(root, 'etc/qemu-web-desktop/qemu-web-desktop.conf'), [
         'accel = tcg', 'network = restricted', 'service_path =', 'session_start_deadline = 120', 'session_stop_grace = 0', '',
     ].join('\n'));
@@ -66,15 +66,15 @@ function sortOut(text) {
     for (const line of text.replaceAll('\r', '').split('\n')) {
         const [, mark, rest] = line.match(/^== (\S+) ?(.*)/) ?? [];
         if (mark === 'status' && rest && open) {
-            said[open].status = Number(rest);
+            results[open].status = Number(rest);
             open = null;
         } else if (mark && rest) {
-            said[mark] = rest;
+            results[mark] = rest;
         } else if (mark) {
             open = mark;
-            said[mark] = { text: '' };
+            results[mark] = { text: '' };
         } else if (open) {
-            said[open].text += `${line}\n`;
+            results[open].text += `${line}\n`;
         }
     }
 }
@@ -87,51 +87,51 @@ before(async () => {
         fs.rmSync(folder, { recursive: true, force: true });
     }
     sortOut(output);
-    assert.ok(said.end, output.slice(-4000));
+    assert.ok(results.end, output.slice(-4000));
 });
 
-test('a server that is not prepared: the card is seen, and is not for sessions', () => {
-    assert.match(said['list-before'].text, new RegExp(`^${card}  1234:1111`, 'm'));
-    assert.match(said['list-before'].text, /card, driver none, IOMMU group \d+/);
-    assert.match(said['list-before'].text, /not for sessions: It has no driver, and needs vfio-pci\./);
+test('a server that is not prepared lists the card as unusable', () => {
+    assert.match(results['list-before'].text, new RegExp(`^${card}  1234:1111`, 'm'));
+    assert.match(results['list-before'].text, /card, driver none, IOMMU group \d+/);
+    assert.match(results['list-before'].text, /not for sessions: It has no driver, and needs vfio-pci\./);
 });
 
-test('qwdctl gpu VENDOR:MODEL: the kernel binds the card as the file in modprobe.d says', () => {
-    assert.equal(said.prepare.status, 0, said.prepare.text);
-    assert.match(said.prepare.text, /\+options vfio-pci ids=1234:1111/);
-    assert.equal(said.driver, 'vfio-pci');
+test('qwdctl gpu VENDOR:MODEL writes the file in modprobe.d, by which the kernel binds the card', () => {
+    assert.equal(results.prepare.status, 0, results.prepare.text);
+    assert.match(results.prepare.text, /\+options vfio-pci ids=1234:1111/);
+    assert.equal(results.driver, 'vfio-pci');
 });
 
-test('the service account may not open it, and then it may', () => {
-    assert.match(said['list-closed'].text, /not for sessions: \/dev\/vfio\/\d+: Permission denied\.\n/);
-    assert.match(said['list-free'].text, /driver vfio-pci, IOMMU group \d+[^]*\n {4}free\n/);
+test('the service account needs the permission to open the card', () => {
+    assert.match(results['list-closed'].text, /not for sessions: \/dev\/vfio\/\d+: Permission denied\.\n/);
+    assert.match(results['list-free'].text, /driver vfio-pci, IOMMU group \d+[^]*\n {4}free\n/);
 });
 
-test('too little memory can be locked: said before QEMU would say it', () => {
-    assert.notEqual(said.limit.status, 0);
-    assert.match(said.limit.text, /A machine of this size with a GPU locks 1\.1 GB of memory, and the service may lock 8 MB\./);
-    assert.match(said['qemu-limit'].text, /VFIO_MAP_DMA failed: Cannot allocate memory/); // vm/explain.c knows it
-    assert.notEqual(said['qemu-limit'].status, 0);
+test('a limit of locked memory that is too low is reported before QEMU starts', () => {
+    assert.notEqual(results.limit.status, 0);
+    assert.match(results.limit.text, /A machine of this size with a GPU locks 1\.1 GB of memory, and the service may lock 8 MB\./);
+    assert.match(results['qemu-limit'].text, /VFIO_MAP_DMA failed: Cannot allocate memory/); // vm/explain.c knows it
+    assert.notEqual(results['qemu-limit'].status, 0);
 });
 
-test('a session with the card: QEMU has it, without privileges and in its sandbox', () => {
-    assert.equal(said.start.status, 0, said.start.text + output.slice(-2000));
-    assert.match(said.start.text, /^http:\/\/localhost:/m);
-    assert.match(said.status.text, /\| 01:00\.0 \| running/);
-    assert.match(said['list-used'].text, /in use by root, session [0-9a-f]{32}/);
-    assert.equal(said.user, 'www-data');
-    assert.equal(said.seccomp, '2');
-    assert.equal(said.devices, '2', 'the container and the group');
+test('the QEMU of a session has the card, without privileges and in its sandbox', () => {
+    assert.equal(results.start.status, 0, results.start.text + output.slice(-2000));
+    assert.match(results.start.text, /^http:\/\/localhost:/m);
+    assert.match(results.status.text, /\| 01:00\.0 \| running/);
+    assert.match(results['list-used'].text, /in use by root, session [0-9a-f]{32}/);
+    assert.equal(results.user, 'www-data');
+    assert.equal(results.seccomp, '2');
+    assert.equal(results.devices, '2', 'the container and the group');
 });
 
-test('its display answers, and its BIOS has come to the end with the card in it', () => {
-    assert.equal(said.vnc.text, 'heard RFB 003.008\n');
-    assert.equal(said.guest.text, 'heard BOOTED\n');
+test('the display of the session answers, and its BIOS boots with the card', () => {
+    assert.equal(results.vnc.text, 'heard RFB 003.008\n');
+    assert.equal(results.guest.text, 'heard BOOTED\n');
 });
 
-test('nobody else gets the card meanwhile, and afterwards it is free', () => {
-    assert.notEqual(said.second.status, 0);
-    assert.match(said.second.text, /No GPU is free: sessions use the only one\./);
-    assert.equal(said.stop.status, 0, said.stop.text);
-    assert.match(said['list-after'].text, /\n {4}free\n/);
+test('no other session gets the card, and it is free afterwards', () => {
+    assert.notEqual(results.second.status, 0);
+    assert.match(results.second.text, /No GPU is free: sessions use the only one\./);
+    assert.equal(results.stop.status, 0, results.stop.text);
+    assert.match(results['list-after'].text, /\n {4}free\n/);
 });
