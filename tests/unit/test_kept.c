@@ -244,6 +244,20 @@ static void test_kept(Fixture *f, gconstpointer setting)
     g_assert_cmpint(past->kept_until, ==, 0); /* the history does not promise a disk */
 }
 
+/* A resumed session that ends within the second of its first end has a line of its own in the history. */
+static void test_second_end(Fixture *f, gconstpointer setting)
+{
+    (void)setting;
+    g_autoptr(GError) error = NULL;
+    gint64 now = session_now();
+    g_autoptr(SessionRecord) session = put_away(f, "alice", now);
+    session->resumed_at = now;
+    session_set_text(&session->reason, "Stopped by alice.");
+    g_assert_true(keep_or_remove(f->settings, session, &error));
+    g_autoptr(SessionRecord) past = store_recall(f->settings, session->id, NULL);
+    g_assert_cmpstr(past->reason, ==, "Stopped by alice.");
+}
+
 /* The user's oldest goes, others' stay; what is over goes when anybody's is put away. */
 static void test_room(Fixture *f, gconstpointer setting)
 {
@@ -438,7 +452,7 @@ int main(int argc, char **argv)
     } tests[] = {{"/kept/kept", test_kept},       {"/kept/room", test_room},       {"/kept/size", test_size},
                  {"/kept/expired", test_expired}, {"/kept/refused", test_refused}, {"/kept/discard", test_discard},
                  {"/kept/resume", test_resume},   {"/kept/no-room", test_no_room}, {"/kept/queued", test_queued},
-                 {"/kept/running", test_running}, {"/kept/wait", test_wait}};
+                 {"/kept/running", test_running}, {"/kept/wait", test_wait},       {"/kept/second-end", test_second_end}};
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/kept/which", test_which);
     g_test_add_func("/kept/promise", test_promise);
