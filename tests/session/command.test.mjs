@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// The commands, by an ordinary user without any service, by the administrator of one, and the CGI program by hand.
+// qwdctl of an ordinary user without a service, qwdctl of the administrator of a service, and the CGI program as a command. The
+// guest is a boot sector, which rests between two ticks of its clock.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -7,13 +8,14 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { echoIso } from '../lib/machines.mjs';
+import { bootDisk } from '../lib/machines.mjs';
 import { freePort, http, webSocket } from '../lib/network.mjs';
 import { isAlive, isRoot, readUntil } from '../lib/programs.mjs';
 import { useService } from '../lib/service.mjs';
 import { untilFiles, within } from '../lib/wait.mjs';
 
-const service = useService({}, () => {
+const service = useService({ settings: { machine: 'boot.raw' }, machines: { 'boot.raw': '' } }, () => {
+    fs.writeFileSync(service.path('service/machines/boot.raw'), bootDisk());
     fs.mkdirSync(service.path('user'), { mode: 0o700 });
     fs.mkdirSync(service.path('user/runtime'), { mode: 0o700 });
     if (isRoot)
@@ -23,11 +25,10 @@ const service = useService({}, () => {
 
 const nobody = 65534;
 const MINUTE_MS = 60000;
-const qwdctl = () => path.join(service.bin, 'qwdctl');
 
 // --- an ordinary user ---
 
-// What a user's shell would have; no configuration of a service is anywhere.
+// The environment of a user's shell, without the configuration of a service.
 const userEnvironment = () => ({
     QWD_CONFIG: undefined,
     HOME: service.path('user'),
@@ -48,10 +49,10 @@ const userSessions = () => fs.readdirSync(userSnapshots()).filter((name) => /^[0
 describe('an ordinary user, without any service', () => {
     let port, url, token, id;
 
-    // Starts a machine; the session is the one that was not there before.
+    // Starts a machine. `id` is its session, the one that is new.
     async function start(...options) {
         const before = fs.existsSync(userSnapshots()) ? userSessions() : [];
-        const result = await byUser(qwdctl(), 'start', echoIso(), ...userOptions(port), ...options);
+        const result = await byUser(service.qwdctl, 'start', service.path('service/machines/boot.raw'), ...userOptions(port), ...options);
         assert.equal(result.code, 0, result.err);
         [id] = userSessions().filter((name) => !before.includes(name));
         return result;
@@ -64,7 +65,7 @@ describe('an ordinary user, without any service', () => {
         assert.deepEqual(await service.living(), {});
     }
 
-    test('start prints the address of the display, which works', async (t) => {
+    test('start prints an address that shows the display', async (t) => {
         port = await freePort();
         const result = await start();
         url = result.out.trim();
@@ -78,59 +79,59 @@ describe('an ordinary user, without any service', () => {
         const ws = await webSocket(t, port, `/${parameters.get('path')}`);
         assert.equal(ws.response.status, 101);
         assert.equal((await ws.received(12)).toString(), 'RFB 003.008\n');
-        // That was the first viewer of a one-shot session.
+        // This was the viewer of a one-shot session.
         const snapshots = userSnapshots(), session = id;
         ws.socket.destroy();
         await untilFiles([snapshots], () => !fs.existsSync(path.join(snapshots, session)), 'the end of a one-shot session');
         await assertGone();
     });
 
-    test('status, as a table and as JSON', async () => {
-        const empty = await byUser(qwdctl(), 'status');
+    test('status prints a table, or JSON', async () => {
+        const empty = await byUser(service.qwdctl, 'status');
         assert.equal(empty.code, 0, empty.err);
         assert.match(empty.err, /^No session runs\.$/m);
-        assert.equal(empty.out, '', 'what scripts read are rows');
+        assert.equal(empty.out, '', 'standard output has rows alone');
         await start('--snapshot_alloc_mem=48M', '--snapshot_alloc_cpu=1');
-        const table = await byUser(qwdctl());
+        const table = await byUser(service.qwdctl);
         assert.match(table.err, /^PID +\| CPU\/% \| User name /);
         const user = isRoot ? 'nobody' : process.env.USER;
         assert.match(table.out, new RegExp(`^\\d+ +\\| +[\\d.]+ \\| ${user} +\\| +1 \\| +0\\.0 \\| +\\| running +\\| .*${id} `, 'm'));
-        const json = JSON.parse((await byUser(qwdctl(), 'status', '--json')).out);
+        const json = JSON.parse((await byUser(service.qwdctl, 'status', '--json')).out);
         assert.deepEqual(json.sessions.map((session) => session.id), [id]);
         assert.equal(json.sessions[0].plan.memory_mib, 48);
         assert.match(json.accelerator.note, /\S/);
     });
 
-    test('stop by id', async () => {
-        const result = await byUser(qwdctl(), 'stop', id);
+    test('stop takes the id of a session', async () => {
+        const result = await byUser(service.qwdctl, 'stop', id);
         assert.equal(result.code, 0, result.err);
         assert.match(result.out, new RegExp(`^Stopped ${id} `));
         await assertGone();
     });
 
-    test('stop by pid, by token, and all', async () => {
+    test('stop takes a process or a token; without one it stops all sessions', async () => {
         await start();
         const record = JSON.parse(fs.readFileSync(path.join(userSnapshots(), id, 'session.json'), 'utf8'));
         const qemu = record.processes.find(({ name }) => name === 'qemu').pid;
-        assert.equal((await byUser(qwdctl(), 'stop', String(qemu))).code, 0);
+        assert.equal((await byUser(service.qwdctl, 'stop', String(qemu))).code, 0);
         assert.ok(!isAlive(qemu));
 
         const result = await start();
         [, token] = result.out.match(/token%3D([0-9a-f]{32})/);
-        assert.equal((await byUser(qwdctl(), 'stop', token)).code, 0);
+        assert.equal((await byUser(service.qwdctl, 'stop', token)).code, 0);
         await assertGone();
 
         const first = await start();
         const second = await start();
         assert.equal(new URL(first.out).port, new URL(second.out).port, 'one websockify serves both');
-        const all = await byUser(qwdctl(), 'stop', '--session_stop_grace=0s');
+        const all = await byUser(service.qwdctl, 'stop', '--session_stop_grace=0s');
         assert.equal(all.code, 0, all.err);
         assert.equal(all.out.match(/^Stopped /gm).length, 2);
         await assertGone();
-        assert.match((await byUser(qwdctl(), 'stop')).out, /^No session runs\.$/m);
+        assert.match((await byUser(service.qwdctl, 'stop')).out, /^No session runs\.$/m);
     });
 
-    test('exit codes: 2 for wrong usage, 3 for what is not there', async () => {
+    test('the exit code is 2 for wrong usage and 3 for a missing session or machine', async () => {
         const cases = [
             [2, /There is no command "nonsense"/, 'nonsense'],
             [2, /Usage: qwdctl start/, 'start'],
@@ -146,24 +147,24 @@ describe('an ordinary user, without any service', () => {
             [3, /There is no machine "no-such-machine.iso"/, 'start', 'no-such-machine.iso'],
         ];
         for (const [code, pattern, ...words] of cases) {
-            const result = await byUser(qwdctl(), ...words);
+            const result = await byUser(service.qwdctl, ...words);
             assert.equal(result.code, code, `${words}: ${result.err}`);
             assert.match(result.err, pattern);
             assert.equal(result.out, '');
         }
         for (const words of [['help'], ['--help'], ['help', 'settings'], ['version'], ['--version']]) {
-            const result = await byUser(qwdctl(), ...words);
+            const result = await byUser(service.qwdctl, ...words);
             assert.equal(result.code, 0, result.err);
             assert.equal(result.err, '');
             assert.match(result.out, /\S/);
         }
     });
 
-    test('a machine that fails: the reason, and an exit code', async () => {
+    test('start of a machine that fails prints the reason and has an exit code', async () => {
         const file = service.path('user/nonsense.qcow2');
         fs.writeFileSync(file, 'QFI\xfb and then nonsense', 'latin1');
         fs.chmodSync(file, 0o644);
-        const result = await byUser(qwdctl(), 'start', file, ...userOptions(port), '--qemu_exec=/nonexistent/qemu');
+        const result = await byUser(service.qwdctl, 'start', file, ...userOptions(port), '--qemu_exec=/nonexistent/qemu');
         assert.equal(result.code, 5);
         assert.match(result.err, /^qwdctl: \S/);
         assert.equal(result.out, '');
@@ -173,24 +174,24 @@ describe('an ordinary user, without any service', () => {
 
 // --- the administrator of a service ---
 
-test('the administrator sees and ends the sessions of a service', async () => {
+test('the administrator sees and stops the sessions of a service', async () => {
     const session = await service.createRunning({ user: 'alice' });
-    const status = await service.run([qwdctl(), 'status'], { asRoot: true });
-    assert.match(status.out, new RegExp(`\\| alice +\\|.*${session.id} echo.iso`));
-    const stopped = await service.run([qwdctl(), 'stop', session.id], { asRoot: true });
+    const status = await service.control('status');
+    assert.match(status.out, new RegExp(`\\| alice +\\|.*${session.id} boot.raw`));
+    const stopped = await service.control('stop', session.id);
     assert.equal(stopped.code, 0, stopped.err);
-    assert.equal(stopped.out, `Stopped ${session.id} echo.iso of alice.\n`);
+    assert.equal(stopped.out, `Stopped ${session.id} boot.raw of alice.\n`);
     await service.assertNothingLeft(session, [session.control, session.view]);
     await service.assertAllGone();
 });
 
-test('stop ends a session whose supervisor was killed as well, without waiting for it', async () => {
+test('stop ends a session whose supervisor was killed, without waiting for the supervisor', async () => {
     const session = await service.createRunning({ user: 'alice' });
     await service.kill(session, 'supervisor');
-    const stopping = service.run([qwdctl(), 'stop', session.id], { asRoot: true });
-    const stopped = await within('the stop', stopping, MINUTE_MS); // who waited for it would give up later
+    const stopping = service.control('stop', session.id);
+    const stopped = await within('the stop', stopping, MINUTE_MS); // a wait for the supervisor would take longer
     assert.equal(stopped.code, 0, stopped.err);
-    assert.equal(stopped.out, `Stopped ${session.id} echo.iso of alice.\n`);
+    assert.equal(stopped.out, `Stopped ${session.id} boot.raw of alice.\n`);
     await service.assertNothingLeft(session, [session.control, session.view]);
     await service.assertAllGone();
 });
@@ -200,7 +201,7 @@ test('stop ends a session whose supervisor was killed as well, without waiting f
 describe('the CGI program as a command', () => {
     const cgi = (...words) => service.run([service.cgiProgram, ...words]);
 
-    test('help, version and values of settings', async () => {
+    test('it prints help, its version and values of settings', async () => {
         assert.match((await cgi('--help')).out, /--service_monitor=1/);
         assert.match((await cgi('--version')).out, /^qemu-web-desktop \S+\n$/);
         assert.equal((await cgi('--dir_machines')).out, `${service.path('service/machines')}\n`);
@@ -210,15 +211,14 @@ describe('the CGI program as a command', () => {
         assert.match(unknown.err, /There is no option --no_such_key/);
     });
 
-    // One machine in the foreground, with both kinds of folders in one place, as the original's handbook has it. It ends with
-    // its test.
+    // Runs one machine in the foreground until the test ends, with both kinds of folders in one place, as DARTS' handbook does.
     async function foreground(t) {
         const place = service.path('x');
         fs.mkdirSync(place, { recursive: true });
         if (isRoot)
             service.give('x');
         const options = [`--dir_snapshots=${place}`, `--dir_cfg=${place}`, `--dir_machines=${service.path('service/machines')}`];
-        const child = spawn(service.cgiProgram, [...options, '--machine=echo.iso'], {
+        const child = spawn(service.cgiProgram, [...options, '--machine=boot.raw'], {
             env: service.environment(), cwd: '/', stdio: ['ignore', 'pipe', 'pipe'],
         });
         child.ended = once(child, 'close');
@@ -240,19 +240,19 @@ describe('the CGI program as a command', () => {
         assert.deepEqual(left, []);
     }
 
-    test('one machine in the foreground; --service_monitor; --session_stop', async (t) => {
+    test('--service_monitor and --session_stop work on a machine in the foreground', async (t) => {
         const run = await foreground(t);
         const monitor = await cgi(...run.options, '--service_monitor=1');
         assert.equal(monitor.code, 0, monitor.err);
         assert.match(monitor.out, /^<!DOCTYPE html>/);
-        assert.ok(monitor.out.includes(`${run.id.slice(0, 8)} echo.iso`));
+        assert.ok(monitor.out.includes(`${run.id.slice(0, 8)} boot.raw`));
         const stopped = await cgi(...run.options, `--session_stop=${run.id}`);
         assert.equal(stopped.code, 0, stopped.err);
         await over(run);
         assert.equal((await cgi(...run.options, `--session_stop=${'0'.repeat(32)}`)).code, 3);
     });
 
-    test('--service_purge', async (t) => {
+    test('--service_purge ends a machine in the foreground', async (t) => {
         const run = await foreground(t);
         assert.equal((await cgi(...run.options, '--service_purge=1')).code, 0);
         await over(run);

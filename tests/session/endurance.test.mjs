@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Many at once, and many one after another. (All rows of the matrix: matrix.mjs)
+// Many sessions at once, and many one after another. (All rows of the fault matrix: lib/faults.mjs)
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -23,7 +23,7 @@ async function severalAtOnce(items, width, body) {
     }));
 }
 
-test('100 people ask at once, and 7 sessions may run: 7 run, 93 are told so, and nothing is left', async (t) => {
+test('7 of 100 requests at once start a session against a limit of 7, and 93 are refused', async (t) => {
     t.after(() => stopAll(service));
     const names = Array.from({ length: 100 }, (_, i) => `user${i}`);
     const ask = (user) => service.json('POST', { create: 'Create', machine: 'boot.raw', memory: '32M', user }, { service_max_session_nb: '7' });
@@ -49,7 +49,7 @@ test('100 people ask at once, and 7 sessions may run: 7 run, 93 are told so, and
     assert.equal((await ask('late')).status, 429);
     await stopAll(service, [one.id]);
     const late = await ask('late');
-    assert.equal(late.status, 200, 'room is there for whoever comes when one has gone');
+    assert.equal(late.status, 200, 'there is room after the end of a session');
     await service.state(late.session.id, 'running');
     await stopAll(service);
     await assertOnlyLocksLeft(service);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Programs that misbehave: QEMUs that give up, hang, or talk nonsense, and a helper that hangs at each start step.
-// Whatever happens, the session ends soon, its user is told why, and nothing is left.
+// Programs that misbehave: QEMUs that exit, hang, or write nonsense, and a helper that hangs at each start step. The session ends
+// soon in each case, with a reason, and nothing is left.
+// Cores: 0.5
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -31,7 +32,7 @@ async function failure(settings) {
 
 // --- QEMUs that fail ---
 
-const lastWords = {
+const lastMessages = {
     'Could not access KVM kernel module: Permission denied\nqemu: failed to initialize kvm: Permission denied':
         'The machine could not be started. The server\'s accelerator cannot be used. Please tell its administrator: '
         + 'accel. Its last words: qemu: failed to initialize kvm: Permission denied',
@@ -44,42 +45,42 @@ const lastWords = {
     'qemu: something new': 'The machine could not be started. Its last words: qemu: something new',
 };
 
-test('a QEMU that gives up at once: its last words are told in plain terms', async () => {
-    for (const [words, reason] of Object.entries(lastWords)) {
+test('the last message of a QEMU that exits at once is explained', async () => {
+    for (const [words, reason] of Object.entries(lastMessages)) {
         const script = `#!/bin/sh\ncat >&2 <<'END'\n${words}\nEND\nexit 1\n`;
         assert.equal((await failure(qemu(script))).reason, reason);
     }
 });
 
-test('a QEMU that dies of a signal, without a word', async () => {
+test('a session fails when QEMU dies of a signal without a message', async () => {
     const past = await failure(qemu('#!/bin/sh\nkill -SEGV $$\n'));
     assert.equal(past.reason, 'The machine could not be started. It ended without a word.');
 });
 
-test('a QEMU that floods its log with what is no text', async () => {
+test('a session fails when QEMU floods its log with bytes that are no text', async () => {
     const past = await failure(qemu('#!/bin/sh\nhead -c 3000000 /dev/urandom | tr \'\\n\' x >&2\nexit 1\n'));
     assert.match(past.reason, /^The machine could not be started\. (.* )?Its last words: /);
     assert.ok(past.reason.length < 600, past.reason);
 });
 
-test('a QEMU that is not there', async () => {
+test('a session fails when QEMU is missing', async () => {
     const past = await failure({ qemu_exec: '/nonexistent/qemu' });
     assert.match(past.reason, /^Cannot start \/nonexistent\/qemu: /);
 });
 
-test('a QEMU that never answers: the session fails at its deadline', async () => {
+test('a session whose QEMU does not answer fails after session_start_deadline', async () => {
     const begin = Date.now();
     const past = await failure({ ...qemu(hang), session_start_deadline: '1s' });
     assert.ok(Date.now() - begin >= 1000);
     assert.equal(past.reason, 'The machine does not answer. No answer within 1.0 s.');
 });
 
-test('a QEMU whose monitor talks nonsense', async () => {
+test('a session fails when the monitor of QEMU writes nonsense', async () => {
     const past = await failure(qemu('#!/bin/sh\necho nonsense >&3\nexec sleep 1000\n'));
     assert.match(past.reason, /^The machine does not answer\. /);
 });
 
-// One that greets, answers, and then does what `then` says with each command.
+// A QEMU with a monitor that runs `then` for each command.
 const wellBehavedQemu = (then) => `#!/usr/bin/python3
 import json, os, signal, socket, sys
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -135,7 +136,7 @@ async function holdDisplayStep(body) {
     }
 }
 
-test('QEMU ends before its display can be used: the session has failed', async () => {
+test('a session fails when QEMU exits before its display can be used', async () => {
     await holdDisplayStep(async (release) => {
         const id = await service.create();
         const record = await service.until(id, ({ step }) => step === 'display');
@@ -160,7 +161,7 @@ const hangingSteps = {
 };
 
 const enders = {
-    'TERM to the supervisor': async (record) => {
+    'SIGTERM to the supervisor': async (record) => {
         process.kill(service.process(record, 'supervisor'), 'SIGTERM');
         return /^The server ended it\.$/;
     },
@@ -172,7 +173,7 @@ const enders = {
 
 for (const [step, { settings, program }] of Object.entries(hangingSteps)) {
     for (const [name, end] of Object.entries(enders)) {
-        test(`${name} while the step "${step}" hangs ends the session at once`, async (t) => {
+        test(`${name} ends the session at once while the step "${step}" hangs`, async (t) => {
             if (program) {
                 const file = service.shim(program, hang);
                 t.after(() => fs.rmSync(file));
@@ -190,7 +191,7 @@ for (const [step, { settings, program }] of Object.entries(hangingSteps)) {
     }
 }
 
-test('TERM while the display waits for its turn', async () => {
+test('SIGTERM to the supervisor ends the session while the display waits for its turn', async () => {
     await holdDisplayStep(async (release) => {
         const id = await service.create();
         const record = await service.until(id, ({ step }) => step === 'display');
@@ -204,19 +205,19 @@ test('TERM while the display waits for its turn', async () => {
     });
 });
 
-// --- other things that are missing ---
+// --- missing parts ---
 
-test('a supervisor that is not there: the answer says so, and no session is left', async () => {
+test('a session is refused when the supervisor is missing', async () => {
     const answer = await service.json('POST', { create: 'Create' }, { dir_lib: '/nonexistent' });
     assert.equal(answer.status, 503);
     assert.deepEqual(service.sessions(), []);
 });
 
-test('a folder that cannot be written', async () => {
+test('a session fails when dir_cfg cannot be written', async () => {
     assert.match((await failure({ dir_cfg: '/proc/qwd' })).reason, /^Cannot make the folder \/proc\/qwd/);
 });
 
-test('a folder whose path is too long for sockets', async () => {
+test('a session fails when the path of dir_cfg is too long for sockets', async () => {
     const dir_cfg = service.path('service', 'x'.repeat(90));
     const past = await failure({ dir_cfg });
     assert.equal(past.reason, `The path ${dir_cfg} is too long for sockets. Choose a shorter dir_cfg.`);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Sessions with a physical GPU, on machines of tests/fixtures/sysfs: who gets it, who does not, and what they are told.
-// QEMU is one that only answers, since the GPU is not there.
+// Sessions with a physical GPU, on machines of tests/fixtures/sysfs: which sessions have it, and the messages of the others. A
+// program that only answers stands in for QEMU, since the GPU is not there.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -45,7 +45,7 @@ const service = useService({ machines: { 'no-gpu.iso': 'gpu = no', 'old.iso': 'd
     service.environment = (more = {}) => plain({ QWD_SYSROOT: rootOf(machine), ...more });
 });
 
-// Only root may raise the limit of locked memory, and not everywhere. So supervisors are told of another one.
+// Only root may raise the limit of locked memory, and not everywhere. A library shows supervisors another limit.
 function compileLimits() {
     const source = path.join(top, 'tests/session/memlock.c');
     const made = spawnSync('gcc', ['-shared', '-fPIC', '-O1', '-o', service.path('memlock.so'), source], { encoding: 'utf8' });
@@ -76,7 +76,7 @@ function rootOf(name) {
 
 const settings = (more = {}) => ({ qemu_exec: service.path('shim/qemu'), dir_lib: libWith(4096), ...more });
 
-// What the service answers to somebody who asks for a session, with a GPU unless the fields say otherwise.
+// Creates a session, with a GPU unless the fields say otherwise. Returns the answer.
 const ask = (fields = {}, more = {}) => service.json('POST', { create: 'Create', gpu: 'gpu', ...fields }, settings(more));
 
 async function stopAll() {
@@ -92,7 +92,7 @@ const vfioOf = (id) => JSON.parse(fs.readFileSync(service.path('notes', id), 'ut
 
 // --- one session ---
 
-test('a session has the GPU: in its record, in QEMU\'s arguments, on its page, in the log, in qwdctl', async () => {
+test('the GPU of a session is in its record, in QEMU\'s arguments, on its page, in the log and in qwdctl', async () => {
     machine = 'nvidia';
     const answer = await ask({ user: 'alice' });
     assert.equal(answer.status, 200, JSON.stringify(answer));
@@ -107,14 +107,14 @@ test('a session has the GPU: in its record, in QEMU\'s arguments, on its page, i
     assert.equal((await service.json('GET', { session: id })).session.gpu, name);
     assert.match((await service.get({ session: id })).text, /<dt>GPU<\/dt><dd>NVIDIA Corporation TU104 \[GeForce/);
     await service.logged(new RegExp(`START CPU=1 MEM=64 GPU=0000:01:00.0 USER=alice VM=echo.iso NAME=${id}`));
-    const [gpu] = JSON.parse((await service.run([path.join(service.bin, 'qwdctl'), 'gpu', '--json'])).out);
+    const [gpu] = JSON.parse((await service.run([service.qwdctl, 'gpu', '--json'])).out);
     assert.deepEqual(gpu.session, { id, owner: 'alice' });
-    assert.match((await service.run([path.join(service.bin, 'qwdctl'), 'status'])).out, /\| 01:00.0 \| running/);
+    assert.match((await service.run([service.qwdctl, 'status'])).out, /\| 01:00.0 \| running/);
     await stopAll();
     assert.match(service.log(), new RegExp(`STOP {2}CPU=1 MEM=64 GPU=0000:01:00.0 USER=alice VM=echo.iso NAME=${id}`));
 });
 
-test('a mediated device is a GPU like others', async () => {
+test('a session has a mediated device as its GPU', async () => {
     machine = 'mediated';
     const { session } = await ask();
     const record = await service.state(session.id, 'running');
@@ -125,7 +125,7 @@ test('a mediated device is a GPU like others', async () => {
     await stopAll();
 });
 
-test('who asks for none gets none', async () => {
+test('a session that asks for no GPU has none', async () => {
     machine = 'nvidia';
     const answer = await service.json('POST', { create: 'Create' }, settings());
     const record = await service.state(answer.session.id, 'running');
@@ -138,18 +138,18 @@ test('who asks for none gets none', async () => {
 // --- many ---
 
 for (const [name, count] of [['nvidia', 1], ['twins', 2], ['virtual-functions', 2]]) {
-    test(`20 people ask at once on the machine "${name}": ${count} get a GPU of their own`, async () => {
+    test(`${count} of 20 requests at once on the machine "${name}" have a GPU each`, async () => {
         machine = name;
         const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => ask({ user: `user${i}` })));
-        const lucky = answers.filter(({ status }) => status === 200);
-        assert.equal(lucky.length, count);
+        const created = answers.filter(({ status }) => status === 200);
+        assert.equal(created.length, count);
         for (const { status, error } of answers.filter((answer) => answer.status !== 200)) {
             assert.equal(status, 429);
             assert.match(JSON.stringify(error), /No GPU is free: sessions use (the only one|all of them)\. The next one is due to end at /);
         }
-        const records = await Promise.all(lucky.map(({ session }) => service.state(session.id, 'running')));
+        const records = await Promise.all(created.map(({ session }) => service.state(session.id, 'running')));
         assert.equal(new Set(records.map(({ plan }) => plan.gpu_devices)).size, count);
-        assert.equal(service.sessions().length, count, 'who gets none leaves nothing');
+        assert.equal(service.sessions().length, count, 'a refused request leaves nothing');
         await stopAll();
         const again = await ask({ user: 'next' });
         assert.equal(again.status, 200, 'free again');
@@ -158,7 +158,7 @@ for (const [name, count] of [['nvidia', 1], ['twins', 2], ['virtual-functions', 
     });
 }
 
-test('a limit for each user', async () => {
+test('a user has at most service_max_gpu_nb_per_user GPUs', async () => {
     machine = 'twins';
     const limit = { service_max_gpu_nb_per_user: 1 };
     const first = await ask({ user: 'alice' }, limit);
@@ -171,7 +171,7 @@ test('a limit for each user', async () => {
     await stopAll();
 });
 
-test('with a queue, people wait for a GPU, and hold up nobody who wants none', async () => {
+test('a session waits for a GPU in the queue, and sessions without one do not wait for it', async () => {
     machine = 'nvidia';
     const queue = { service_queue: 'yes' };
     const first = (await ask({ user: 'alice' }, queue)).session.id;
@@ -191,11 +191,11 @@ test('with a queue, people wait for a GPU, and hold up nobody who wants none', a
     assert.equal(record.plan.gpu_name, 'NVIDIA Corporation TU104 [GeForce RTX 2070 SUPER]');
     assert.equal(vfioOf(second).length, 4);
     const never = await ask({ user: 'dave' }, { ...queue, gpu_blacklist: '10de:1e84' });
-    assert.equal(never.status, 503, 'who cannot have one here does not wait');
+    assert.equal(never.status, 503, 'a session that can never have one does not wait');
     await stopAll();
 });
 
-// --- no ---
+// --- refusals ---
 
 const refusals = {
     'no GPU for sessions': [{}, {}, 503, /This service has no GPU for sessions\. Create the session without one\./, 'nouveau'],
@@ -233,21 +233,21 @@ async function failureOf(more) {
     return past.reason;
 }
 
-test('too little memory can be locked: said before QEMU runs', async () => {
+test('a session fails before QEMU runs when too little memory can be locked', async () => {
     machine = 'nvidia';
     const reason = await failureOf({ dir_lib: libWith(512) });
     assert.equal(reason, 'A machine of this size with a GPU locks 1.1 GB of memory, and the service may lock 512 MB. '
         + 'Choose less memory, or tell the administrator: the limit memlock, in GPU.md.');
 });
 
-test('the device of the group is not there, or not for the service', async () => {
+test('a session fails when the device of the group is missing or not for the service', async () => {
     machine = 'nvidia';
     const device = path.join(rootOf('nvidia'), 'dev/vfio/1');
     const advice = 'Please tell the administrator: `qwdctl gpu` shows the server\'s GPUs, and GPU.md what they need.';
     fs.chmodSync(device, 0);
     if (isRoot)
         assert.equal(await failureOf(), `The GPU cannot be used: ${device}: Permission denied. ${advice}`);
-    const listed = await service.run([path.join(service.bin, 'qwdctl'), 'gpu']);
+    const listed = await service.run([service.qwdctl, 'gpu']);
     assert.match(listed.out, /not for sessions: \S*\/dev\/vfio\/1: Permission denied\.\n/);
     fs.rmSync(device);
     assert.equal(await failureOf(), `The GPU cannot be used: ${device}: No such file or directory. ${advice}`);
@@ -255,7 +255,7 @@ test('the device of the group is not there, or not for the service', async () =>
     fs.chmodSync(device, 0o666);
 });
 
-test('the real QEMU, which finds no such device, says so in plain terms', async () => {
+test('a session fails with a message when the real QEMU finds no such device', async () => {
     machine = 'nvidia';
     const { session } = await ask({}, { qemu_exec: '' });
     const past = await service.ended(session.id);

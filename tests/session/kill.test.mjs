@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// kill -9, of every part and at every moment: whatever is left over goes with one `qwdctl clean`, what the history says
-// is true, and nobody comes to somebody else's desktop. (All rows: matrix.mjs)
+// kill -9 of every part and at every moment: one `qwdctl clean` removes what is left, the history is true, and no link shows the
+// desktop of another session. (All rows of the fault matrix: lib/faults.mjs)
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -47,7 +47,7 @@ const outcome = (id) => {
     return fs.existsSync(file) ? Number(fs.readFileSync(file, 'utf8')) : null;
 };
 
-// Lives a session whose supervisor is killed at its `count`th call of `name`. Returns its id, and whether it was killed.
+// Runs a session whose supervisor is killed at its `count`th call of `name`. Returns its id, and whether it was killed.
 async function liveUntilKilled(name, count) {
     const id = await service.create({}, { ...fastQemu(service), dir_lib: service.path('lib') });
     const pipe = service.path('home/plan', id);
@@ -72,10 +72,10 @@ async function killAtEach(name, most) {
     return lives;
 }
 
-// Calls that change what others see. The unlinkat of all the links to noVNC's files are one as good as the other.
+// Calls that change what others see. One unlinkat of the links to noVNC's files is as good as the others.
 const calls = { rename: 80, mkdir: 12, flock: 60, clone: 10, bind: 10, listen: 10, sendto: 10, unlink: 10, pidfd_open: 20, unlinkat: 12 };
 
-test('kill -9 of the supervisor at each system call that changes something', async (t) => {
+test('one clean is enough after kill -9 of the supervisor at each system call that changes something', async (t) => {
     const lives = (await Promise.all(Object.entries(calls).map(([name, most]) => killAtEach(name, most)))).flat();
     const killed = lives.filter((life) => life.killed);
     t.diagnostic(`killed at ${killed.length} calls; left to live ${lives.length - killed.length} times`);
@@ -86,8 +86,8 @@ test('kill -9 of the supervisor at each system call that changes something', asy
         const lines = historyOf(service, id);
         assert.equal(lines.length, 1, `${where}: one line of history`);
         const [{ state, reason }] = lines;
-        const told = state === 'ended' ? /^Stopped by / : /^It was cut off: /;
-        assert.match(reason, told, where);
+        const wanted = state === 'ended' ? /^Stopped by / : /^It was cut off: /;
+        assert.match(reason, wanted, where);
         assert.ok(wasKilled || state === 'ended', where);
         const { session } = await service.json('GET', { session: id });
         assert.equal(session.over.reason, reason, where);
@@ -122,7 +122,7 @@ async function begunOrGone() {
         () => !fs.existsSync(path.join(service.snapshots, id)) || service.record(id)?.state === 'running', `session ${id}`)));
 }
 
-test('kill -9 of the CGI at each system call of a Create', async (t) => {
+test('one clean is enough after kill -9 of the CGI program at each system call of a Create', async (t) => {
     let killed = 0;
     await Promise.all(Object.entries(requests).map(async ([name, most]) => {
         for (let count = 1; count <= most && await createKilled(name, count); count++)
@@ -131,7 +131,7 @@ test('kill -9 of the CGI at each system call of a Create', async (t) => {
     t.diagnostic(`killed at ${killed} calls`);
     assert.ok(killed > 30);
     await begunOrGone();
-    // Some of those have started a session, which nobody has told its owner of: it is in the list.
+    // Some of those have started a session without an answer. It is in its owner's list.
     const begun = service.sessions().filter((id) => service.record(id));
     const alive = begun.filter((id) => isAlive(service.process(service.record(id), 'supervisor')) || service.record(id).state === 'queued');
     assert.ok(alive.length > 0);
@@ -149,7 +149,7 @@ test('kill -9 of the CGI at each system call of a Create', async (t) => {
 // --- parts of a running session ---
 
 for (const part of ['passt', 'net-filter']) {
-    test(`kill -9 of ${part}: the session goes on without a network, and says so`, async () => {
+    test(`a session goes on without a network after kill -9 of ${part}, with a note`, async () => {
         const session = await service.createRunning({ machine: 'boot.raw' }, { network: 'passt' });
         process.kill(service.process(session, part), 'SIGKILL');
         const { note } = await service.until(session.id, (record) => record.note !== '');
@@ -162,14 +162,14 @@ for (const part of ['passt', 'net-filter']) {
     });
 }
 
-test('kill -9 of QEMU while its guest has time to shut down: the stop is over, and remembered as one', async () => {
+test('kill -9 of QEMU in the grace of a stop ends the stop', async () => {
     const session = await service.createRunning({ machine: 'boot.raw' }, { session_stop_grace: '1h' });
     await service.stop(session.id);
     await service.state(session.id, 'stopping');
     process.kill(service.process(session, 'qemu'), 'SIGKILL');
-    const told = await service.ended(session.id);
-    assert.equal(told.state, 'ended');
-    assert.match(told.reason, /^Stopped by /);
+    const past = await service.ended(session.id);
+    assert.equal(past.state, 'ended');
+    assert.match(past.reason, /^Stopped by /);
     await service.assertNothingLeft(session, [session.control, session.view]);
 });
 
@@ -184,7 +184,7 @@ async function view(t, port, token, folder = '') {
     return ws;
 }
 
-test('kill -9 of one viewer\'s process of websockify: the others go on, and so does websockify', async (t) => {
+test('the other viewers and websockify go on after kill -9 of one viewer\'s process', async (t) => {
     const session = await service.createRunning({ machine: 'boot.raw' });
     const first = await view(t, service.port, session.control), before = websockify();
     const [child, ...others] = childrenOf(before);
@@ -203,7 +203,7 @@ test('kill -9 of one viewer\'s process of websockify: the others go on, and so d
     await service.assertNothingLeft(session, [session.control, session.view]);
 });
 
-test('websockify cannot come back while its port is taken: it does when the port is free', async (t) => {
+test('a killed websockify is started again when its port is free again', async (t) => {
     const session = await service.createRunning({ machine: 'boot.raw' });
     const supervisor = service.process(session, 'supervisor'), before = websockify();
     process.kill(supervisor, 'SIGSTOP');
@@ -211,19 +211,19 @@ test('websockify cannot come back while its port is taken: it does when the port
     const thief = net.createServer().listen(service.port, '127.0.0.1');
     await once(thief, 'listening');
     process.kill(supervisor, 'SIGCONT');
-    const told = new RegExp(`^.* ERROR .*NAME=${session.id} Port ${service.port} of 127.0.0.1 is used by another program`, 'gm');
-    await untilFiles([service.path('service/log')], () => service.log().match(told), 'a line of the log');
+    const line = new RegExp(`^.* ERROR .*NAME=${session.id} Port ${service.port} of 127.0.0.1 is used by another program`, 'gm');
+    await untilFiles([service.path('service/log')], () => service.log().match(line), 'a line of the log');
     thief.close();
     await once(thief, 'close');
     const back = () => fs.existsSync(service.path('run/websockify.json')) && websockify() !== before && isAlive(websockify());
     await untilFiles([service.path('run')], back, 'another websockify');
     await view(t, service.port, session.control);
-    assert.equal(service.log().match(told).length, 1, 'told once');
+    assert.equal(service.log().match(line).length, 1, 'logged once');
     await stopAll(service, [session.id]);
     await service.assertNothingLeft(session, [session.control, session.view]);
 });
 
-test('kill -9 of qwd-server: sessions go on, and a viewer is back as soon as qwd-server is', async (t) => {
+test('sessions go on after kill -9 of qwd-server, and viewers connect to the next one', async (t) => {
     const session = await service.createRunning({ machine: 'boot.raw' });
     const port = await freePort();
     const serve = async () => {
@@ -249,7 +249,7 @@ test('kill -9 of qwd-server: sessions go on, and a viewer is back as soon as qwd
     await service.assertNothingLeft(session, [session.control, session.view]);
 });
 
-test('kill -9 of the supervisor whose end the queue waits for: the clean lets the next one in', async (t) => {
+test('a clean starts the next session of the queue after kill -9 of a supervisor', async (t) => {
     const settings = { service_max_session_nb: '1', service_queue: 'yes' };
     const first = await service.createRunning({ machine: 'boot.raw' }, settings);
     const second = await service.create({ machine: 'boot.raw' }, settings);
@@ -270,7 +270,7 @@ test('kill -9 of the supervisor whose end the queue waits for: the clean lets th
 // --- everything ---
 
 for (const [name, empties] of [['the service is killed', false], ['the server is switched off and on', true]]) {
-    test(`${name}: one clean, and old links lead nowhere, not even when new sessions run`, async (t) => {
+    test(`one clean is enough when ${name}, and old links show nothing, not even of new sessions`, async (t) => {
         const owners = ['alice', 'bob', 'carol'];
         const before = await Promise.all(owners.map((user) => service.createRunning({ user, machine: 'boot.raw' })));
         await assertShows(service, before[0].control, before[0].id);
@@ -278,9 +278,9 @@ for (const [name, empties] of [['the service is killed', false], ['the server is
         if (empties)
             for (const entry of fs.readdirSync(service.path('run')))
                 fs.rmSync(service.path('run', entry), { recursive: true });
-        const said = await clean(service);
+        const output = await clean(service);
         for (const { id, owner } of before) {
-            assert.match(said, new RegExp(`^Ended ${id} of ${owner}: its supervisor was gone\\.$`, 'm'));
+            assert.match(output, new RegExp(`^Ended ${id} of ${owner}: its supervisor was gone\\.$`, 'm'));
             const [{ state, reason, ended_at: ended, ...record }, ...others] = historyOf(service, id);
             assert.equal(others.length, 0);
             assert.equal(state, 'failed');
@@ -294,7 +294,7 @@ for (const [name, empties] of [['the service is killed', false], ['the server is
             for (const token of [control, watch]) {
                 assert.ok(!fs.existsSync(path.join(service.display, token)));
                 const ws = await webSocket(t, service.port, `/websockify?token=${token}`);
-                assert.equal(ws.length, 0, 'nobody answers');
+                assert.equal(ws.length, 0, 'there is no answer');
                 assert.notEqual(ws.response?.status, 101);
             }
         for (const { control, id } of after)

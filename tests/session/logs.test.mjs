@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Logs: guests and QEMUs that write without end, what is kept of sessions that are over, qwdctl log, rotation by the real
-// logrotate, syslog.
+// Logs: guests and QEMUs that write without end, logs of ended sessions, qwdctl log, rotation by the real logrotate, syslog.
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -19,7 +18,7 @@ const service = useService({ settings: { session_log_max: '1M' } }, (s) => {
     fs.writeFileSync(s.path('service/machines/boot.img'), bootDisk());
     fs.appendFileSync(s.path('etc/machines.conf'), '[flood.img]\n[boot.img]\n');
 });
-const qwdctl = (...words) => service.run([path.join(service.bin, 'qwdctl'), ...words], { asRoot: true });
+const qwdctl = (...words) => service.control(...words);
 
 // A disk of 4 MiB whose first sector writes on the first serial port without end: ESC [ 2 J and line ends among it.
 function floodDisk() {
@@ -35,7 +34,7 @@ function floodDisk() {
 
 const sizes = (folder, name) => [name, `${name}.1`].map((file) => fs.statSync(path.join(folder, file), { throwIfNoEntry: false })?.size ?? 0);
 
-// Waits until a log has begun anew so many times, and looks at its size with each change of the folder.
+// Waits until a log has been rotated so many times. Returns the largest size that it had.
 async function exchanged(folder, name, count) {
     let previous, exchanges = 0, most = 0;
     await untilFiles([folder], () => {
@@ -65,7 +64,7 @@ function assertPrivate(file, mode) {
 
 // --- floods ---
 
-test('a guest that floods its serial console: its log stays within its limit, and nothing is slowed down', async (t) => {
+test('the log of a guest that floods its serial console stays within its limit, and nothing is slowed down', async (t) => {
     const session = await service.createRunning({ machine: 'flood.img' });
     const folder = path.join(service.snapshots, session.id);
     const supervisor = service.process(session, 'supervisor');
@@ -89,7 +88,7 @@ test('a guest that floods its serial console: its log stays within its limit, an
     assert.ok(now + older <= MiB && older === MiB / 2);
 });
 
-test('a QEMU that floods its messages: the same', async (t) => {
+test('the log of a QEMU that floods its messages stays within its limit', async (t) => {
     const flooder = service.shim('qemu-flood', '#!/bin/sh\nyes "qemu: warning" >&2 &\nexec qemu-system-x86_64 "$@"\n');
     const session = await service.createRunning({}, { qemu_exec: flooder });
     const folder = path.join(service.snapshots, session.id);
@@ -105,7 +104,7 @@ test('a QEMU that floods its messages: the same', async (t) => {
     assert.ok(now + older <= MiB && older === MiB / 2);
 });
 
-// --- what is kept ---
+// --- logs of ended sessions ---
 
 test('logs are kept after the end, for the service account alone, until their time is over', async () => {
     const session = await service.createRunning({ machine: 'boot.img' });
@@ -142,7 +141,7 @@ test('logs are kept of a machine that fails, and of a supervisor that is killed'
     assert.match(fs.readFileSync(kept(killed.id, 'serial.log'), 'latin1'), /BOOTED/);
 });
 
-test('nothing is kept where nothing is to be kept', async () => {
+test('no log is kept with session_log_keep = 0', async () => {
     const session = await service.createRunning({ machine: 'boot.img' }, { session_log_keep: '0' });
     await readUntil(service.serial(session.id), /BOOTED/);
     await service.stop(session.id);
@@ -152,7 +151,7 @@ test('nothing is kept where nothing is to be kept', async () => {
 
 // --- qwdctl log ---
 
-test('qwdctl log: the end of the log, and all of a session while it runs and afterwards', async () => {
+test('qwdctl log prints the end of the log, and all logs of a session while it runs and afterwards', async () => {
     const session = await service.createRunning({ machine: 'flood.img' });
     const folder = path.join(service.snapshots, session.id);
     await untilFiles([folder], () => sizes(folder, 'serial.log')[1] > 0, 'a full serial.log');
@@ -182,7 +181,7 @@ test('qwdctl log: the end of the log, and all of a session while it runs and aft
     assert.match((await qwdctl('log', session.id)).out, /STOP {2}CPU=1 [^]*\nNo more is known: the session has ended/);
 });
 
-test('qwdctl log: what is not there, or not clear', async () => {
+test('qwdctl log refuses a session that does not exist or is not clear', async () => {
     for (const [word, code, pattern] of [
         ['0'.repeat(32), 3, /No session is known whose id is, or begins with, 0{32}\./],
         ['01234567', 3, /No session is known/],
@@ -215,7 +214,7 @@ function rotation(folder) {
                              { asRoot: true });
 }
 
-test('rotation: after it lines go to the new file, and none is lost meanwhile', async () => {
+test('lines go to the new file after a rotation, and no line is lost meanwhile', async () => {
     const folder = service.path('var-log');
     const log = path.join(folder, 'qemu-web-desktop.log');
     fs.mkdirSync(folder, { mode: 0o755 });
@@ -298,7 +297,7 @@ test('syslog takes the lines instead of the file', async (t) => {
     assert.match(hint.err, /journalctl -t qemu-web-desktop/);
 });
 
-test('syslog that nobody listens to: lines go to standard error', async (t) => {
+test('lines go to standard error when nothing listens to syslog', async (t) => {
     await ownDev(t, 'import sys\nprint("ready", flush=True)\nsys.stdin.read()\n');
     assert.match((await refuse('e'.repeat(32))).err, /^REFUSED USER=.* WHAT=END e{32} /m);
 });

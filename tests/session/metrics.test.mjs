@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Figures for monitoring, read by Prometheus' own parser; what they say of sessions that start, fail, end and are refused;
-// who may see them; what they cost.
+// Metrics, read by Prometheus' own parser: sessions that start, fail, end and are refused, access, and the processor time of a
+// request.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -11,7 +11,7 @@ import { isRoot } from '../lib/programs.mjs';
 import { Service, useService } from '../lib/service.mjs';
 
 const service = useService({ settings: { service_max_session_nb: '3' } });
-const qwdctl = (...words) => service.run([path.join(service.bin, 'qwdctl'), ...words], { asRoot: true });
+const qwdctl = (...words) => service.control(...words);
 
 const parser = `import json, sys
 from prometheus_client.parser import text_string_to_metric_families as families
@@ -33,7 +33,7 @@ function parse(text) {
     return Object.fromEntries(families.map(([name, type, help, samples]) => [name, { type, help, samples }]));
 }
 
-// What the parser lets pass.
+// Checks what the parser does not.
 function checkText(text) {
     const number = '([+-]?Inf|NaN|-?\\d+(\\.\\d+)?(e[+-]\\d+)?)';
     const label = '[a-z_]+="([^"\\\\\\n]|\\\\[\\\\"n])*"';
@@ -70,7 +70,7 @@ function value(families, name, labels = {}, sample = name) {
     return found[0]?.[2];
 }
 
-test('the life of sessions in figures', async () => {
+test('metrics follow sessions that start, fail and end', async () => {
     const nothing = await metrics();
     assert.equal(value(nothing, 'qwd_sessions', { machine: 'echo.iso', state: 'running' }), 0);
     assert.equal(value(nothing, 'qwd_sessions_created_total'), 0);
@@ -80,13 +80,13 @@ test('the life of sessions in figures', async () => {
     await service.rfb(session.view);
     await service.until(session.id, (record) => record.viewers.length === 1);
     const one = await metrics();
-    const who = { session: session.id.slice(0, 12), machine: 'echo.iso' };
+    const labels = { session: session.id.slice(0, 12), machine: 'echo.iso' };
     assert.equal(value(one, 'qwd_sessions', { machine: 'echo.iso', state: 'running' }), 1);
     assert.equal(value(one, 'qwd_sessions_created_total'), 1);
     assert.equal(value(one, 'qwd_viewers', { role: 'view' }), 1);
     assert.equal(value(one, 'qwd_viewers', { role: 'control' }), 0);
-    assert.ok(value(one, 'qwd_session_memory_bytes', who) > 20e6);
-    assert.ok(value(one, 'qwd_session_cpu_seconds_total', who) > 0.01);
+    assert.ok(value(one, 'qwd_session_memory_bytes', labels) > 20e6);
+    assert.ok(value(one, 'qwd_session_cpu_seconds_total', labels) > 0.01);
     const start = 'qwd_session_start_seconds';
     assert.equal(value(one, start, {}, `${start}_count`), 1);
     const seconds = value(one, start, {}, `${start}_sum`);
@@ -110,7 +110,7 @@ test('the life of sessions in figures', async () => {
     assert.equal(value(two, 'qwd_sessions_ended_total', { result: 'ended' }), 1);
     assert.equal(value(two, 'qwd_sessions_ended_total', { result: 'failed' }), 1);
     assert.equal(value(two, 'qwd_sessions', { machine: 'echo.iso', state: 'running' }), 0);
-    assert.equal(value(two, 'qwd_session_memory_bytes', who), undefined);
+    assert.equal(value(two, 'qwd_session_memory_bytes', labels), undefined);
 });
 
 test('refusals are counted by the limit that was reached', async () => {
@@ -132,14 +132,14 @@ test('logins are counted by their result', async () => {
         return results.map((result) => value(families, 'qwd_logins_total', { result }));
     };
     const log = (user, password) => service.json('POST', { manage: '1', user, password }, { check_user_custom: checker });
-    assert.deepEqual(await counts(), [0, 0, 0], 'there before anybody has tried');
+    assert.deepEqual(await counts(), [0, 0, 0], 'they are there before the first login');
     assert.equal((await log('alice', 'right')).status, 200);
     for (const [user, password] of [['alice', 'wrong'], ['bob', 'wrong'], ['carol', 'crash']])
         assert.equal((await log(user, password)).status, 401);
     assert.deepEqual(await counts(), [1, 2, 1]);
 });
 
-test('counters that cannot be read are put aside, and counting begins anew', async () => {
+test('counters that cannot be read are quarantined, and start again from 0', async () => {
     const file = path.join(service.snapshots, '.qemu-web-desktop.counters');
     fs.writeFileSync(file, '{"created": 99');
     const session = await service.createRunning();
@@ -151,7 +151,7 @@ test('counters that cannot be read are put aside, and counting begins anew', asy
 
 // --- the web ---
 
-test('?metrics=1: for programs of this host, and for administrators', async () => {
+test('?metrics=1 answers programs of this host and administrators', async () => {
     const here = await service.get({ metrics: '1' });
     assert.equal(here.status, 200);
     assert.equal(here.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
@@ -165,15 +165,15 @@ test('?metrics=1: for programs of this host, and for administrators', async () =
         + 'print(json.dumps({"user": user}))\nsys.exit(0 if password == "right" else 1)\n');
     const QWD_OVERRIDES = `check_user_custom=${checker}\nuser_admin=boss\n`;
     const ask = (user, more) => service.post({ user, password: 'right', metrics: '1' }, { QWD_OVERRIDES, ...elsewhere, ...more });
-    assert.equal((await service.get({ metrics: '1' }, { QWD_OVERRIDES })).status, 200, 'nobody logs in from this host');
+    assert.equal((await service.get({ metrics: '1' }, { QWD_OVERRIDES })).status, 200, 'programs of this host do not log in');
     assert.equal((await service.get({ metrics: '1' }, { QWD_OVERRIDES, ...elsewhere })).status, 403);
     assert.equal((await ask('alice')).status, 403);
     assert.equal((await ask('boss')).status, 200);
-    });
+});
 
-// --- what it costs ---
+// --- processor time ---
 
-test('a thousand sessions', async (t) => {
+test('a request with 1,000 sessions takes little processor time', async (t) => {
     const other = await new Service().start();
     try {
         const template = { schema: 1, state: 'running', owner: 'guest', remote_host: '', created_at: 1, ends_at: 4e9, viewers: [], links: [],
@@ -190,11 +190,11 @@ test('a thousand sessions', async (t) => {
         const script = 'times=$("$@" >/dev/null && "$@" >/dev/null && "$@" >/dev/null; times); echo "$times" | tail -1';
         let spent = Infinity; // a busy machine makes it more, nothing makes it less
         for (let i = 0; i < 3; i++) {
-            const { out } = await other.run(['sh', '-c', script, 'sh', path.join(other.bin, 'qwdctl'), 'metrics'], { asRoot: true });
+            const { out } = await other.run(['sh', '-c', script, 'sh', other.qwdctl, 'metrics'], { asRoot: true });
             const times = [...out.matchAll(/(\d+)m([\d.]+)s/g)];
             spent = Math.min(spent, times.reduce((sum, [, m, s]) => sum + 60 * Number(m) + Number(s), 0) / 3);
         }
-        const text = (await other.run([path.join(other.bin, 'qwdctl'), 'metrics'], { asRoot: true })).out;
+        const text = (await other.control('metrics')).out;
         checkText(text);
         assert.equal(parse(text).qwd_session_memory_bytes.samples.length, 1000);
         t.diagnostic(`${(spent * 1000).toFixed(0)} ms of the processor`);

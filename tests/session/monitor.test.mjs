@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// The monitor of a service without logins: what it shows of real sessions, its history, and what it costs when there are
-// a thousand of them.
+// The monitor of a service without logins: real sessions, samples, and the processor time of a request with 1,000 sessions.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -13,10 +12,10 @@ const CPU_MS_MAX = 60;
 const service = useService({ machines: { 'absent.iso': 'description = Not there' } });
 const file = () => service.path('service/cache/monitor-samples.json');
 const samples = () => JSON.parse(fs.readFileSync(file(), 'utf8')).samples;
-const qwdctl = (...words) => service.run([path.join(service.bin, 'qwdctl'), ...words]);
+const qwdctl = (...words) => service.run([service.qwdctl, ...words]);
 const figure = ({ monitor }, key) => monitor.figures.find((one) => one.key === key);
 
-test('who sits at this machine sees it, others do not', async () => {
+test('browsers on this machine see the monitor, others do not', async () => {
     assert.equal((await service.get({ monitor: '1' })).status, 200);
     assert.equal((await service.get({ monitor: '1' }, { REMOTE_ADDR: '192.0.2.1' })).status, 403);
     const open = { REMOTE_ADDR: '192.0.2.1', QWD_OVERRIDES: 'service_open=yes\n' };
@@ -25,14 +24,14 @@ test('who sits at this machine sees it, others do not', async () => {
     assert.equal((await service.post(selection, open)).status, 403);
 });
 
-test('nothing runs', async () => {
+test('the monitor says that no session runs', async () => {
     const { text } = await service.get({ monitor: '1' });
     assert.match(text, /Nothing runs at the moment\./);
     assert.match(text, /<td class="long">absent\.iso<br \/><span class="quiet">Not there<\/span><\/td><td class="number"><span class="badge badge-failed">missing/);
     assert.doesNotMatch(text, /service_purge/, 'that is for administrators');
 });
 
-test('real sessions: their processes, actions on one and on several', async () => {
+test('the monitor shows the processes of sessions, and stops one or several of them', async () => {
     const [first, second, third] = await Promise.all(['alice', 'bob', 'alice'].map((user) => service.createRunning({ user })));
     const { text } = await service.get({ monitor: '1', sort: 'load' });
     for (const session of [first, second, third]) {
@@ -53,7 +52,7 @@ test('real sessions: their processes, actions on one and on several', async () =
     await Promise.all([service.ended(first.id), service.ended(second.id)]);
     assert.equal(service.record(third.id).state, 'running');
     const later = await service.json('GET', { monitor: '1' });
-    assert.notEqual(later.monitor.version, state.monitor.version, 'the page knows that it has to be fetched');
+    assert.notEqual(later.monitor.version, state.monitor.version, 'the page is fetched again');
     assert.deepEqual(await service.json('POST', { sessions_stop: third.id }).then(({ done, asked }) => [done, asked]), [1, 1]);
     await service.ended(third.id);
     await service.assertAllGone();
@@ -72,7 +71,7 @@ test('the state is not sent again while nothing has changed', async () => {
     assert.fail('never 304');
 });
 
-test('a sample for five minutes, by qwdctl clean or by the page', async () => {
+test('qwdctl clean and the page take one sample in five minutes', async () => {
     fs.rmSync(file(), { force: true });
     assert.equal((await qwdctl('clean')).code, 0);
     const first = samples();
@@ -84,7 +83,7 @@ test('a sample for five minutes, by qwdctl clean or by the page', async () => {
     assert.ok(slots.length <= 2, 'five minutes may have begun meanwhile');
 });
 
-test('a day of samples is drawn, with its gaps; a broken file is put aside', async () => {
+test('the page draws a day of samples with its gaps; a broken file is quarantined', async () => {
     fs.writeFileSync(file(), JSON.stringify(samplesOf(20, (i) => i < 100 || i > 150)));
     const { text } = await service.get({ monitor: '1' });
     const memory = text.match(/data-figure="memory"[^]*?<\/li>/)[0];
@@ -97,7 +96,7 @@ test('a day of samples is drawn, with its gaps; a broken file is put aside', asy
     assert.equal(fs.readFileSync(`${file()}.broken`, 'utf8'), 'nonsense');
 });
 
-test('the last errors of the log', async () => {
+test('the page has the last errors of the log', async () => {
     const id = '5'.repeat(32);
     fs.appendFileSync(service.path('service/log'),
                       `[Sat Nov 21 20:13:34 2026] ERROR CPU=1 MEM=64 GPU= USER=mallory VM=echo.iso NAME=${id} <b>Words</b>\n`);
@@ -120,7 +119,7 @@ async function cpuOf(query, accept) {
 
 async function measure(t, requests) {
     for (const [query, accept] of requests) {
-        let best = Infinity; // a busy machine makes it more, nothing makes it less
+        let best = Infinity; // a busy host makes it more, nothing makes it less
         for (let i = 0; i < 3; i++)
             best = Math.min(best, await cpuOf(query, accept));
         t.diagnostic(`${query} as ${accept}: ${best.toFixed(1)} ms`);
@@ -141,7 +140,7 @@ async function changesAreSeen({ id, owner }) {
     assert.deepEqual(await rows('zo\u00e9'), []);
 }
 
-test(`1,000 sessions: each answer takes less than ${CPU_MS_MAX} ms of processor time`, async (t) => {
+test(`an answer with 1,000 sessions takes less than ${CPU_MS_MAX} ms of processor time`, async (t) => {
     const records = writeRecords(service.snapshots, 1000);
     try {
         const { text } = await service.get({ monitor: '1', sort: 'user', page: '2' });
@@ -156,7 +155,7 @@ test(`1,000 sessions: each answer takes less than ${CPU_MS_MAX} ms of processor 
     }
 });
 
-test(`1,000 sessions of one user: so does each page of their list`, async (t) => {
+test(`a page of the list of a user with 1,000 sessions takes less than ${CPU_MS_MAX} ms of processor time`, async (t) => {
     const records = writeRecords(service.snapshots, 1000, () => ({ owner: 'alice' }));
     try {
         const { text } = await service.get({ manage: '1', page: '20', user: 'alice' });
@@ -172,7 +171,7 @@ test(`1,000 sessions of one user: so does each page of their list`, async (t) =>
     }
 });
 
-test('the same page as a file, with all sessions', async () => {
+test('--service_monitor prints the page with all sessions', async () => {
     const records = writeRecords(service.snapshots, 150);
     try {
         const { out, code } = await service.run([service.cgiProgram, '--service_monitor=1']);

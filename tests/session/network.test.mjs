@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// What a guest reaches, seen from inside it. The whole service runs in a network namespace whose only neighbour is
-// another namespace: that is the outside, and no packet leaves the machine.
+// The network of a guest, seen from inside. The whole service runs in a network namespace whose only neighbour is another
+// namespace, which stands for the Internet: no packet leaves this host.
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -84,18 +84,18 @@ describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
         });
     });
 
-    // What a guest gets from all these places, asked at once: what the servers say, or ''.
+    // Asks all these places at once from a guest. Returns what the servers answer, or ''.
     async function ask(guest, hosts, ports) {
         await guest.run('get() { printf "GET / HTTP/1.0\\r\\n\\r\\n" | timeout 6 nc -w 3 $1 $2 2>/dev/null | tail -n 1; }');
         return guest.text(`for h in ${hosts.join(' ')}; do for p in ${ports.join(' ')}; do get $h $p & done; done; wait`);
     }
 
-    // A server that answers late, or does not listen yet, is asked again; one that must not answer never does.
-    async function assertReaches(guest, hosts, ports, who) {
-        let said = '';
-        for (let tries = 0; tries < 30 && said === ''; tries++)
-            said = await ask(guest, hosts, ports);
-        assert.equal(said, who);
+    // A guest reaches one of the places. A server that answers late, or does not listen yet, is asked again.
+    async function assertReaches(guest, hosts, ports, name) {
+        let answer = '';
+        for (let tries = 0; tries < 30 && answer === ''; tries++)
+            answer = await ask(guest, hosts, ports);
+        assert.equal(answer, name);
     }
 
     test('the guest gets an address, and reaches the outside', async () => {
@@ -122,12 +122,12 @@ describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
         assert.equal(await talk(`echo PUT ${bytes}; head -c ${bytes} /dev/zero; head -n 1 > /tmp/said`), `GOT ${bytes}`);
     });
 
-    test('it reaches neither the host\'s loopback, nor the host, nor its websockify', async () => {
+    test('the guest reaches neither the host\'s loopback, nor the host, nor its websockify', async () => {
         const hosts = ['127.0.0.1', '10.0.2.2', gateway, own, '::1'];
         await assertReaches(shell, hosts, [8000, 8001, 8002, 6080], 'OUTSIDE');
     });
 
-    test('not even when its root sends packets for loopback addresses out on the wire', async () => {
+    test('the guest does not reach the host by packets for loopback addresses', async () => {
         await shell.run('sysctl -w net.ipv4.conf.all.route_localnet=1; ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.0/8 '
                         + `via ${gateway} dev eth0`);
         assert.equal(await ask(shell, ['127.0.0.1', '127.0.0.2'], [8001, 6080]), '');
@@ -135,23 +135,23 @@ describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
         await shell.run('ip route del 127.0.0.0/8; ip addr add 127.0.0.1/8 dev lo');
     });
 
-    test('not even under another address', async () => {
+    test('the guest does not reach the host with another address', async () => {
         await shell.run(`ip addr del ${own}/24 dev eth0; ip addr add 198.51.100.77/24 dev eth0; ip route add default via ${gateway}`);
         await shell.run(`ip route add ${own} via ${gateway}`); // it does not answer to ARP
         await assertReaches(shell, [own, gateway], [8000, 8001, 8002, 6080], 'OUTSIDE');
         await shell.run(`ip addr del 198.51.100.77/24 dev eth0; ip addr add ${own}/24 dev eth0; ip route add default via ${gateway}`);
     });
 
-    test('nor another session\'s guest', async () => {
+    test('the guest does not reach the guest of another session', async () => {
         const other = await service.createRunning({ machine: 'tiny.iso', memory: '256M' });
-        const theirs = await service.shell(other.id);
-        await theirs.run('udevadm wait --timeout=60 /sys/class/net/eth0');
-        await theirs.run('until ip -4 addr show dev eth0 | grep -q "inet "; do usleep 200000; done');
-        assert.equal(await theirs.text('ip -4 -o addr show dev eth0 | sed "s/.*inet \\([0-9.]*\\).*/\\1/"'), own);
-        await theirs.run('(nc -ll -p 8003 -e echo OTHER &)');
-        await assertReaches(theirs, ['127.0.0.1'], [8003], 'OTHER');
+        const second = await service.shell(other.id);
+        await second.run('udevadm wait --timeout=60 /sys/class/net/eth0');
+        await second.run('until ip -4 addr show dev eth0 | grep -q "inet "; do usleep 200000; done');
+        assert.equal(await second.text('ip -4 -o addr show dev eth0 | sed "s/.*inet \\([0-9.]*\\).*/\\1/"'), own);
+        await second.run('(nc -ll -p 8003 -e echo OTHER &)');
+        await assertReaches(second, ['127.0.0.1'], [8003], 'OTHER');
         assert.equal(await ask(shell, [own, gateway, '127.0.0.1'], [8003]), '');
-        // Nor does anybody on the host reach a guest.
+        // The host does not reach a guest either.
         const host = await service.run(['curl', '-s', '-m', '3', `http://${own}:8003/`], { asRoot: true });
         assert.equal(host.out, '');
         await service.stop(other.id);
@@ -159,14 +159,14 @@ describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
         await service.assertNothingLeft(other);
     });
 
-    test('the supervisor is killed: QEMU dies with it, and passt too', async () => {
+    test('QEMU, the filter and passt end with a killed supervisor', async () => {
         const [qemu, ...others] = ['qemu', 'net-filter', 'passt'].map((name) => service.process(session, name));
         await service.kill(session, 'supervisor');
         for (const pid of [qemu, ...others])
             await processGone(pid);
     });
 
-    test('passt goes with its session', async () => {
+    test('passt ends with its session', async () => {
         const short = await service.createRunning({ machine: 'boot.raw' });
         assert.ok(isAlive(service.process(short, 'passt')));
         await service.stop(short.id);
@@ -174,7 +174,7 @@ describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
         await service.assertNothingLeft(short);
     });
 
-    test('without passt the network is restricted, and the session says so', async (t) => {
+    test('without passt the network is restricted, and the session has a note', async (t) => {
         // A PATH that has everything but passt.
         const programs = service.path('programs');
         fs.mkdirSync(programs);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Many sessions at once: everybody gets a machine of their own, and nobody sees somebody else's.
+// Many sessions at once: each has a machine of its own, and a user sees the own sessions alone.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -14,7 +14,7 @@ const service = useService({ machines: { 'boot.raw': '' } }, () => {
     fs.writeFileSync(service.path('service/machines/boot.raw'), bootDisk());
 });
 
-// A websocket that looks like a socket, for the RFB handshake.
+// A websocket with the interface of a socket, for the RFB handshake.
 async function throughWebsockify(t, token) {
     const ws = await webSocket(t, service.port, `/websockify?token=${token}`);
     assert.equal(ws.response.status, 101);
@@ -45,14 +45,14 @@ async function throughWebsockify(t, token) {
 }
 
 test(`${sessionCount} sessions created at once: ${sessionCount} machines, and each link shows its own`, async (t) => {
-    const everybody = Array.from({ length: sessionCount }, (_, i) => ({ user: `user${i}`, machine: 'boot.raw', memory: '32M' }));
+    const requests = Array.from({ length: sessionCount }, (_, i) => ({ user: `user${i}`, machine: 'boot.raw', memory: '32M' }));
     const begin = Date.now();
-    const sessions = await Promise.all(everybody.map((fields) => service.createRunning(fields)));
+    const sessions = await Promise.all(requests.map((fields) => service.createRunning(fields)));
     t.diagnostic(`all run after ${Date.now() - begin} ms`);
     assert.equal(new Set(sessions.map((session) => session.id)).size, sessionCount);
     assert.equal(new Set(sessions.flatMap((session) => [session.control, session.view])).size, 2 * sessionCount);
     assert.equal(new Set(sessions.map((session) => service.process(session, 'qemu'))).size, sessionCount);
-    assert.deepEqual(sessions.map((session) => session.owner), everybody.map(({ user }) => user));
+    assert.deepEqual(sessions.map((session) => session.owner), requests.map(({ user }) => user));
 
     for (const session of sessions) {
         const direct = await service.rfb(session.control);
@@ -67,7 +67,7 @@ test(`${sessionCount} sessions created at once: ${sessionCount} machines, and ea
     ports.forEach(([, command]) => assert.match(command, /websockify/));
 
     const { sessions: listed } = await service.json('GET', { manage: '1', user: 'user3' });
-    assert.deepEqual(listed.map((session) => session.id), [sessions[3].id], 'one sees one\'s own');
+    assert.deepEqual(listed.map((session) => session.id), [sessions[3].id], 'a user sees the own sessions');
 
     await Promise.all(sessions.map((session) => service.stop(session.id)));
     await Promise.all(sessions.map((session) => service.ended(session.id)));
@@ -76,7 +76,7 @@ test(`${sessionCount} sessions created at once: ${sessionCount} machines, and ea
     await service.assertAllGone();
 });
 
-test('sessions that come while others go: websockify is there for each', async () => {
+test('websockify serves sessions that start while others end', async () => {
     for (let round = 0; round < 4; round++) {
         const coming = [service.createRunning({ machine: 'boot.raw' }), service.createRunning({ machine: 'boot.raw' })];
         const [first, second] = await Promise.all(coming);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Limits, decided at the moment of reservation, and the queue for who finds no room.
+// Limits, which are checked when a session is reserved, and the queue of sessions that wait for room.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -28,7 +28,7 @@ async function fill() {
     return sessions.map(({ id }) => id);
 }
 
-test('without a queue, one too many is refused: the limit, the figures, when there is room, what one could stop', async () => {
+test('without a queue, a session beyond the limit is refused with the figures and with sessions that the user can stop', async () => {
     const [first, second] = await fill();
     const refused = await service.json('POST', { create: 'Create', ...boot('early') });
     assert.equal(refused.status, 429);
@@ -40,13 +40,13 @@ test('without a queue, one too many is refused: the limit, the figures, when the
     assert.match(page.text, new RegExp(`name="session_stop" value="${first}"`));
     const other = await service.json('POST', { create: 'Create', ...boot('late') });
     assert.equal(other.status, 429);
-    assert.deepEqual(other.sessions, [], 'nobody else\'s sessions are shown');
+    assert.deepEqual(other.sessions, [], 'sessions of other users are not shown');
     assert.equal(service.sessions().length, places);
     await stopAll(first, second);
     await service.assertAllGone();
 });
 
-test('30 at once against a limit: exactly that many run, the others get the answer that is true', async () => {
+test('30 requests at once start as many sessions as the limit allows', async () => {
     const answers = await Promise.all(Array.from({ length: 30 }, (_, i) =>
         service.json('POST', { create: 'Create', ...boot(`user${i}`) })));
     const created = answers.filter(({ status }) => status === 200).map(({ session }) => session.id);
@@ -57,7 +57,7 @@ test('30 at once against a limit: exactly that many run, the others get the answ
     await service.assertAllGone();
 });
 
-test('with a queue, they wait in fair order, see their place, and start by themselves', async () => {
+test('with a queue, sessions wait in fair order, show their place, and start by themselves', async () => {
     const running = await fill();
     const [greedy1, greedy2] = [await service.create(boot('greedy'), queue), await service.create(boot('greedy'), queue)];
     const modest = await service.create(boot('modest'), queue);
@@ -67,7 +67,7 @@ test('with a queue, they wait in fair order, see their place, and start by thems
     const ends = running.map((id) => service.record(id).ends_at).sort();
     const expected = await Promise.all([greedy1, modest, greedy2].map(async (id) => (await place(id)).expected));
     assert.deepEqual(expected.slice(0, places).map(({ iso }) => Date.parse(iso) / 1000), ends);
-    assert.equal(expected[places], null, 'nobody knows when those end who have not begun');
+    assert.equal(expected[places], null, 'the end of a waiting session is not known');
     assert.equal((await place(greedy1)).reason, `Sessions on this service: ${places} at once; ${places} run.`);
     const extended = await service.json('POST', { session_extend: modest }, queue);
     assert.equal(extended.status, 409);
@@ -97,7 +97,7 @@ test('with a queue, they wait in fair order, see their place, and start by thems
     await service.assertAllGone();
 });
 
-test('who has as many as one may have waits for an end of their own, and is told so', async () => {
+test('a user at the limit per user waits for the end of an own session', async () => {
     const { id, ends_at } = await service.createRunning(boot('early'));
     const own = { ...queue, service_max_session_nb: 0, service_max_session_nb_per_user: 1 };
     const other = await service.createRunning(boot('other', { snapshot_lifetime: '60' }), own);
@@ -110,11 +110,11 @@ test('who has as many as one may have waits for an end of their own, and is told
     await service.assertAllGone();
 });
 
-test('a cleaner moves the queue on when the supervisor of the one before was killed', async () => {
+test('qwdctl clean starts the next session of the queue when a supervisor was killed', async () => {
     const running = await fill();
     const waiting = await service.create(boot('late'), queue);
     await service.kill(service.record(running[0]), 'supervisor');
-    const cleaned = await service.run([`${service.bin}/qwdctl`, 'clean']);
+    const cleaned = await service.run([service.qwdctl, 'clean']);
     assert.equal(cleaned.code, 0, cleaned.err);
     assert.match(cleaned.out, new RegExp(`^Ended ${running[0]} of early`));
     await service.state(waiting, 'running');
@@ -122,7 +122,7 @@ test('a cleaner moves the queue on when the supervisor of the one before was kil
     await service.assertAllGone();
 });
 
-test('the queue has an end, and who can never start is refused at once', async () => {
+test('a full queue refuses sessions, and a session that can never start is refused at once', async () => {
     const running = await fill();
     const waiting = await service.create(boot('late'), queue);
     const full = await service.json('POST', { create: 'Create', ...boot('later') }, { ...queue, service_queue_max: 1 });
@@ -137,7 +137,7 @@ test('the queue has an end, and who can never start is refused at once', async (
     await service.assertAllGone();
 });
 
-test('the server checks what the form could not have offered', async () => {
+test('the server refuses values that the form does not offer', async () => {
     const ask = async (fields, settings) => {
         const answer = await service.json('POST', { create: 'Create', user: 'marie', ...fields }, settings);
         return `${answer.status} ${answer.error?.message}`;

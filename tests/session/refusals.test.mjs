@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// What is refused: each with its HTTP status and a sentence, and without anything being started.
+// Requests that are refused, each with its HTTP status and a message. None of them starts anything.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -10,7 +10,7 @@ import { useService } from '../lib/service.mjs';
 
 const service = useService({ machines: { 'absent.iso': '' } });
 
-// The answer has this status and a message, as a page and as JSON, and nothing has come of it.
+// The answer has this status and a message, as a page and as JSON, and no session is created.
 async function refused(status, pattern, method, fields, headers = {}) {
     const before = fs.readdirSync(service.snapshots).sort();
     for (const accept of ['text/html', 'application/json']) {
@@ -31,12 +31,12 @@ const badNumbers = ['1 2', ' 1', '1 ', '1\n', '1\n-enable-kvm', '-1', '+1', '1.5
                     '../1', '1,file=/etc/passwd', '-enable-kvm', '$(id)', '1\u0661', '%31', '<script>x', 'x'.repeat(5000)];
 
 for (const field of ['cpu', 'memory', 'snapshot_lifetime'])
-    test(`${field}: only a number in its range`, async () => {
+    test(`${field} is refused unless it is a number in its range`, async () => {
         for (const value of badNumbers)
             await refused(400, new RegExp(`${field}:|characters|control`), 'POST', create({ [field]: value }));
     });
 
-test('numbers that are well written and too large for this server', async () => {
+test('numbers beyond what this server has are refused', async () => {
     await refused(400, /cpu: (this server has|you may choose at most) \d+/, 'POST', create({ cpu: '256' }));
     await refused(400, /cpu: write a whole number from 1 to 256/, 'POST', create({ cpu: '257' }));
     await refused(400, /memory: (this server has|you may choose at most)/, 'POST', create({ memory: '4000' }));
@@ -45,7 +45,7 @@ test('numbers that are well written and too large for this server', async () => 
     await refused(400, /snapshot_lifetime: /, 'POST', create({ snapshot_lifetime: '59' }));
 });
 
-test('machine: only a name from the list', async () => {
+test('a machine is refused unless it is in the list', async () => {
     const names = ['../echo.iso', '/etc/passwd', './echo.iso', 'echo.iso\n', ' echo.iso', 'echo.iso ', '-enable-kvm',
                    'echo.iso,file=/etc/passwd', 'echo*.iso', 'echo.iso;id', '.hidden', '..', 'echo.iso/', '<script>x',
                    'machines/echo.iso', 'x'.repeat(300), 'caf\u00e9'];
@@ -56,12 +56,12 @@ test('machine: only a name from the list', async () => {
     await refused(503, /not on the server yet/, 'POST', create({ machine: 'absent.iso' }));
 });
 
-test('user: only a plain name', async () => {
+test('a user is refused unless it is a plain name', async () => {
     for (const user of ['a\nb', '-x', ' x', 'a;b', '$(id)', '<script>x', 'a'.repeat(300), 'a/b', '\u0000'])
         await refused(400, /user:|characters|control/, 'POST', create({ user }));
 });
 
-test('two things at once, a field twice, broken encoding', async () => {
+test('two actions at once, a repeated field and a broken encoding are refused', async () => {
     await refused(400, /one thing at a time/, 'POST', { create: 'Create', manage: '1' });
     await refused(400, /\S/, 'POST', 'create=Create&cpu=1&cpu=2');
     await refused(400, /\S/, 'POST', 'create=Create&cpu=%zz');
@@ -71,7 +71,7 @@ test('two things at once, a field twice, broken encoding', async () => {
     await refused(400, /\S/, 'POST', `create=Create&${many}`);
 });
 
-test('changes by GET are 405, and so are other methods; Allow says what is possible', async () => {
+test('changes by GET and other methods are 405, with the allowed methods', async () => {
     for (const fields of [create({}), { session_stop: '0'.repeat(32) }, { session_extend: '0'.repeat(32) }, { service_purge: '1' }])
         await refused(405, /POST/, 'GET', fields);
     assert.equal((await service.get(create({}))).headers.allow, 'POST');
@@ -85,7 +85,7 @@ test('changes by GET are 405, and so are other methods; Allow says what is possi
     assert.equal(head.text, '');
 });
 
-test('other bodies: 415; too long ones: 413; wrong lengths: 400', async () => {
+test('a body of another type is 415, one that is too long 413, one of another length 400', async () => {
     await refused(415, /application\/x-www-form-urlencoded/, 'POST', 'create=Create',
                   { CONTENT_TYPE: 'multipart/form-data; boundary=x' });
     await refused(415, /enctype/, 'POST', '{"create": "Create"}', { CONTENT_TYPE: 'application/json' });
@@ -105,14 +105,14 @@ test('sessions that do not exist are 404, other names 400', async () => {
         await refused(400, /session|characters/, 'GET', { session });
 });
 
-test('foreign names and pages: Host 400, Origin 403', async () => {
+test('another Host is 400, another Origin 403', async () => {
     for (const host of ['evil.example', 'localhost.evil.example', 'localhost@evil.example', 'evil.example:80', 'local host', '[::1'])
         await refused(400, /\S/, 'GET', {}, { HTTP_HOST: host });
     for (const origin of ['https://evil.example', 'null', 'http://localhost.evil.example', 'http://localhost:1', 'nonsense'])
         await refused(403, /another site/, 'POST', create({}), { HTTP_ORIGIN: origin });
 });
 
-test('without a login only this machine is served, and not through somebody else\'s proxy', async () => {
+test('without logins only browsers on this machine are served, and not through a proxy', async () => {
     const words = /answers only browsers on its own machine/;
     for (const address of ['203.0.113.5', '2001:db8::1', '::ffff:203.0.113.5', '', 'localhost', '127.0.0.1.evil'])
         await refused(403, words, 'POST', create({}), { REMOTE_ADDR: address });
@@ -123,14 +123,14 @@ test('without a login only this machine is served, and not through somebody else
         assert.equal((await service.get({}, { REMOTE_ADDR })).status, 200);
 });
 
-test('service_open lets everybody in, but nobody end everything', async () => {
+test('with service_open all browsers are served, but only an administrator can end all sessions', async () => {
     const QWD_OVERRIDES = 'service_open=yes', far = { REMOTE_ADDR: '203.0.113.5', QWD_OVERRIDES };
     assert.equal((await service.get({ manage: '1' }, far)).status, 200);
     await refused(403, /Only an administrator/, 'POST', { service_purge: '1' }, far);
     await refused(403, /Only an administrator/, 'POST', { service_purge: '1' });
 });
 
-test('a query without a field reaches a CGI program as arguments: they are not obeyed', async () => {
+test('arguments of the CGI program, which a query without a field becomes, are ignored', async () => {
     const result = await service.run([service.cgiProgram, '--config=/nonexistent', '--service_open=yes'], {
         env: { GATEWAY_INTERFACE: 'CGI/1.1', REQUEST_METHOD: 'GET', QUERY_STRING: '--service_open=yes', HTTP_HOST: 'localhost',
                REMOTE_ADDR: '203.0.113.5', SCRIPT_NAME: '/x' },
@@ -138,7 +138,7 @@ test('a query without a field reaches a CGI program as arguments: they are not o
     assert.match(result.out, /^Status: 403/);
 });
 
-test('a broken list of machines: 500, a general sentence for visitors, the cause for the log', async () => {
+test('a broken list of machines is 500 with a general message, and its cause is in the log', async () => {
     const file = service.path('etc/machines.conf'), good = fs.readFileSync(file);
     fs.writeFileSync(file, '[echo.iso]\narch = secret-typo\n');
     for (const answer of [await service.get({}), await service.post(create({}))]) {
@@ -157,7 +157,7 @@ test('a broken list of machines: 500, a general sentence for visitors, the cause
     assert.deepEqual(service.sessions(), []);
 });
 
-test('an image that refers to files outside the machines\' folder: the session fails, and says why', async () => {
+test('a session on an image that refers to files outside the machines\' folder fails with the reason', async () => {
     const machines = service.path('service/machines'), secret = service.path('service/secret');
     fs.writeFileSync(secret, 'x'.repeat(1024));
     const qemuImg = (...words) => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Pictures of a session's screen, drawn by a real QEMU for those who ask, and for nobody else.
+// Screenshots of a session, drawn by a real QEMU when a user with access asks.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -11,7 +11,7 @@ import { timeoutMs, untilFiles, within } from '../lib/wait.mjs';
 
 const service = useSharedService();
 const runFolder = (id) => service.path('run', id);
-const pictures = (id) => fs.readdirSync(runFolder(id)).filter((name) => name.startsWith('picture'));
+const screenshots = (id) => fs.readdirSync(runFolder(id)).filter((name) => name.startsWith('picture'));
 const ask = (id, headers = {}, age = '1') => service.get({ session: id, picture: age }, headers);
 
 // Width, height and the pixels of a PNG without interlace (RFC 2083), filters left as they are.
@@ -44,39 +44,39 @@ function crc(data) {
     return (sum ^ 0xffffffff) >>> 0;
 }
 
-// It may be asked for before QEMU has drawn anything: asked again whenever something has come of it.
-async function firstPicture(id) {
+// The first screenshot. A request may come before QEMU has drawn anything: it is repeated after each attempt.
+async function firstScreenshot(id) {
     const wanted = path.join(runFolder(id), 'picture.wanted');
     for (const end = Date.now() + timeoutMs; Date.now() < end;) {
         const answer = await ask(id);
         if (answer.status === 200)
             return answer;
         assert.equal(answer.status, 204);
-        await untilFiles([runFolder(id)], () => !fs.existsSync(wanted), 'a picture, or none');
+        await untilFiles([runFolder(id)], () => !fs.existsSync(wanted), 'a screenshot, or none');
     }
-    return assert.fail('no picture');
+    return assert.fail('no screenshot');
 }
 
-// Until there is a picture and nothing else: who asked last, when it was a second old, may have had another one drawn.
-const drawn = (id) => untilFiles([runFolder(id)], () => String(pictures(id)) === 'picture.png', 'one picture and nothing else');
+// Waits until there is a screenshot and nothing else: the last request may have had another one drawn.
+const drawn = (id) => untilFiles([runFolder(id)], () => String(screenshots(id)) === 'picture.png', 'one screenshot and nothing else');
 
 const changes = (id, ms) => {
     const file = path.join(runFolder(id), 'picture.png');
     const before = fs.statSync(file).mtimeMs;
-    return untilFiles([runFolder(id)], () => fs.existsSync(file) && fs.statSync(file).mtimeMs !== before, 'another picture', ms);
+    return untilFiles([runFolder(id)], () => fs.existsSync(file) && fs.statSync(file).mtimeMs !== before, 'another screenshot', ms);
 };
 
 let session;
 
-test('nobody asks: nothing is drawn', async () => {
+test('no screenshot is drawn without a request', async () => {
     session = await service.createRunning();
     await service.get({ session: session.id });
     await service.get({ manage: '1' });
-    assert.deepEqual(pictures(session.id), []);
+    assert.deepEqual(screenshots(session.id), []);
 });
 
-test('who asks sees the screen: a whole PNG of its size, not kept by browsers or proxies', async () => {
-    const { body, headers } = await firstPicture(session.id);
+test('a screenshot is a whole PNG of the size of the screen, which browsers and proxies do not store', async () => {
+    const { body, headers } = await firstScreenshot(session.id);
     assert.equal(headers['content-type'], 'image/png');
     assert.match(headers['cache-control'], /no-store/);
     const { width, height, pixels } = readPng(body);
@@ -86,7 +86,7 @@ test('who asks sees the screen: a whole PNG of its size, not kept by browsers or
     assert.equal(fs.statSync(runFolder(session.id)).mode & 0o777, 0o700);
 });
 
-test('what has not changed is not sent again; what is old enough is drawn again', async () => {
+test('an unchanged screenshot is not sent again, and an old one is drawn again', async () => {
     let isFresh = false;
     const fresh = changes(session.id).then(() => (isFresh = true));
     for (let i = 0; i < 1000 && !isFresh; i++) // until it is older than a second, and is asked for anew
@@ -99,7 +99,7 @@ test('what has not changed is not sent again; what is old enough is drawn again'
     assert.equal(same.body.length, 0);
 });
 
-test('a picture is for those who may see the session', async () => {
+test('a screenshot is refused to users without access to the session', async () => {
     assert.equal((await ask('0'.repeat(32))).status, 404);
     const elsewhere = await ask(session.id, { REMOTE_ADDR: '192.0.2.1' });
     assert.equal(elsewhere.status, 403);
@@ -108,7 +108,7 @@ test('a picture is for those who may see the session', async () => {
         assert.equal((await ask(session.id, {}, age)).status, 400, age);
 });
 
-test('what is no picture is not shown as one', async () => {
+test('a file that is no PNG is not sent', async () => {
     const file = path.join(runFolder(session.id), 'picture.png');
     for (const content of ['<script>', '', Buffer.alloc(9 * 1024 * 1024)]) {
         fs.writeFileSync(file, content);
@@ -118,10 +118,10 @@ test('what is no picture is not shown as one', async () => {
         else
             assert.deepEqual([status, body.length], [204, 0]); // it takes QEMU long
     }
-    readPng((await firstPicture(session.id)).body);
+    readPng((await firstScreenshot(session.id)).body);
 });
 
-test('a QEMU that does not answer holds up nobody', async () => {
+test('the service goes on while QEMU does not answer', async () => {
     const qemu = service.process(session, 'qemu');
     await drawn(session.id);
     process.kill(qemu, 'SIGSTOP');
@@ -138,10 +138,10 @@ test('a QEMU that does not answer holds up nobody', async () => {
     } finally {
         process.kill(qemu, 'SIGCONT');
     }
-    readPng((await firstPicture(session.id)).body);
+    readPng((await firstScreenshot(session.id)).body);
 });
 
-test('nothing is left after the end', async () => {
+test('nothing is left after the end of the session', async () => {
     await ask(session.id);
     await service.stop(session.id);
     await service.ended(session.id);

@@ -18,7 +18,7 @@ import { bootTimeoutMs } from '../lib/wait.mjs';
 const tiny = tinyFolder();
 const hostile = `p'w"$(touch /tmp/pwned)\`touch /tmp/pwned\`; touch /tmp/pwned   #  *\\`;
 
-// Scripts on web servers: a good one, one that is too long, and one whose certificate nobody has signed.
+// Scripts on web servers: a good one, one that is too long, and one with an untrusted certificate.
 const folder = fs.mkdtempSync('/tmp/qwd-web-');
 const web = http.createServer((request, response) => {
     response.end(request.url === '/script' ? 'echo from the web\n' : 'x'.repeat(100000));
