@@ -6,7 +6,7 @@
 //   kill -9: the CGI at each system call that changes something          kill
 //   kill -9: the supervisor, the same, from its start to its end         kill
 //   kill -9: the supervisor while its session runs                       lifecycle, network
-//   kill -9: the supervisor, or what copies a kept disk, in a save       save-own
+//   kill -9: the supervisor, or what copies a kept disk, in a save       user-machines
 //   kill -9: QEMU while it starts; while it runs                         faults; lifecycle
 //   kill -9: passt, the network filter                                   kill
 //   kill -9: websockify; one viewer's process of it; its port is taken   lifecycle; kill; kill
@@ -16,7 +16,7 @@
 //   a start step that hangs; a stop and a signal meanwhile               faults
 //   a part that is not there; a folder that cannot be made               faults
 //   guest: power-off                                                     guest
-//   guest: crash of its kernel, triple fault, reboot                     clock-and-guest
+//   guest: crash, triple fault, reboot                                   clock-and-guest
 //   sessions' disk: full before, full meanwhile, read-only, missing      storage
 //   sockets' disk full; log's disk full                                  storage
 //   records: broken, foreign, enormous, a pipe, a folder, a link         storage
