@@ -67,7 +67,7 @@ describe('an ordinary user, without any service', () => {
 
     test('start prints an address that shows the display', async (t) => {
         port = await freePort();
-        const result = await start();
+        const result = await start('--oneshot_left_stop=1s');
         url = result.out.trim();
         assert.match(url, new RegExp(`^http://localhost:${port}/vnc\\.html\\?`));
         const page = await http(port, 'GET', url.slice(url.indexOf('/vnc.html')), { headers: { Host: `localhost:${port}` } });
