@@ -29,7 +29,6 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { list } from './files.mjs';
-import { processGone, signalIfAlive } from './programs.mjs';
 import { readRecord } from './record.mjs';
 
 // A QEMU that takes no time: it answers everything on its monitor and quits when it is asked to.
@@ -78,17 +77,6 @@ export function historyOf(service, id) {
     const lines = fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n') : [];
     // Another session's line may be half written.
     return lines.filter((line) => line.includes(id)).map(readRecord).filter((record) => record.id === id);
-}
-
-// Ends all that the service has running, as the end of the machine would. Supervisors go first: one that lived to see its
-// machine's end would tell of it.
-export async function killAll(service) {
-    const isSupervisor = ([, command]) => command.includes('qwd-session');
-    const inOrder = () => Object.entries(service.processes()).sort((a, b) => isSupervisor(b) - isSupervisor(a));
-    for (let pids; (pids = inOrder().map(([pid]) => Number(pid))).length;) {
-        pids.forEach((pid) => signalIfAlive(pid));
-        await Promise.all(pids.map((pid) => processGone(pid)));
-    }
 }
 
 // A link shows the desktop of the session it belongs to.

@@ -14,7 +14,7 @@ const types = { '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg
 const trees = { '/qemu-web-desktop/static/i18n/': path.join(top, 'html/i18n'), '/qemu-web-desktop/static/': path.join(top, 'html/static'), '/qemu-web-desktop/novnc/': '/usr/share/novnc' };
 
 export const pageFixtureNames = () => fs.readdirSync(folder).filter((name) => name.endsWith('.html')).map((name) => name.slice(0, -'.html'.length));
-export const pageFixtureText = (name) => fs.readFileSync(path.join(folder, `${name}.html`), 'utf8');
+const pageFixtureText = (name) => fs.readFileSync(path.join(folder, `${name}.html`), 'utf8');
 
 function fileOf(target) {
     const [prefix, tree] = Object.entries(trees).find(([prefix]) => target.startsWith(prefix)) ?? [];

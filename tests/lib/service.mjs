@@ -347,12 +347,19 @@ export class Service extends Staging {
         assert.deepEqual(list(this.display), [], 'tokens are left');
     }
 
-    async killAll() {
-        this.sockets.forEach((socket) => socket.destroy());
-        for (let pids; (pids = Object.keys(this.processes()).map(Number)).length;) {
+    // Kills all processes, as a loss of power would. Supervisors go first: one that outlived its machine would note its end.
+    async killProcesses() {
+        const isSupervisor = ([, command]) => command.includes('qwd-session');
+        const inOrder = () => Object.entries(this.processes()).sort((a, b) => isSupervisor(b) - isSupervisor(a));
+        for (let pids; (pids = inOrder().map(([pid]) => Number(pid))).length;) {
             pids.forEach((pid) => signalIfAlive(pid));
             await Promise.all(pids.map((pid) => processGone(pid)));
         }
+    }
+
+    async killAll() {
+        this.sockets.forEach((socket) => socket.destroy());
+        await this.killProcesses();
     }
 
     async removeSessions() {

@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
-import { assertOnlyLocksLeft, assertShows, clean, fastQemu, historyOf, killAll, stopAll } from '../lib/faults.mjs';
+import { assertOnlyLocksLeft, assertShows, clean, fastQemu, historyOf, stopAll } from '../lib/faults.mjs';
 import { bootDisk } from '../lib/machines.mjs';
 import { freePort, webSocket } from '../lib/network.mjs';
 import { isAlive, kill, outputHas, processGone, start } from '../lib/programs.mjs';
@@ -274,7 +274,7 @@ for (const [name, empties] of [['the service is killed', false], ['the server is
         const owners = ['alice', 'bob', 'carol'];
         const before = await Promise.all(owners.map((user) => service.createRunning({ user, machine: 'boot.raw' })));
         await assertShows(service, before[0].control, before[0].id);
-        await killAll(service);
+        await service.killProcesses();
         if (empties)
             for (const entry of fs.readdirSync(service.path('run')))
                 fs.rmSync(service.path('run', entry), { recursive: true });
