@@ -304,8 +304,17 @@ static void release_websockify(const Settings *settings, const char *display_fol
         websockify_release(&options, NULL);
 }
 
+/* A new installation lacks them. Where they cannot be made, `qwdctl doctor` says so. */
+static void make_folders(const Settings *settings)
+{
+    const char *const folders[] = {settings->dir_machines, settings->dir_snapshots, settings->dir_cache};
+    for (size_t i = 0; i < G_N_ELEMENTS(folders); i++)
+        g_mkdir_with_parents(folders[i], 0755);
+}
+
 bool app_clean(const Settings *settings, GPtrArray *report, GError **error)
 {
+    make_folders(settings);
     g_autoptr(GPtrArray) sessions = store_list(settings, error);
     if (!sessions)
         return false;

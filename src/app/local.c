@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "app/app.h"
-#include "base/account.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/json.h"
@@ -128,7 +127,7 @@ Identity local_identity(void)
 char *local_start(Arguments *arguments, const char *machine, GError **error)
 {
     Identity who = local_identity();
-    if (!choose_display(arguments, error) || !account_become(arguments->settings->service_user, error))
+    if (!choose_display(arguments, error))
         return NULL;
     CreateRequest request = {.machine = machine, .may_be_path = true, .remote_host = "", .plan = {.oneshot = true}};
     request.plan.gpu = g_strv_contains((const char *const *)arguments->rest, "--gpu");

@@ -11,12 +11,12 @@
 bool local_arguments_read(Arguments *arguments, int argc, char **argv, GError **error);
 
 /* Who runs a command acts with all rights on the sessions in these folders: the files belong to them. The name is
- * the one the command was started under, also after account_become. */
+ * the one the command was started under, also where the service account works for root. */
 Identity local_identity(void);
 
 /* Starts a machine, one-shot: the name of an image in dir_machines, or a path. Its display is reached on this host
- * without a web server: websockify serves noVNC as well, at service_port or a free port near it. Becomes the service
- * account. Returns the session's id (g_free). */
+ * without a web server: websockify serves noVNC as well, at service_port or a free port near it. Root has the service
+ * account call it (base/account.h). Returns the session's id (g_free). */
 char *local_start(Arguments *arguments, const char *machine, GError **error);
 
 /* Waits until the display of a session is ready. Returns its address (g_free); *note is something its user should know,

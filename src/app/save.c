@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "base/wait.h"
+#include "core/ini.h"
 #include "core/store.h"
 #include "vm/backup.h"
 #include "vm/image.h"
@@ -346,14 +347,33 @@ static const char *value_of(const MachineAttribute *attribute, const Machine *ma
     return in_plan && *in_plan ? in_plan : *(char *const *)((const char *)machine + attribute->offset);
 }
 
-static void append_description(GString *text, const Plan *plan, const char *title)
+static char *describe(const Plan *plan, const char *title)
 {
     g_autoptr(GDateTime) now = g_date_time_new_now_local();
     g_autofree char *day = g_date_time_format(now, "%Y-%m-%d");
-    if (title && *title)
-        g_string_append_printf(text, "description=%s\n", title);
-    else
-        g_string_append_printf(text, "description=%s, saved %s\n", plan->title, day);
+    return title && *title ? g_strdup(title) : g_strdup_printf("%s, saved %s", plan->title, day);
+}
+
+bool save_check_entry(const Settings *settings, const char *name, const char *text, GError **error)
+{
+    if (!machine_name_is_valid(name) || !machines_check_text(text, strlen(text), name, settings->dir_machines, error))
+        return false;
+    g_autoptr(GKeyFile) file = ini_parse(text, strlen(text), name, error);
+    g_auto(GStrv) sections = file ? g_key_file_get_groups(file, NULL) : NULL;
+    return sections &&
+           ((g_strv_length(sections) == 1 && g_str_equal(sections[0], name)) ||
+            qwd_error_fail(error, QWD_ERROR_CONFIG,
+                           "The record of the session does not give an entry for %s alone. See: qwdctl log", name));
+}
+
+/* A value that is no line would be one more attribute, or the entry of another machine. */
+static bool append_value(GString *text, const char *key, const char *value, GError **error)
+{
+    if (!text_is_line(value))
+        return qwd_error_fail(error, QWD_ERROR_CONFIG, "The record of the session is broken: %s is not a line of text.",
+                              key);
+    g_string_append_printf(text, "%s=%s\n", key, value);
+    return true;
 }
 
 char *save_entry(const Settings *settings, const SessionRecord *session, const SaveRequest *request, GError **error)
@@ -364,14 +384,16 @@ char *save_entry(const Settings *settings, const SessionRecord *session, const S
     if (!machine)
         return NULL;
     g_autoptr(GString) text = g_string_new(NULL);
+    g_autofree char *description = describe(plan, request->title);
     g_string_append_printf(text, "[%s]\n", request->name);
-    append_description(text, plan, request->title);
+    if (!append_value(text, "description", description, error))
+        return NULL;
     for (const MachineAttribute *attribute = machine_attributes(); attribute->key; attribute++) {
         const char *in_plan = value_in_plan(settings, plan, attribute->key);
         const char *value = value_of(attribute, machine, in_plan, request->owner);
-        if (!g_str_equal(value, attribute->default_text))
-            g_string_append_printf(text, "%s=%s\n", attribute->key, value);
+        if (!g_str_equal(value, attribute->default_text) && !append_value(text, attribute->key, value, error))
+            return NULL;
     }
-    bool good = machines_check_text(text->str, text->len, request->name, settings->dir_machines, error);
+    bool good = save_check_entry(settings, request->name, text->str, error);
     return good ? g_string_free(g_steal_pointer(&text), FALSE) : NULL;
 }

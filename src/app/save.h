@@ -29,6 +29,10 @@ bool save_check_name(const Settings *settings, const char *name, GError **error)
  * QWD_ERROR_CONFIG for what would not be accepted when it is read. */
 char *save_entry(const Settings *settings, const SessionRecord *session, const SaveRequest *request, GError **error);
 
+/* Whether a text is such a section: of the machine `name` and of no other one. It is made of texts of the session's
+ * record, which the service account writes. QWD_ERROR_CONFIG. */
+bool save_check_entry(const Settings *settings, const char *name, const char *text, GError **error);
+
 /* For the supervisor: where the image is written, and its two ends. Publishing checks that the image refers to nothing
  * outside dir_machines, and never replaces another one. */
 char *save_part_path(const Settings *settings, const char *name);

@@ -1,14 +1,30 @@
-/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * How it works: parent and child share a stream socket, the channel, on which the child asks, reports, and sends its
+ * result or error, and two pipes for what it prints. The parent copies until all three are closed; then it reaps. */
 #include "base/account.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/account_channel.h"
 #include "base/error.h"
+#include "base/fd.h"
+
+/* --- becoming the account --- */
 
 static const struct passwd *find_account(const char *user, GError **error)
 {
@@ -39,11 +55,13 @@ static bool root_is_gone(const struct passwd *account)
     return setuid(0) < 0 && setgid(0) < 0;
 }
 
+/* The change of ids makes the process undumpable (credentials(7)): others of the account cannot trace it, and its
+ * files in /proc are root's. It stays so. */
 static bool change_ids(const struct passwd *account, GError **error)
 {
     if (initgroups(account->pw_name, account->pw_gid) < 0 ||
         setresgid(account->pw_gid, account->pw_gid, account->pw_gid) < 0 ||
-        setresuid(account->pw_uid, account->pw_uid, account->pw_uid) < 0)
+        setresuid(account->pw_uid, account->pw_uid, account->pw_uid) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
         return qwd_error_errno(error, errno, "Cannot become the account \"%s\"", account->pw_name);
     if (!root_is_gone(account))
         return qwd_error_fail(error, QWD_ERROR_INTERNAL, "The account \"%s\" could become root again.",
@@ -51,17 +69,352 @@ static bool change_ids(const struct passwd *account, GError **error)
     return true;
 }
 
-bool account_become(const char *user, GError **error)
+static bool is_needed(const char *variable)
 {
-    if (getuid() != 0 && geteuid() != 0)
-        return true;
-    const struct passwd *account = find_account(user, error);
-    if (!account || !change_ids(account, error))
-        return false;
+    static const char *const names[] = {"PATH",      "LANG",        "LANGUAGE",   "TZ",          "TERM",
+                                        "NO_COLOR",  "TMPDIR",      "http_proxy", "https_proxy", "no_proxy",
+                                        "all_proxy", "HTTPS_PROXY", "NO_PROXY",   "ALL_PROXY",   "APACHE_CONFDIR",
+                                        "FAKETIME",  NULL};
+    return g_strv_contains(names, variable) || g_str_has_prefix(variable, "LC_") ||
+           g_str_has_prefix(variable, "QWD_") || g_str_has_suffix(variable, "SAN_OPTIONS");
+}
+
+/* Root's environment may hold secrets, and sockets of root's agents. */
+static void reduce_environment(const struct passwd *account)
+{
+    g_auto(GStrv) names = g_listenv();
+    for (char **name = names; *name; name++) {
+        if (!is_needed(*name))
+            g_unsetenv(*name);
+    }
     g_setenv("HOME", account->pw_dir, TRUE);
     g_setenv("USER", account->pw_name, TRUE);
     g_setenv("LOGNAME", account->pw_name, TRUE);
-    /* A change of ids makes /proc/self root's: our own descriptors there could not be opened any more. */
-    prctl(PR_SET_DUMPABLE, 1);
+}
+
+bool account_is_root(void)
+{
+    return getuid() == 0 || geteuid() == 0;
+}
+
+/* --- the child --- */
+
+static struct {
+    AccountChannel *channel; /* NULL: this process is no such child */
+    bool has_terminal[3];
+} child;
+
+bool account_has_terminal(int fd)
+{
+    return child.channel ? child.has_terminal[fd] : isatty(fd);
+}
+
+bool account_is_child(void)
+{
+    return child.channel != NULL;
+}
+
+bool account_confirm(const char *question, bool otherwise)
+{
+    fflush(NULL); /* what the question is about is printed before it */
+    return account_channel_ask(child.channel, question, otherwise);
+}
+
+void account_progress(int percent)
+{
+    account_channel_report(child.channel, percent);
+}
+
+/* SIGTERM when the parent ends. The change of ids has taken such a bond away, so it comes last. */
+static bool bind_to_parent(pid_t parent, GError **error)
+{
+    return (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == parent) ||
+           qwd_error_fail(error, QWD_ERROR_CANCELLED, "The command has been ended.");
+}
+
+/* No descriptor of root's stays open but those of the work. */
+static bool leave_root_behind(const int streams[3], int channel, int fd, GError **error)
+{
+    int kept[2] = {MIN(channel, fd > 2 ? fd : channel), MAX(channel, fd)};
+    if (setsid() < 0 || dup2(streams[0], 0) < 0 || dup2(streams[1], 1) < 0 || dup2(streams[2], 2) < 0)
+        return qwd_error_errno(error, errno, "Cannot leave the terminal");
+    close_range(3, (unsigned)kept[0] - 1, 0);
+    if (kept[1] > kept[0] + 1)
+        close_range((unsigned)kept[0] + 1, (unsigned)kept[1] - 1, 0);
+    close_range((unsigned)kept[1] + 1, ~0U, 0);
+    return true;
+}
+
+static char *do_work(const struct passwd *account, const AccountWork *work, pid_t parent, GError **error)
+{
+    if (!change_ids(account, error))
+        return NULL;
+    reduce_environment(account);
+    return bind_to_parent(parent, error) ? work->run(work->data, error) : NULL;
+}
+
+static void end_child(void)
+{
+    fflush(NULL);
+#ifdef __SANITIZE_ADDRESS__
+    _exit(0); /* the search for leaks needs a process that can be traced */
+#else
+    exit(0);
+#endif
+}
+
+/* --- the parent --- */
+
+typedef struct {
+    int null, channel[2], output[2], errors[2];
+} Plumbing;
+
+static void plumbing_clear(Plumbing *plumbing)
+{
+    fd_close_pointed(&plumbing->null);
+    for (int i = 0; i < 2; i++) {
+        fd_close_pointed(&plumbing->channel[i]);
+        fd_close_pointed(&plumbing->output[i]);
+        fd_close_pointed(&plumbing->errors[i]);
+    }
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Plumbing, plumbing_clear)
+
+/* Whether both streams end in one file: then they share a pipe, and keep their order. */
+static bool is_same_file(int one, int other)
+{
+    struct stat a, b;
+    return fstat(one, &a) == 0 && fstat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static bool plumbing_open(Plumbing *plumbing, GError **error)
+{
+    *plumbing = (Plumbing){-1, {-1, -1}, {-1, -1}, {-1, -1}};
+    plumbing->null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (plumbing->null < 0 || pipe2(plumbing->output, O_CLOEXEC) < 0 ||
+        (!is_same_file(1, 2) && pipe2(plumbing->errors, O_CLOEXEC) < 0))
+        return qwd_error_errno(error, errno, "Cannot open a pipe");
+    return unix_pair(&plumbing->channel[0], &plumbing->channel[1], error);
+}
+
+static void run_child(const struct passwd *account, const AccountWork *work, Plumbing *plumbing, pid_t parent)
+{
+    g_autoptr(GError) error = NULL;
+    int errors = plumbing->errors[1] >= 0 ? plumbing->errors[1] : plumbing->output[1];
+    for (int fd = 0; fd < 3; fd++)
+        child.has_terminal[fd] = isatty(fd);
+    child.channel = account_channel_new(plumbing->channel[1]);
+    g_autofree char *result = NULL;
+    if (leave_root_behind((const int[]){plumbing->null, plumbing->output[1], errors}, plumbing->channel[1], work->fd,
+                          &error))
+        result = do_work(account, work, parent, &error);
+    fflush(NULL);
+    account_channel_end(child.channel, result, error);
+    end_child();
+}
+
+/* Copies what the child prints. False when it cannot be written any more, which ends nothing that serves. */
+static bool relay(const AccountWork *work, int from, int to, bool *is_open, GError **error)
+{
+    char buffer[16384];
+    ssize_t n = read(from, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR)
+        return true;
+    *is_open = n > 0;
+    if (n > 0 && work->is_long)
+        account_output_write(to, buffer, (size_t)n, NULL);
+    return n <= 0 || work->is_long || account_output_write(to, buffer, (size_t)n, error);
+}
+
+typedef struct {
+    const AccountWork *work;
+    AccountChannel *channel;
+    int output, errors, signals;
+    pid_t pid;
+    bool is_output_open, is_errors_open, is_channel_open;
+    int signal_number; /* that was handed on; 0 none */
+} Watch;
+
+/* What was printed before a question is seen before it. */
+static bool drain(Watch *watch, GError **error)
+{
+    const int from[] = {watch->errors, watch->output}, to[] = {2, 1};
+    bool *const open[] = {&watch->is_errors_open, &watch->is_output_open};
+    for (int i = 0; i < 2; i++) {
+        struct pollfd ready = {.fd = from[i], .events = POLLIN};
+        while (*open[i] && poll(&ready, 1, 0) > 0) {
+            if (!relay(watch->work, from[i], to[i], open[i], error))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool on_message(Watch *watch, GError **error)
+{
+    AccountMessage message;
+    watch->is_channel_open = account_channel_receive(watch->channel, &message);
+    if (!watch->is_channel_open)
+        return true;
+    if (!drain(watch, error))
+        return false;
+    if (message.kind == ACCOUNT_PROGRESS && watch->work->progress)
+        watch->work->progress(message.number);
+    if (message.kind == ACCOUNT_QUESTION)
+        account_channel_answer(watch->channel,
+                               watch->work->confirm && watch->work->confirm(message.text, message.number));
+    return true;
+}
+
+static void on_signal(Watch *watch)
+{
+    struct signalfd_siginfo info;
+    if (read(watch->signals, &info, sizeof info) != sizeof info)
+        return;
+    watch->signal_number = (int)info.ssi_signo;
+    kill(watch->pid, watch->signal_number);
+}
+
+static bool serve_once(Watch *watch, GError **error)
+{
+    struct pollfd fds[] = {
+        {.fd = watch->is_errors_open ? watch->errors : -1, .events = POLLIN},
+        {.fd = watch->is_output_open ? watch->output : -1, .events = POLLIN},
+        {.fd = watch->is_channel_open ? account_channel_fd(watch->channel) : -1, .events = POLLIN},
+        {.fd = watch->signals, .events = POLLIN},
+    };
+    if (poll(fds, G_N_ELEMENTS(fds), -1) < 0)
+        return errno == EINTR || qwd_error_errno(error, errno, "Cannot wait for the account's work");
+    if (fds[3].revents)
+        on_signal(watch);
+    return (!fds[0].revents || relay(watch->work, watch->errors, 2, &watch->is_errors_open, error)) &&
+           (!fds[1].revents || relay(watch->work, watch->output, 1, &watch->is_output_open, error)) &&
+           (!fds[2].revents || on_message(watch, error));
+}
+
+/* A program that the child has left behind may hold the pipes: the work is over with the child's last word. */
+static bool serve(Watch *watch, GError **error)
+{
+    while (watch->is_channel_open) {
+        if (!serve_once(watch, error)) {
+            kill(watch->pid, SIGTERM);
+            return false;
+        }
+    }
+    return drain(watch, error);
+}
+
+static int reap(pid_t pid)
+{
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return status;
+}
+
+/* A signal that has ended the child was meant for both. */
+static char *conclude(Watch *watch, int status, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    char *result = account_channel_result(watch->channel, &cause);
+    if (!result && !cause && watch->signal_number && !watch->work->is_long) {
+        signal(watch->signal_number, SIG_DFL);
+        raise(watch->signal_number);
+    }
+    if (!result && !cause)
+        qwd_error_fail(&cause, QWD_ERROR_INTERNAL, "The work of the service account broke off (status %d).", status);
+    if (cause)
+        g_propagate_error(error, g_steal_pointer(&cause));
+    return result;
+}
+
+static char *attend(const AccountWork *work, Plumbing *plumbing, pid_t pid, int signals, GError **error)
+{
+    fd_close_pointed(&plumbing->channel[1]);
+    fd_close_pointed(&plumbing->output[1]);
+    fd_close_pointed(&plumbing->errors[1]);
+    if (work->fd)
+        close(work->fd);
+    if (work->is_long)
+        signal(SIGPIPE, SIG_IGN);
+    Watch watch = {.work = work,
+                   .channel = account_channel_new(plumbing->channel[0]),
+                   .output = plumbing->output[0],
+                   .errors = plumbing->errors[0],
+                   .signals = signals,
+                   .pid = pid,
+                   .is_output_open = true,
+                   .is_errors_open = plumbing->errors[0] >= 0,
+                   .is_channel_open = true};
+    bool good = serve(&watch, error);
+    int status = reap(pid);
+    account_output_end();
+    char *result = good ? conclude(&watch, status, error) : NULL;
+    account_channel_free(watch.channel);
+    return result;
+}
+
+/* Signals that would end this process are handed on, so that it outlives the child. */
+static int block_signals(sigset_t *before)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++)
+        sigaddset(&signals, numbers[i]);
+    sigprocmask(SIG_BLOCK, &signals, before);
+    return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static char *run_as(const struct passwd *account, const AccountWork *work, GError **error)
+{
+    g_auto(Plumbing) plumbing;
+    sigset_t before;
+    if (!plumbing_open(&plumbing, error))
+        return NULL;
+    fflush(NULL);
+    autofd int signals = block_signals(&before);
+    pid_t parent = getpid(), pid = fork();
+    if (pid == 0) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        run_child(account, work, &plumbing, parent);
+    }
+    char *result = NULL;
+    if (pid > 0)
+        result = attend(work, &plumbing, pid, signals, error);
+    else
+        qwd_error_errno(error, errno, "Cannot start a process");
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return result;
+}
+
+char *account_run(const char *user, const AccountWork *work, GError **error)
+{
+    if (!account_is_root())
+        return work->run(work->data, error);
+    const struct passwd *account = find_account(user, error);
+    return account ? run_as(account, work, error) : NULL;
+}
+
+/* --- programs of the account --- */
+
+/* Whoever holds the terminal of root can type into root's shell. */
+static bool has_terminal(void)
+{
+    autofd int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    return terminal >= 0 || isatty(0) || isatty(1) || isatty(2);
+}
+
+bool account_drop(const char *user, GError **error)
+{
+    if (!account_is_root())
+        return true;
+    setsid(); /* fails for who leads a group, and may have a terminal then */
+    if (has_terminal())
+        return qwd_error_fail(error, QWD_ERROR_DENIED, "This program does not run as root on a terminal.");
+    const struct passwd *account = find_account(user, error);
+    if (!account || !change_ids(account, error))
+        return false;
+    reduce_environment(account);
     return true;
 }

@@ -1,11 +1,50 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
- * Giving up root for good. */
+ * Root and the service account. The account runs QEMU, so it is what an attacker holds first: root never opens,
+ * creates, renames or removes anything in a folder that belongs to the account. It has the account do such work, in a
+ * child that shares nothing with root which could be used against it: no terminal, no descriptor, no environment beyond
+ * what programs need, and no other process of the account may trace it. Nothing else changes the ids of a process.
+ *
+ * Call both functions before the first thread of the process starts. */
 #pragma once
 
 #include <glib.h>
 #include <stdbool.h>
 
-/* A process of root becomes the account `user` with its groups, and checks that there is no way back; any other
- * process stays what it is. Call it before the first thread starts. Errors are QWD_ERROR_CONFIG (no such account, or
- * it is root itself) or QWD_ERROR_INTERNAL; after one the process must not go on: it may be half-way. */
-bool account_become(const char *user, GError **error);
+/* A piece of work for the account. */
+typedef struct {
+    /* Runs in the child. Returns its result (g_free), or NULL with an error. */
+    char *(*run)(void *data, GError **error);
+    void *data;
+    /* Run in root's process when the work calls account_confirm and account_progress. NULL: "no", and nothing. */
+    bool (*confirm)(const char *question, bool otherwise);
+    void (*progress)(int percent);
+    int fd;       /* a descriptor for the work, under its number; root's process closes it; 0: none */
+    bool is_long; /* the work serves until it is stopped: SIGTERM and SIGINT are for it to handle */
+} AccountWork;
+
+/* Has the account `user` do the work, and waits for its end. What the child prints comes out here, on the same streams;
+ * on a terminal without control characters, but for colours. Signals that end this process end the child as well.
+ * Returns the work's result (g_free), or NULL with its error; QWD_ERROR_CONFIG when there is no such account or it is
+ * root itself. A process that is not root does the work itself. */
+char *account_run(const char *user, const AccountWork *work, GError **error);
+
+/* Whether this process has the rights of root. */
+bool account_is_root(void);
+
+/* Whether this process is such a child. */
+bool account_is_child(void);
+
+/* In the child: has root's process ask a question; false where there is nobody to ask. */
+bool account_confirm(const char *question, bool otherwise);
+
+/* In the child: tells root's process how far the work is. */
+void account_progress(int percent);
+
+/* Whether what is printed on standard output (1) or standard error (2) ends on a terminal; 0: whether somebody types.
+ */
+bool account_has_terminal(int fd);
+
+/* A program that root has started for the account, without a terminal: becomes the account `user` for good. Its
+ * standard streams may be no terminals. A process that is not root stays what it is. Errors are QWD_ERROR_CONFIG or
+ * QWD_ERROR_INTERNAL; after one the process must not go on: it may be half-way. */
+bool account_drop(const char *user, GError **error);

@@ -2,12 +2,21 @@
 #include "base/text.h"
 
 #include <glib.h>
+#include <string.h>
 
 bool text_has_controls(const char *text)
 {
     while (*text && !g_ascii_iscntrl(*text))
         text++;
     return *text != '\0';
+}
+
+bool text_is_line(const char *text)
+{
+    const char *at = text;
+    while (*at && (*at == '\t' || !g_ascii_iscntrl(*at)))
+        at++;
+    return !*at && g_utf8_validate(text, -1, NULL);
 }
 
 void text_flatten(char *text)
@@ -55,6 +64,20 @@ char *text_for_terminal(const char *text, size_t length)
     for (size_t i = 0; i < length;) {
         bool ends_line = text[i] == '\r' && i + 1 < length && text[i + 1] == '\n';
         i += ends_line ? 1 : append_character(shown, text + i, length - i);
+    }
+    return g_string_free(shown, FALSE);
+}
+
+char *text_for_line(const char *text)
+{
+    GString *shown = g_string_new(NULL);
+    for (size_t left = strlen(text); left > 0;) {
+        bool is_space = *text == '\n' || *text == '\t';
+        size_t length = is_space ? 1 : append_character(shown, text, left);
+        if (is_space)
+            g_string_append_printf(shown, "^%c", *text ^ 0x40);
+        text += length;
+        left -= length;
     }
     return g_string_free(shown, FALSE);
 }

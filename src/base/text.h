@@ -12,6 +12,9 @@
 /* Whether a text has ASCII control characters: line ends, tabs, escapes. */
 bool text_has_controls(const char *text);
 
+/* Whether a text is UTF-8 without ASCII control characters but tabs. */
+bool text_is_line(const char *text);
+
 /* Turns each of them into a space, so that the text stays one line wherever it is written. */
 void text_flatten(char *text);
 
@@ -21,3 +24,6 @@ char *text_wrap(const char *text, size_t width);
 /* Text of anybody as a terminal can show it without obeying it: line ends and tabs stay, the end of a line may be CR
  * LF; other control characters become ^X; what is not UTF-8, or not printable, becomes \\xNN. Free with g_free. */
 char *text_for_terminal(const char *text, size_t length);
+
+/* The same for a text that stays on one line: line ends and tabs become ^X as well. Free with g_free. */
+char *text_for_line(const char *text);

@@ -41,8 +41,9 @@ static bool print_address(const Settings *settings, const char *id, GError **err
     return fflush(stdout) == 0;
 }
 
-static bool run_machine(Arguments *arguments, GError **error)
+static bool run_machine(Arguments *arguments, const char *word, GError **error)
 {
+    (void)word;
     g_autofree char *id = local_start(arguments, "", error);
     if (!id)
         return false;
@@ -122,11 +123,13 @@ static bool show_version(Arguments *arguments, const char *word, GError **error)
     return printf("qemu-web-desktop " QWD_VERSION "\n") > 0;
 }
 
-static const struct {
+typedef struct {
     const char *option; /* a prefix when it ends in "=" */
     bool needs_account;
     bool (*run)(Arguments *arguments, const char *word, GError **error);
-} options[] = {
+} Option;
+
+static const Option options[] = {
     {"--help", false, show_help},      {"--version", false, show_version},    {"--session_stop=", true, stop_session},
     {"--service_purge=", true, purge}, {"--service_monitor=", true, monitor},
 };
@@ -140,15 +143,33 @@ static bool print_value(const Settings *settings, const char *word, GError **err
     return printf("%s\n", value) > 0;
 }
 
+typedef struct {
+    Arguments *arguments;
+    const char *word;
+    bool (*run)(Arguments *arguments, const char *word, GError **error);
+} Part;
+
+static char *run_part(void *data, GError **error)
+{
+    const Part *part = data;
+    return part->run(part->arguments, part->word, error) ? g_strdup("") : NULL;
+}
+
+static bool run_by_account(Part *part, GError **error)
+{
+    AccountWork work = {.run = run_part, .data = part, .is_long = true};
+    g_autofree char *done = account_run(part->arguments->settings->service_user, &work, error);
+    return done != NULL;
+}
+
 static bool run_option(Arguments *arguments, const char *word, GError **error)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(options); i++) {
         bool takes_value = g_str_has_suffix(options[i].option, "=");
         if (takes_value ? !g_str_has_prefix(word, options[i].option) : !g_str_equal(word, options[i].option))
             continue;
-        if (options[i].needs_account && !account_become(arguments->settings->service_user, error))
-            return false;
-        return options[i].run(arguments, word + strlen(options[i].option), error);
+        Part part = {arguments, word + strlen(options[i].option), options[i].run};
+        return options[i].needs_account ? run_by_account(&part, error) : part.run(arguments, part.word, error);
     }
     return print_value(arguments->settings, word, error);
 }
@@ -161,7 +182,7 @@ int cgi_command(int argc, char **argv)
     if (good && *arguments.rest)
         good = run_option(&arguments, *arguments.rest, &error);
     else if (good)
-        good = run_machine(&arguments, &error);
+        good = run_by_account(&(Part){&arguments, "", run_machine}, &error);
     if (good)
         return 0;
     fprintf(stderr, "qemu-web-desktop.cgi: %s\n", error->message);

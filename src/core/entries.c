@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/owned_file.h"
 #include "base/text.h"
 #include "core/machine.h"
 #include "core/machines_edit.h"
@@ -23,9 +24,9 @@ char **entries_files(const Settings *settings)
     return g_strv_builder_end(files);
 }
 
-char *entries_read(const char *path, GError **error)
+char *entries_read(const Settings *settings, const char *path, GError **error)
 {
-    return file_read_text(path, FILE_MAX_BYTES, error);
+    return owned_file_read_text(settings->service_user, path, FILE_MAX_BYTES, error);
 }
 
 /* Those that may have an entry of this name, in the same order: what administrators write goes before what a user has
@@ -46,7 +47,7 @@ static char *last_file_with(const Settings *settings, const char *name, SectionS
 {
     g_auto(GStrv) files = files_of(settings, name);
     for (guint i = g_strv_length(files); i-- > 0;) {
-        g_autofree char *text = entries_read(files[i], NULL);
+        g_autofree char *text = entries_read(settings, files[i], NULL);
         if (text && machines_text_state(text, name) == wanted)
             return g_strdup(files[i]);
     }
@@ -98,15 +99,9 @@ char *machines_file_of(const Settings *settings, const char *name, GError **erro
     return check_no_saved(settings, name, error) ? own_file(settings, name) : NULL;
 }
 
-/* Root follows no symbolic link in the folder of saved machines, which is the service account's. */
-static bool put_text(const Settings *settings, const char *path, const char *text, GError **error)
+bool entries_write(const Settings *settings, const char *path, const char *text, GError **error)
 {
-    if (saved_holds(settings, path))
-        return file_write_atomic(path, text, strlen(text), FILE_MODE, FILE_WRITE_DURABLE, error);
-    g_autofree char *folder = g_path_get_dirname(path);
-    if (g_mkdir_with_parents(folder, 0755) < 0)
-        return qwd_error_errno(error, errno, "Cannot make the folder %s", folder);
-    return file_replace(path, text, strlen(text), FILE_MODE, error);
+    return owned_file_replace(settings->service_user, path, text, FILE_MODE, error);
 }
 
 static bool check_value(const char *value, GError **error)
@@ -162,7 +157,7 @@ static bool plan_change(const Settings *settings, const MachineEntry *entry, Cha
         !check_value(entry->sha256, error) || !check_value(entry->sha256_url, error))
         return false;
     change->path = machines_file_of(settings, entry->name, error);
-    change->text = change->path ? entries_read(change->path, error) : NULL;
+    change->text = change->path ? entries_read(settings, change->path, error) : NULL;
     change->changed = change->text ? enabled_text(change->text, entry) : NULL;
     return change->changed && check_text(settings, change->path, change->changed, error);
 }
@@ -178,17 +173,24 @@ bool machines_enable(const Settings *settings, const MachineEntry *entry, char *
 {
     g_auto(Change) change = {0};
     if (!plan_change(settings, entry, &change, error) ||
-        (!g_str_equal(change.changed, change.text) && !put_text(settings, change.path, change.changed, error)))
+        (!g_str_equal(change.changed, change.text) && !entries_write(settings, change.path, change.changed, error)))
         return false;
     *file = g_steal_pointer(&change.path);
     return true;
 }
 
+bool machine_is_disabled(const Settings *settings, const char *name)
+{
+    g_autofree char *enabled = last_file_with(settings, name, SECTION_ENABLED);
+    g_autofree char *disabled = last_file_with(settings, name, SECTION_DISABLED);
+    return disabled && !enabled;
+}
+
 static bool disable_in(const Settings *settings, const char *path, const char *name, GError **error)
 {
-    g_autofree char *text = entries_read(path, error);
+    g_autofree char *text = entries_read(settings, path, error);
     g_autofree char *changed = text ? machines_text_disable(text, name) : NULL;
-    return changed && check_text(settings, path, changed, error) && put_text(settings, path, changed, error);
+    return changed && check_text(settings, path, changed, error) && entries_write(settings, path, changed, error);
 }
 
 bool machines_disable(const Settings *settings, const char *name, char **file, GError **error)

@@ -28,12 +28,19 @@ bool machines_check_entry(const Settings *settings, const MachineEntry *entry, G
  * an enabled one says is changed. QWD_ERROR_USAGE for what cannot be a name or stand in an entry. */
 bool machines_enable(const Settings *settings, const MachineEntry *entry, char **file, GError **error);
 
+/* Whether the last word on a machine is that its entry is disabled. */
+bool machine_is_disabled(const Settings *settings, const char *name);
+
 /* Disables a machine wherever it is listed. *file is where (g_free), the last one when there are several.
  * QWD_ERROR_NOT_FOUND when it is listed nowhere; one that is disabled already is fine. */
 bool machines_disable(const Settings *settings, const char *name, char **file, GError **error);
 
 /* The text of one; an absent file is "". Free with g_free. NULL on error. */
-char *entries_read(const char *path, GError **error);
+char *entries_read(const Settings *settings, const char *path, GError **error);
+
+/* Replaces the text of one. Where the folder is not root's, as that of users' machines, the service account reads and
+ * writes for root. */
+bool entries_write(const Settings *settings, const char *path, const char *text, GError **error);
 
 /* A file in dir_machines that belongs to a download under way, or one that broke off. */
 bool entry_is_partial(const char *name);

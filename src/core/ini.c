@@ -19,12 +19,28 @@ static void convert_comments(char *text)
     }
 }
 
+/* A control character would be part of a value that looks like another one; a CR ends a line for some readers only. */
+static bool check_controls(const char *text, size_t length, const char *path, GError **error)
+{
+    int line = 1;
+    for (size_t i = 0; i < length; i++) {
+        bool ends_line = text[i] == '\n' || (text[i] == '\r' && i + 1 < length && text[i + 1] == '\n');
+        if (g_ascii_iscntrl(text[i]) && !ends_line && text[i] != '\t')
+            return qwd_error_fail(error, QWD_ERROR_CONFIG, "%s, line %d: There is a control character (0x%02x).", path,
+                                  line, (unsigned char)text[i]);
+        line += text[i] == '\n';
+    }
+    return true;
+}
+
 GKeyFile *ini_parse(const char *text, size_t length, const char *path, GError **error)
 {
     if (!g_utf8_validate_len(text, length, NULL)) {
         qwd_error_fail(error, QWD_ERROR_CONFIG, "%s is not UTF-8 text.", path);
         return NULL;
     }
+    if (!check_controls(text, length, path, error))
+        return NULL;
     g_autofree char *converted = g_strndup(text, length);
     convert_comments(converted);
     g_autoptr(GKeyFile) file = g_key_file_new();

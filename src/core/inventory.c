@@ -69,7 +69,7 @@ static void add_disabled(GPtrArray *inventory, const Settings *settings)
 {
     g_auto(GStrv) files = entries_files(settings);
     for (char **file = files; *file; file++) {
-        g_autofree char *text = entries_read(*file, NULL);
+        g_autofree char *text = entries_read(settings, *file, NULL);
         g_auto(GStrv) names = machines_text_disabled(text ? text : "");
         for (char **name = names; *name; name++)
             add_disabled_item(inventory, settings, text, *name);
@@ -79,13 +79,14 @@ static void add_disabled(GPtrArray *inventory, const Settings *settings)
 /* A file of saved.d is about the machine that it is called after. */
 static void add_disabled_saved(GPtrArray *inventory, const Settings *settings)
 {
-    g_auto(GStrv) files = saved_files(settings);
-    for (char **file = files; *file; file++) {
-        g_autofree char *text = entries_read(*file, NULL), *name = g_path_get_basename(*file);
+    g_autoptr(GPtrArray) files = saved_load(settings);
+    for (guint i = 0; i < files->len; i++) {
+        const SavedFile *file = files->pdata[i];
+        g_autofree char *name = g_path_get_basename(file->path);
         *strrchr(name, '.') = '\0';
-        g_auto(GStrv) names = machines_text_disabled(text ? text : "");
+        g_auto(GStrv) names = machines_text_disabled(file->text);
         if (g_strv_contains((const char *const *)names, name))
-            add_disabled_item(inventory, settings, text, name);
+            add_disabled_item(inventory, settings, file->text, name);
     }
 }
 

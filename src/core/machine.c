@@ -203,14 +203,16 @@ bool machines_check_text(const char *text, size_t length, const char *path, cons
 /* A broken one of these concerns itself alone, and none takes the place of an administrator's entry. */
 static void add_saved(GPtrArray *machines, const Settings *settings)
 {
-    g_auto(GStrv) files = saved_files(settings);
-    for (char **file = files; *file; file++) {
+    g_autoptr(GPtrArray) files = saved_load(settings);
+    for (guint i = 0; i < files->len; i++) {
+        const SavedFile *file = files->pdata[i];
         g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func((GDestroyNotify)machine_free);
-        if (!read_file_into(found, *file, settings->dir_machines, NULL) || found->len != 1)
+        g_autoptr(GKeyFile) entries = ini_parse(file->text, strlen(file->text), file->path, NULL);
+        if (!entries || !read_text_into(found, entries, file->path, settings->dir_machines, NULL) || found->len != 1)
             continue;
         const Machine *machine = found->pdata[0];
         g_autofree char *path = saved_path(settings, machine->name);
-        if (g_str_equal(path, *file) && !machines_find(machines, machine->name, NULL))
+        if (g_str_equal(path, file->path) && !machines_find(machines, machine->name, NULL))
             g_ptr_array_add(machines, g_ptr_array_steal_index(found, 0));
     }
 }

@@ -5,13 +5,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/account.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
+#include "base/owned_file.h"
 #include "core/folder.h"
 
 #define ENTRIES "saved.d"
 #define SUFFIX ".qcow2"
 #define NAME_MAX_BYTES 60
+#define ENTRY_MAX_BYTES 65536
+#define ENTRY_MODE 0644
 #define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
 /* As the name of the personal folder; but % cannot stand in the name of a machine, so + is what begins a code. No user
@@ -63,16 +68,69 @@ bool saved_holds(const Settings *settings, const char *path)
     return g_str_equal(folder, parent);
 }
 
-char **saved_files(const Settings *settings)
+/* --- the files, which are the account's --- */
+
+static void saved_file_free(SavedFile *file)
+{
+    g_free(file->path);
+    g_free(file->text);
+    g_free(file);
+}
+
+static void add_file(GPtrArray *files, const char *path, const char *text)
+{
+    SavedFile *file = g_new(SavedFile, 1);
+    *file = (SavedFile){g_strdup(path), g_strdup(text)};
+    g_ptr_array_add(files, file);
+}
+
+static GPtrArray *load(const Settings *settings)
+{
+    GPtrArray *files = g_ptr_array_new_with_free_func((GDestroyNotify)saved_file_free);
+    g_autofree char *folder = entries_folder(settings);
+    g_auto(GStrv) paths = folder_files(folder, ".ini");
+    for (char **path = paths; *path; path++) {
+        g_autofree char *text = file_read_text(*path, ENTRY_MAX_BYTES, NULL);
+        if (text && g_utf8_validate(text, -1, NULL))
+            add_file(files, *path, text);
+    }
+    return files;
+}
+
+static char *load_work(void *data, GError **error)
+{
+    (void)error;
+    g_autoptr(GPtrArray) files = load(data);
+    g_autoptr(JsonValue) list = json_array();
+    for (guint i = 0; i < files->len; i++) {
+        const SavedFile *file = files->pdata[i];
+        json_array_append_new(list, json_pack("{s:s, s:s}", "path", file->path, "text", file->text));
+    }
+    return json_dumps(list, JSON_COMPACT);
+}
+
+GPtrArray *saved_load(const Settings *settings)
 {
     g_autofree char *folder = entries_folder(settings);
-    return folder_files(folder, ".ini");
+    if (!account_is_root() || folder_is_of_root(folder))
+        return load(settings);
+    GPtrArray *files = g_ptr_array_new_with_free_func((GDestroyNotify)saved_file_free);
+    AccountWork work = {.run = load_work, .data = (void *)settings};
+    g_autofree char *text = account_run(settings->service_user, &work, NULL);
+    g_autoptr(JsonValue) list = text ? json_loads(text, 0, NULL) : NULL;
+    size_t i;
+    json_t *item;
+    json_array_foreach(list, i, item) add_file(files, json_get_text(item, "path", ""), json_get_text(item, "text", ""));
+    return files;
 }
+
+/* --- those of a user --- */
 
 guint saved_count(const Settings *settings, const char *user)
 {
     g_autofree char *prefix = saved_prefix(user, NULL);
-    g_auto(GStrv) files = saved_files(settings);
+    g_autofree char *folder = entries_folder(settings);
+    g_auto(GStrv) files = folder_files(folder, ".ini");
     guint count = 0;
     for (char **file = files; prefix && *file; file++) {
         g_autofree char *name = g_path_get_basename(*file);
@@ -86,7 +144,7 @@ bool saved_write(const Settings *settings, const char *machine, const char *text
     g_autofree char *folder = entries_folder(settings), *path = saved_path(settings, machine);
     if (g_mkdir_with_parents(folder, 0755) < 0)
         return qwd_error_errno(error, errno, "Cannot make the folder %s", folder);
-    return file_write_atomic(path, text, strlen(text), 0644, FILE_WRITE_DURABLE, error);
+    return file_write_atomic(path, text, strlen(text), ENTRY_MODE, FILE_WRITE_DURABLE, error);
 }
 
 bool saved_has_entry(const Settings *settings, const char *machine)

@@ -22,8 +22,14 @@ char *saved_path(const Settings *settings, const char *machine);
 /* Whether a path is that of such a file. */
 bool saved_holds(const Settings *settings, const char *path);
 
-/* All of them, sorted. Free with g_strfreev. */
-char **saved_files(const Settings *settings);
+/* One of these files. */
+typedef struct {
+    char *path, *text;
+} SavedFile;
+
+/* All of them (SavedFile *), sorted by their names; those that cannot be read are left out. They belong to the service
+ * account, which reads them for root, as all functions here. Free with g_ptr_array_unref. */
+GPtrArray *saved_load(const Settings *settings);
 
 /* How many a user has. */
 guint saved_count(const Settings *settings, const char *user);

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "base/units.h"
 
 #define FILE_MAX_BYTES (256 * 1024)
@@ -175,7 +176,7 @@ static bool apply(Settings *settings, const char *key, const char *value, QwdErr
     const SettingRow *row = settings_find(key);
     if (!row)
         return qwd_error_fail(error, kind, "There is no setting \"%s\". `qwdctl help settings` lists them.", key);
-    if (g_utf8_validate(value, -1, NULL) && set_field(settings, row, value))
+    if (text_is_line(value) && set_field(settings, row, value))
         return true;
     g_autofree char *allowed = settings_allowed_text(row);
     return qwd_error_fail(error, kind, "%s = %s is not accepted. Write %s.", key, value, allowed);

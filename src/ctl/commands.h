@@ -10,10 +10,14 @@ typedef struct {
     const char *help;
     int min, max; /* how many arguments may follow the name, options left out */
     bool (*run)(Arguments *arguments, GError **error);
+    bool by_account; /* root has the service account run it (base/account.h) */
 } Command;
 
 /* All commands; the end is a row without a name. */
 extern const Command commands[];
+
+/* Runs a part of a command by the service account. */
+bool command_run_by_account(Arguments *arguments, bool (*run)(Arguments *arguments, GError **error), GError **error);
 
 /* The words after the command's name, options (--...) left out. Free with g_strfreev. */
 char **command_words(const Arguments *arguments);

@@ -4,10 +4,13 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdarg.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/account.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "ctl/commands.h"
 #include "ctl/output.h"
 
@@ -27,6 +30,11 @@ static void finding_free(Finding *finding)
     g_free(finding);
 }
 
+static GPtrArray *findings_new(void)
+{
+    return g_ptr_array_new_with_free_func((GDestroyNotify)finding_free);
+}
+
 void doctor_note(Doctor *doctor, Level level, const char *part, const char *mend, const char *format, ...)
 {
     Finding *finding = g_new0(Finding, 1);
@@ -35,6 +43,26 @@ void doctor_note(Doctor *doctor, Level level, const char *part, const char *mend
     *finding = (Finding){level, part, g_strdup_vprintf(format, args), g_strdup(mend)};
     va_end(args);
     g_ptr_array_add(doctor->findings, finding);
+}
+
+static char *quote(const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:@%+=,-";
+    return *word && strspn(word, plain) == strlen(word) ? g_strdup(word) : g_shell_quote(word);
+}
+
+char *doctor_command(const char *format, ...)
+{
+    g_auto(GStrv) parts = g_strsplit(format, "%s", -1);
+    GString *command = g_string_new(parts[0]);
+    va_list args;
+    va_start(args, format);
+    for (char **part = parts + 1; *parts && *part; part++) {
+        g_autofree char *word = quote(va_arg(args, const char *));
+        g_string_append_printf(command, "%s%s", word, *part);
+    }
+    va_end(args);
+    return g_string_free(command, FALSE);
 }
 
 /* --- the service account --- */
@@ -87,11 +115,74 @@ static bool find_account(Doctor *doctor)
 
 /* --- all checks --- */
 
-static void (*const checks[])(Doctor *) = {
-    doctor_check_settings, doctor_check_accelerator, doctor_check_programs, doctor_check_network,  doctor_check_folders,
-    doctor_check_sockets,  doctor_check_disk,        doctor_check_machines, doctor_check_looks,    doctor_check_login,
-    doctor_check_secrets,  doctor_check_apache,      doctor_check_clock,    doctor_check_cleaning,
+/* Those that read what the service account may have written are left to it. */
+static const struct {
+    void (*run)(Doctor *doctor);
+    bool by_account;
+} checks[] = {
+    {doctor_check_settings, true}, {doctor_check_accelerator, true}, {doctor_check_programs, false},
+    {doctor_check_network, false}, {doctor_check_folders, false},    {doctor_check_sockets, false},
+    {doctor_check_disk, true},     {doctor_check_machines, true},    {doctor_check_looks, true},
+    {doctor_check_login, false},   {doctor_check_secrets, false},    {doctor_check_apache, false},
+    {doctor_check_clock, false},   {doctor_check_cleaning, false},
 };
+
+static json_t *finding_value(const Finding *finding)
+{
+    return json_pack("{s:i, s:s, s:s, s:s}", "level", (int)finding->level, "part", finding->part, "text", finding->text,
+                     "mend", finding->mend);
+}
+
+/* Runs the checks that are the account's: a list of findings for each check. */
+static char *account_work(void *data, GError **error)
+{
+    (void)error;
+    Doctor *doctor = data;
+    g_autoptr(JsonValue) all = json_array();
+    for (size_t i = 0; i < G_N_ELEMENTS(checks); i++) {
+        json_t *found = json_array();
+        guint before = doctor->findings->len;
+        if (checks[i].by_account)
+            checks[i].run(doctor);
+        for (guint j = before; j < doctor->findings->len; j++)
+            json_array_append_new(found, finding_value(doctor->findings->pdata[j]));
+        json_array_append_new(all, found);
+    }
+    return json_dumps(all, JSON_COMPACT);
+}
+
+static void add_findings(Doctor *doctor, json_t *found)
+{
+    size_t i;
+    json_t *value;
+    json_array_foreach(found, i, value)
+    {
+        Level level = (Level)CLAMP(json_get_integer(value, "level", LEVEL_BROKEN), LEVEL_OK, LEVEL_BROKEN);
+        const char *part = g_intern_string(json_get_text(value, "part", ""));
+        doctor_note(doctor, level, part, json_get_text(value, "mend", ""), "%s", json_get_text(value, "text", ""));
+    }
+}
+
+/* All checks, in their order. */
+static void run_all(Doctor *doctor)
+{
+    g_autoptr(GError) cause = NULL;
+    GPtrArray *findings = doctor->findings;
+    doctor->findings = findings_new(); /* for a process that is not root: the account's are noted once more below */
+    AccountWork work = {.run = account_work, .data = doctor};
+    g_autofree char *text = account_run(doctor->settings->service_user, &work, &cause);
+    g_autoptr(JsonValue) by_account = text ? json_loads(text, 0, NULL) : NULL;
+    g_ptr_array_unref(doctor->findings);
+    doctor->findings = findings;
+    if (!by_account)
+        doctor_note(doctor, LEVEL_BROKEN, "account", "", "%s", cause ? cause->message : "");
+    for (size_t i = 0; i < G_N_ELEMENTS(checks); i++) {
+        if (checks[i].by_account)
+            add_findings(doctor, json_array_get(by_account, i));
+        else
+            checks[i].run(doctor);
+    }
+}
 
 static void print_table(const GPtrArray *findings)
 {
@@ -131,16 +222,15 @@ static void run_checks(Doctor *doctor, const GError *trouble)
         doctor_note(doctor, LEVEL_BROKEN, "settings",
                     g_str_has_prefix(trouble->message, file) ? "qwdctl edit config" : "",
                     "%s Nothing else was looked at.", trouble->message);
-    bool has_account = !trouble && find_account(doctor);
-    for (size_t i = 0; has_account && i < G_N_ELEMENTS(checks); i++)
-        checks[i](doctor);
+    if (!trouble && find_account(doctor))
+        run_all(doctor);
 }
 
 bool command_doctor(Arguments *arguments, GError **error)
 {
-    g_autoptr(GPtrArray) findings = g_ptr_array_new_with_free_func((GDestroyNotify)finding_free);
-    Doctor doctor = {.settings = arguments->settings, .findings = findings};
+    Doctor doctor = {.settings = arguments->settings, .findings = findings_new()};
     run_checks(&doctor, arguments->trouble);
+    g_autoptr(GPtrArray) findings = doctor.findings;
     g_free(doctor.account.groups);
     if (command_option(arguments, "--json"))
         print_json(findings);

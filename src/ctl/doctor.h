@@ -34,6 +34,10 @@ typedef struct {
 void doctor_note(Doctor *doctor, Level level, const char *part, const char *mend, const char *format, ...)
     G_GNUC_PRINTF(5, 6);
 
+/* A command to copy, where each %s of the format stands for a word: quoted where a shell would take it for something
+ * else. Free with g_free. */
+char *doctor_command(const char *format, ...) G_GNUC_PRINTF(1, 2);
+
 /* Whether the service account has the rights `wanted` (4 read, 2 write, 1 enter) on a file, by its owner and mode. */
 bool doctor_account_may(const Doctor *doctor, const char *path, int wanted);
 

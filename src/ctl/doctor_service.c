@@ -7,6 +7,7 @@
 
 #include "app/troubles.h"
 #include "base/fd.h"
+#include "base/owned_file.h"
 #include "core/inventory.h"
 #include "core/policy.h"
 #include "core/saved.h"
@@ -27,7 +28,7 @@ static void note_trouble(Doctor *doctor, const Trouble *trouble)
         trouble->table ? settings_value_text(doctor->settings, settings_find(trouble->table)) : NULL;
     bool has_verb = !path || g_str_equal(trouble->table, "file_groups");
     g_autofree char *mend =
-        has_verb ? g_strdup_printf("qwdctl edit %s", path ? "groups" : "config") : g_strdup_printf("editor %s", path);
+        has_verb ? g_strdup_printf("qwdctl edit %s", path ? "groups" : "config") : doctor_command("editor %s", path);
     doctor_note(doctor, LEVEL_BROKEN, "settings", mend, "%s", trouble->text);
 }
 
@@ -58,7 +59,7 @@ static char *nearest(const char *path)
 static bool check_way(Doctor *doctor, const char *part, const char *path)
 {
     g_autofree char *closed = doctor_closed_folder(doctor, path);
-    g_autofree char *mend = g_strdup_printf("chmod a+x %s", closed);
+    g_autofree char *mend = doctor_command("chmod a+x %s", closed ? closed : "");
     if (closed)
         doctor_note(doctor, LEVEL_BROKEN, part, mend, "%s may not enter %s, on the way to %s.", doctor->account.name,
                     closed, path);
@@ -69,9 +70,10 @@ static void check_folder(Doctor *doctor, const char *key, const char *path)
 {
     const char *part = "folders", *user = doctor->account.name;
     g_autofree char *there = nearest(path);
-    g_autofree char *make = g_strdup_printf("install -d -o %s -g %s %s", user, user, path);
-    g_autofree char *close = g_strdup_printf("chmod o-w %s", path);
-    g_autofree char *own = g_strdup_printf("chown %s: %s", user, path);
+    g_autofree char *make = folder_is_of_root(there) ? doctor_command("install -d -o %s -g %s %s", user, user, path)
+                                                     : doctor_command("runuser -u %s -- mkdir -p %s", user, path);
+    g_autofree char *close = doctor_command("chmod o-w %s", path);
+    g_autofree char *own = doctor_command("chown %s: %s", user, path);
     struct stat st;
     bool exists = stat(path, &st) == 0;
     if (exists && !S_ISDIR(st.st_mode))
@@ -89,7 +91,7 @@ static void check_log(Doctor *doctor)
 {
     const char *path = doctor->settings->file_log, *user = doctor->account.name;
     g_autofree char *parent = g_path_get_dirname(path);
-    g_autofree char *mend = g_strdup_printf("install -o %s -g adm -m 640 /dev/null %s", user, path);
+    g_autofree char *mend = doctor_command("install -o %s -g adm -m 640 /dev/null %s", user, path);
     bool exists = access(path, F_OK) == 0;
     if (doctor_account_may(doctor, exists ? path : parent, 2))
         doctor_note(doctor, LEVEL_OK, "log", "", "file_log = %s", path);
@@ -163,11 +165,10 @@ void doctor_check_disk(Doctor *doctor)
 
 static void check_item(Doctor *doctor, const InventoryItem *item)
 {
-    g_autofree char *fetch = g_strdup_printf("qwdctl download '%s'", item->name);
-    g_autofree char *disable = g_strdup_printf("qwdctl disable '%s'", item->name);
-    g_autofree char *open = g_strdup_printf("chmod a+r '%s'", item->path);
-    g_autofree char *saved = saved_path(doctor->settings, item->name);
-    g_autofree char *edit = g_strdup_printf("sensible-editor '%s'", saved);
+    g_autofree char *fetch = doctor_command("qwdctl download %s", item->name);
+    g_autofree char *disable = doctor_command("qwdctl disable %s", item->name);
+    g_autofree char *open = doctor_command("chmod a+r %s", item->path);
+    g_autofree char *edit = doctor_command("qwdctl edit %s", item->name);
     if (item->entry == ENTRY_ENABLED && !item->has_file)
         doctor_note(doctor, LEVEL_WARNING, "machines", *item->url ? fetch : disable, "The image of %s is not there.",
                     item->name);
@@ -231,7 +232,7 @@ static void check_local_accounts(Doctor *doctor)
 {
     struct stat st;
     g_autofree char *path = g_build_filename(doctor->settings->dir_lib, "qwd-auth-local", NULL);
-    g_autofree char *mend = g_strdup_printf("chown root:%s %s && chmod 4750 %s", doctor->account.name, path, path);
+    g_autofree char *mend = doctor_command("chown root:%s %s && chmod 4750 %s", doctor->account.name, path, path);
     if (!doctor->settings->check_user_with_local)
         return;
     if (stat(path, &st) == 0 && st.st_uid == 0 && (st.st_mode & S_ISUID) && !(st.st_mode & S_IXOTH))
@@ -263,7 +264,7 @@ void doctor_check_login(Doctor *doctor)
 static void check_secret(Doctor *doctor, const char *key, const char *path, int forbidden)
 {
     struct stat st;
-    g_autofree char *mend = g_strdup_printf("chmod o= %s", path);
+    g_autofree char *mend = doctor_command("chmod o= %s", path);
     if (!*path || stat(path, &st) < 0)
         return;
     if (st.st_mode & (mode_t)forbidden)

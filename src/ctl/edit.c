@@ -9,11 +9,12 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/owned_file.h"
 #include "base/process.h"
 #include "core/entries.h"
 #include "core/choices.h"
-#include "core/inventory.h"
 #include "core/machine.h"
+#include "core/saved.h"
 #include "ctl/commands.h"
 #include "ctl/output.h"
 
@@ -116,10 +117,16 @@ static bool run_editor(const char *file, GError **error)
 
 /* --- the copy --- */
 
+/* Without settings nobody is known who could do it for root. */
+static const char *user_of(const Edit *edit)
+{
+    return edit->settings ? edit->settings->service_user : "";
+}
+
 static bool make_copy(Edit *edit, GError **error)
 {
     g_autofree char *name = g_path_get_basename(edit->path);
-    edit->before = file_read_text(edit->path, FILE_MAX_BYTES, error);
+    edit->before = owned_file_read_text(user_of(edit), edit->path, FILE_MAX_BYTES, error);
     bool is_new = edit->origin && access(edit->path, F_OK) < 0;
     edit->offered = is_new ? file_read_text(edit->origin, FILE_MAX_BYTES, error) : g_strdup(edit->before);
     edit->folder = edit->before && edit->offered ? g_dir_make_tmp("qwdctl-edit-XXXXXX", error) : NULL;
@@ -131,7 +138,7 @@ static bool make_copy(Edit *edit, GError **error)
 
 static bool is_unchanged(const Edit *edit, GError **error)
 {
-    g_autofree char *now = file_read_text(edit->path, FILE_MAX_BYTES, error);
+    g_autofree char *now = owned_file_read_text(user_of(edit), edit->path, FILE_MAX_BYTES, error);
     return now && (g_str_equal(now, edit->before) ||
                    qwd_error_fail(error, QWD_ERROR_CONFLICT, "%s was changed by somebody else meanwhile.", edit->path));
 }
@@ -155,14 +162,11 @@ static char *edit_until_good(const Edit *edit, GError **error)
 
 static bool put_in_place(const Edit *edit, const char *text, GError **error)
 {
-    g_autofree char *folder = g_path_get_dirname(edit->path);
     if (g_str_equal(text, edit->offered)) {
         output_note("Nothing was changed.");
         return true;
     }
-    if (edit->origin && g_mkdir_with_parents(folder, 0755) < 0)
-        return qwd_error_errno(error, errno, "Cannot make the folder %s", folder);
-    if (!is_unchanged(edit, error) || !file_replace(edit->path, text, strlen(text), FILE_MODE, error))
+    if (!is_unchanged(edit, error) || !owned_file_replace(user_of(edit), edit->path, text, FILE_MODE, error))
         return false;
     output_note("%s is in place.", edit->path);
     return true;
@@ -183,11 +187,13 @@ static bool edit_file(Edit *edit, GError **error)
 
 static char *machine_file(const Settings *settings, const char *name, GError **error)
 {
-    g_autoptr(GPtrArray) inventory = inventory_load(settings, error);
-    const InventoryItem *item = inventory ? inventory_find(inventory, name) : NULL;
-    if (item && item->entry != ENTRY_NONE)
+    g_autoptr(GPtrArray) machines = machines_load(settings, error);
+    bool has_entry = machines && (machines_find(machines, name, NULL) || machine_is_disabled(settings, name));
+    if (has_entry)
         return machines_file_of(settings, name, error);
-    if (inventory)
+    if (machines && machine_name_is_valid(name) && saved_has_entry(settings, name)) /* a broken one */
+        return saved_path(settings, name);
+    if (machines)
         qwd_error_fail(error, QWD_ERROR_NOT_FOUND,
                        "There is no entry for %s. What can be edited: machines, groups, config, web, or a machine "
                        "with an entry.",

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/account.h"
 #include "base/json.h"
 #include "base/sysroot.h"
 #include "core/store.h"
@@ -163,13 +162,8 @@ static void print_all(const Arguments *arguments, const GPtrArray *gpus, const G
     }
 }
 
-bool command_gpu(Arguments *arguments, GError **error)
+static bool list(Arguments *arguments, GError **error)
 {
-    g_auto(GStrv) words = command_words(arguments);
-    if (*words)
-        return gpu_prepare(arguments, *words, error);
-    if (!account_become(arguments->settings->service_user, error))
-        return false;
     g_autoptr(GPtrArray) sessions = store_list(arguments->settings, error);
     g_autoptr(GPtrArray) gpus = sessions ? gpus_read(sysroot(), arguments->settings->gpu_blacklist, error) : NULL;
     if (!gpus)
@@ -177,4 +171,10 @@ bool command_gpu(Arguments *arguments, GError **error)
     gpus_find_names(gpus, sysroot());
     print_all(arguments, gpus, sessions);
     return true;
+}
+
+bool command_gpu(Arguments *arguments, GError **error)
+{
+    g_auto(GStrv) words = command_words(arguments);
+    return *words ? gpu_prepare(arguments, *words, error) : command_run_by_account(arguments, list, error);
 }

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "app/logs.h"
-#include "base/account.h"
 #include "base/bounded_log.h"
 #include "base/text.h"
 #include "core/session_logs.h"
@@ -60,8 +59,6 @@ bool command_log(Arguments *arguments, GError **error)
 {
     const Settings *settings = arguments->settings;
     g_auto(GStrv) words = command_words(arguments);
-    if (!account_become(settings->service_user, error))
-        return false;
     if (!*words)
         return show_end(settings, error);
     g_autofree char *id = logs_find_session(settings, *words, error);

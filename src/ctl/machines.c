@@ -6,8 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/account.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/json.h"
 #include "core/entries.h"
 #include "core/inventory.h"
 #include "core/machine.h"
@@ -143,16 +145,40 @@ static bool enable_file(const Settings *settings, const MachineEntry *entry, con
     return refuse_existing(settings, entry->name, error) && copy_image(settings, path, entry, error);
 }
 
+/* --- the folder of images, which the service account looks at --- */
+
+typedef struct {
+    const Settings *settings;
+    const char *name; /* of one machine */
+    char **names;     /* of those to download; empty: what is missing */
+} Lookup;
+
+static char *look_up(const Lookup *lookup, char *(*run)(void *data, GError **error), GError **error)
+{
+    AccountWork work = {.run = run, .data = (void *)lookup};
+    return account_run(lookup->settings->service_user, &work, error);
+}
+
+/* "file": the image is there; "url": the entry says where it comes from; "none". */
+static char *find_source(void *data, GError **error)
+{
+    const Lookup *lookup = data;
+    g_autoptr(GPtrArray) inventory = inventory_load(lookup->settings, error);
+    const InventoryItem *item = inventory ? inventory_find(inventory, lookup->name) : NULL;
+    if (!inventory)
+        return NULL;
+    return g_strdup(item && item->has_file ? "file" : item && item->entry != ENTRY_NONE && *item->url ? "url" : "none");
+}
+
 /* Without an image, an entry that says where it comes from is enough. */
 static bool enable_name(const Settings *settings, const MachineEntry *entry, GError **error)
 {
-    g_autoptr(GPtrArray) inventory = inventory_load(settings, error);
-    if (!inventory)
+    g_autofree char *source = look_up(&(Lookup){.settings = settings, .name = entry->name}, find_source, error);
+    if (!source)
         return false;
-    const InventoryItem *item = inventory_find(inventory, entry->name);
-    if (item && item->has_file)
+    if (g_str_equal(source, "file"))
         return inspect_image(settings, entry, error);
-    if (item && item->entry != ENTRY_NONE && *item->url) {
+    if (g_str_equal(source, "url")) {
         output_note("Its image is not there yet. Next: qwdctl download %s", entry->name);
         return true;
     }
@@ -203,38 +229,57 @@ bool command_disable(Arguments *arguments, GError **error)
 
 /* --- download --- */
 
-static bool add_item(GPtrArray *transfers, const InventoryItem *item, GError **error)
+static bool add_item(json_t *requests, const InventoryItem *item, GError **error)
 {
     if (!*item->url)
         return qwd_error_fail(error, QWD_ERROR_CONFIG, "The entry of %s has no url to download it from.", item->name);
     json_t *request = download_request(item->url, item->sha256, item->sha256_url);
-    g_ptr_array_add(transfers, transfer_new(item->name, request, -1));
-    return true;
+    json_object_set_new(request, "name", json_string(item->name));
+    return json_array_append_new(requests, request) == 0;
 }
 
-static bool add_named(GPtrArray *transfers, const GPtrArray *inventory, const char *name, GError **error)
+static bool add_named(json_t *requests, const GPtrArray *inventory, const char *name, GError **error)
 {
     const InventoryItem *item = inventory_find(inventory, name);
     if (!item || item->entry == ENTRY_NONE)
         return qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "There is no entry for %s. See: qwdctl status", name);
-    return add_item(transfers, item, error);
+    return add_item(requests, item, error);
 }
 
 /* Those that are named, else all enabled ones whose image is not there. */
+static char *list_requests(void *data, GError **error)
+{
+    const Lookup *lookup = data;
+    g_autoptr(GPtrArray) inventory = inventory_load(lookup->settings, error);
+    g_autoptr(JsonValue) requests = json_array();
+    for (guint i = 0; inventory && !*lookup->names && i < inventory->len; i++) {
+        const InventoryItem *item = inventory->pdata[i];
+        if (item->entry == ENTRY_ENABLED && !item->has_file && *item->url && !add_item(requests, item, error))
+            return NULL;
+    }
+    for (char **name = lookup->names; inventory && *name; name++) {
+        if (!add_named(requests, inventory, *name, error))
+            return NULL;
+    }
+    return inventory ? json_dumps(requests, JSON_COMPACT) : NULL;
+}
+
 static GPtrArray *choose(const Settings *settings, char **names, GError **error)
 {
-    g_autoptr(GPtrArray) inventory = inventory_load(settings, error);
-    g_autoptr(GPtrArray) transfers = transfer_list();
-    for (guint i = 0; inventory && !*names && i < inventory->len; i++) {
-        const InventoryItem *item = inventory->pdata[i];
-        if (item->entry == ENTRY_ENABLED && !item->has_file && *item->url && !add_item(transfers, item, error))
-            return NULL;
+    g_autofree char *text = look_up(&(Lookup){.settings = settings, .names = names}, list_requests, error);
+    g_autoptr(JsonValue) requests = text ? json_loads(text, 0, NULL) : NULL;
+    if (!requests)
+        return NULL;
+    GPtrArray *transfers = transfer_list();
+    size_t i;
+    json_t *request;
+    json_array_foreach(requests, i, request)
+    {
+        const char *name = json_get_text(request, "name", "");
+        if (machine_name_is_valid(name))
+            g_ptr_array_add(transfers, transfer_new(name, json_incref(request), -1));
     }
-    for (char **name = names; inventory && *name; name++) {
-        if (!add_named(transfers, inventory, *name, error))
-            return NULL;
-    }
-    return inventory ? g_steal_pointer(&transfers) : NULL;
+    return transfers;
 }
 
 bool command_download(Arguments *arguments, GError **error)

@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "app/local.h"
+#include "base/account.h"
 #include "base/error.h"
 #include "ctl/commands.h"
+#include "ctl/output.h"
 
 char **command_words(const Arguments *arguments)
 {
@@ -86,6 +88,31 @@ static bool check_settings(const Arguments *arguments, const Command *command, G
     return false;
 }
 
+typedef struct {
+    Arguments *arguments;
+    bool (*run)(Arguments *arguments, GError **error);
+} Part;
+
+static char *run_part(void *data, GError **error)
+{
+    const Part *part = data;
+    return part->run(part->arguments, error) ? g_strdup("") : NULL;
+}
+
+bool command_run_by_account(Arguments *arguments, bool (*run)(Arguments *arguments, GError **error), GError **error)
+{
+    Part part = {arguments, run};
+    AccountWork work = {.run = run_part, .data = &part, .confirm = output_confirm};
+    g_autofree char *done = account_run(arguments->settings->service_user, &work, error);
+    return done != NULL;
+}
+
+static bool run_command(Arguments *arguments, const Command *command, GError **error)
+{
+    return command->by_account ? command_run_by_account(arguments, command->run, error)
+                               : command->run(arguments, error);
+}
+
 static bool run(Arguments *arguments, GError **error)
 {
     const char *word = *arguments->rest ? *arguments->rest : "status";
@@ -98,7 +125,7 @@ static bool run(Arguments *arguments, GError **error)
     int count = (int)g_strv_length(words);
     if (count < command->min || count > command->max)
         return qwd_error_fail(error, QWD_ERROR_USAGE, "Usage: qwdctl %s %s", command->name, command->arguments);
-    return check_settings(arguments, command, error) && command->run(arguments, error);
+    return check_settings(arguments, command, error) && run_command(arguments, command, error);
 }
 
 int main(int argc, char **argv)
@@ -108,6 +135,6 @@ int main(int argc, char **argv)
     local_arguments_read(&arguments, argc, argv, &arguments.trouble);
     if (run(&arguments, &error))
         return 0;
-    fprintf(stderr, "qwdctl: %s\n", error->message);
+    output_note("qwdctl: %s", error->message);
     return qwd_error_traits(error)->exit_code;
 }

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/account.h"
+#include "base/text.h"
 #include "base/units.h"
 
 #define MIB (1024 * 1024)
@@ -16,7 +18,7 @@ static const char *const colour_codes[] = {
 static bool is_coloured(FILE *stream)
 {
     const char *no_colour = g_getenv("NO_COLOR");
-    return isatty(fileno(stream)) && !(no_colour && *no_colour);
+    return account_has_terminal(fileno(stream)) && !(no_colour && *no_colour);
 }
 
 void output_coloured(FILE *stream, Colour colour, const char *text)
@@ -31,9 +33,10 @@ void output_note(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
-    fputc('\n', stderr);
+    g_autofree char *shown = text_for_terminal(text, strlen(text));
+    fprintf(stderr, "%s\n", shown);
 }
 
 void output_heading(const char *text)
@@ -102,7 +105,7 @@ void table_add(Table *table, Colour colour, ...)
     va_list args;
     va_start(args, colour);
     for (guint i = 0; i < table->count; i++)
-        row->cells[i] = g_strdup(va_arg(args, const char *));
+        row->cells[i] = text_for_line(va_arg(args, const char *));
     va_end(args);
     g_ptr_array_add(table->rows, row);
 }
@@ -150,7 +153,7 @@ char *output_size(gint64 bytes)
 
 bool output_is_terminal(void)
 {
-    return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+    return account_has_terminal(STDIN_FILENO) && account_has_terminal(STDERR_FILENO);
 }
 
 bool output_confirm(const char *question, bool otherwise)
@@ -158,8 +161,11 @@ bool output_confirm(const char *question, bool otherwise)
     char line[32];
     if (!output_is_terminal())
         return false;
+    if (account_is_child())
+        return account_confirm(question, otherwise);
     fflush(stdout);
-    fprintf(stderr, "%s [%s] ", question, otherwise ? "Y/n" : "y/N");
+    g_autofree char *shown = text_for_terminal(question, strlen(question));
+    fprintf(stderr, "%s [%s] ", shown, otherwise ? "Y/n" : "y/N");
     if (!fgets(line, sizeof line, stdin))
         return false;
     g_strstrip(line);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * What qwdctl prints: data on standard output, for people and scripts alike; headings, notes and questions on standard
- * error, so that what a script reads is rows and nothing else. Colour on terminals only, and not with NO_COLOR. */
+ * error, so that what a script reads is rows and nothing else. Control characters of others' texts are shown, not
+ * obeyed. Colour on terminals only, and not with NO_COLOR. */
 #pragma once
 
 #include <glib.h>
@@ -28,7 +29,7 @@ Table *table_new(const char *first_title, ...) G_GNUC_NULL_TERMINATED;
 void table_free(Table *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Table, table_free)
 
-/* As many texts as there are titles. The colour is that of the first cell. */
+/* As many texts as there are titles; a cell is one line. The colour is that of the first cell. */
 void table_add(Table *table, Colour colour, ...);
 void table_print(const Table *table);
 

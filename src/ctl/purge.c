@@ -7,7 +7,6 @@
 
 #include "app/save.h"
 #include "app/usage.h"
-#include "base/account.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/file.h"
@@ -214,8 +213,7 @@ bool command_purge(Arguments *arguments, GError **error)
     const Settings *settings = arguments->settings;
     g_auto(GStrv) words = command_words(arguments);
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)rubbish_free);
-    if (!account_become(settings->service_user, error) ||
-        !(*words ? collect_named(list, settings, *words, error) : collect(list, settings, error)))
+    if (!(*words ? collect_named(list, settings, *words, error) : collect(list, settings, error)))
         return false;
     if (command_option(arguments, "--json"))
         print_json(list);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/owned_file.h"
 #include "ctl/commands.h"
 #include "ctl/output.h"
 #include "web/catalogue.h"
@@ -52,13 +53,8 @@ static bool refresh_language(const Settings *settings, const char *language, con
 {
     g_autofree char *page = use_language(settings, language, error) ? render(settings, NULL, machines, error) : NULL;
     g_autofree char *path = page_landing_file(settings, language);
-    g_autofree char *folder = g_path_get_dirname(path);
     catalogue_use(settings->dir_html, "en", NULL);
-    if (!page)
-        return false;
-    if (g_mkdir_with_parents(folder, 0755) < 0)
-        return qwd_error_errno(error, errno, "Cannot make the folder %s", folder);
-    return file_write_atomic(path, page, strlen(page), 0644, FILE_WRITE_FAST, error);
+    return page && owned_file_replace(settings->service_user, path, page, 0644, error);
 }
 
 /* The page has been made without the administrator's templates that are broken; each is told once. */

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "app/app.h"
-#include "base/account.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "core/inventory.h"
 #include "core/machine.h"
@@ -32,9 +32,10 @@ static void print_row(const SessionRecord *session)
     bool is_kept = session_is_kept(session, session_now());
     gint64 left = (is_kept ? session->kept_until : session->ends_at) - session_now();
     g_autofree char *time_left = units_format_duration(MAX(left, 0));
-    printf("%-8d | %5.1f | %-15s | %4d | %6.1f | %-7s | %-8s | %-9s | %s %s\n", (int)qemu.pid, load, session->owner,
+    g_autofree char *owner = text_for_line(session->owner), *machine = text_for_line(session->plan->machine);
+    printf("%-8d | %5.1f | %-15s | %4d | %6.1f | %-7s | %-8s | %-9s | %s %s\n", (int)qemu.pid, load, owner,
            (int)session->plan->cpus, (double)session->plan->memory_mib / 1024, gpu_text(session),
-           is_kept ? "kept" : session_state_name(session->state), time_left, session->id, session->plan->machine);
+           is_kept ? "kept" : session_state_name(session->state), time_left, session->id, machine);
 }
 
 static void print_sessions(const GPtrArray *sessions)
@@ -92,8 +93,6 @@ static void print_json(const GPtrArray *sessions, const GPtrArray *inventory, co
 bool command_status(Arguments *arguments, GError **error)
 {
     const Settings *settings = arguments->settings;
-    if (!account_become(settings->service_user, error))
-        return false;
     g_autoptr(GPtrArray) sessions = store_list(settings, error);
     if (!sessions)
         return false;

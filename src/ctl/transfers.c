@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/process.h"
+#include "base/text.h"
 #include "ctl/output.h"
 
 #define AT_ONCE 3
@@ -110,7 +111,8 @@ static void draw_run(const Run *run)
     memset(bar, '-', BAR_CHARS);
     memset(bar, '#', (size_t)CLAMP(filled, 0, BAR_CHARS));
     g_autofree char *amount = amount_text(run);
-    fprintf(stderr, "\033[K%-24.24s [%s] %-8s %s\n", run->transfer->name, bar, run->phase, amount);
+    g_autofree char *phase = text_for_line(run->phase);
+    fprintf(stderr, "\033[K%-24.24s [%s] %-8s %s\n", run->transfer->name, bar, phase, amount);
 }
 
 /* Those that run, over what was drawn before. A line that does not fit is cut (DECAWM is off meanwhile): one that takes
@@ -225,10 +227,11 @@ static bool start(Run *run, GError **error)
     SpawnOptions options = {.argv = argv,
                             .stdin_fd = input,
                             .stdout_fd = write_end,
-                            .stderr_fd = STDERR_FILENO,
+                            .stderr_fd = isatty(STDERR_FILENO) ? -1 : STDERR_FILENO, /* root's terminal is root's */
                             .pass_fds = &run->transfer->source,
                             .as_fds = as,
                             .pass_count = run->transfer->source >= 0 ? 1 : 0,
+                            .new_session = true,
                             .die_with_parent = true};
     pid_t pid;
     if (!process_spawn(&options, &pid, error))

@@ -314,7 +314,7 @@ static json_t *read_request(GError **error)
 static bool become_service(const Settings *settings, GError **error)
 {
     pid_t parent = getppid();
-    if (!account_become(settings->service_user, error))
+    if (!account_drop(settings->service_user, error))
         return false;
     return (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent) ||
            qwd_error_fail(error, QWD_ERROR_CANCELLED, "qwdctl has ended meanwhile.");

@@ -154,30 +154,38 @@ static void wait_for_end(const sigset_t *signals)
     }
 }
 
-/* 1. the signals that end us, blocked before the first thread; 2. the port, while we may take any; 3. the account;
- * 4. the server; 5. the line that says so; 6. wait; 7. stop. */
-static bool serve(const Options *options, ServerOptions *start, GError **error)
+/* 1. the signals that end us, blocked before the first thread; 2. the server; 3. the line that says so; 4. wait;
+ * 5. stop. */
+static char *serve(void *data, GError **error)
 {
+    ServerOptions *start = data;
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
-    autofd int fd = listener_open(options->listen ? options->listen : "127.0.0.1", (int)options->port, error);
-    if (fd < 0 || !account_become(start->settings->service_user, error))
-        return false;
-    g_autofree char *url = listener_url(fd);
-    start->listen_fd = fd;
+    g_autofree char *url = listener_url(start->listen_fd);
     Server *server = server_start(start, error);
     if (!server)
-        return false;
-    fd_steal(&fd);
+        return NULL;
     printf("%s%s\n", url, server_base(server, BASE_PAGE));
     fflush(stdout);
     wait_for_end(&signals);
     server_stop(server);
-    return true;
+    return g_strdup("");
+}
+
+/* Root opens the port, which may be any, and has the account serve it. */
+static bool serve_by_account(ServerOptions *start, const Options *options, GError **error)
+{
+    const char *address = options->listen ? options->listen : "127.0.0.1";
+    start->listen_fd = listener_open(address, (int)options->port, error);
+    if (start->listen_fd < 0)
+        return false;
+    AccountWork work = {.run = serve, .data = start, .fd = start->listen_fd, .is_long = true};
+    g_autofree char *done = account_run(start->settings->service_user, &work, error);
+    return done != NULL;
 }
 
 static bool run(const Options *options, GError **error)
@@ -200,7 +208,7 @@ static bool run(const Options *options, GError **error)
         .request_deadline_ms = (int)options->request_deadline * 1000,
         .verbose = options->verbose,
     };
-    return serve(options, &start, error);
+    return serve_by_account(&start, options, error);
 }
 
 int main(int argc, char **argv)

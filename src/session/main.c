@@ -25,7 +25,7 @@ int main(int argc, char **argv)
     g_auto(Arguments) arguments = {0};
     if (arguments_read(&arguments, argc, argv, &error) && g_strv_length(arguments.rest) != 1)
         qwd_error_fail(&error, QWD_ERROR_USAGE, "Usage: qwd-session ID [--config=FILE] [--key=value ...]");
-    if (!error && account_become(arguments.settings->service_user, &error))
+    if (!error && account_drop(arguments.settings->service_user, &error))
         supervise(arguments.settings, arguments.rest[0], &error);
     if (!error)
         return 0;

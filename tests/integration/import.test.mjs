@@ -237,7 +237,7 @@ script = FOLDER/own.sh
     ]);
 });
 
-const tools = 'awk basename cat cp cut dirname grep iconv mkdir mktemp mv realpath rm sed touch tr';
+const tools = 'awk basename cat chmod cp cut dirname grep iconv mkdir mktemp mv realpath rm sed touch tr';
 
 /* A folder for PATH with the tools that the script uses, but perl. */
 function withoutPerl(folder) {

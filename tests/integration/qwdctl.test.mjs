@@ -462,11 +462,11 @@ describe('doctor', () => {
         for (const expected of ['display: apt install websockify', 'display: apt install novnc', 'folders: chmod o-w ROOT/open',
                                 'sockets: qwdctl edit config', 'secrets: chmod o= ROOT/service/login-password',
                                 'settings: qwdctl edit config',
-                                ...(isRoot ? ["machines: chmod a+r 'ROOT/service/machines/closed.raw'"] : [])])
+                                ...(isRoot ? ['machines: chmod a+r ROOT/service/machines/closed.raw'] : [])])
             assert.ok(broken.includes(expected), `${expected} in ${broken.join('\n')}`);
         assert.ok(broken.some((one) => one.startsWith('folders: install -d -o ') && one.endsWith('/proc/nowhere')));
         assert.deepEqual(of('warning', 'page').map(({ mend }) => mend), ['qwdctl refresh']);
-        assert.ok(of('warning', 'machines').some(({ mend }) => mend === "qwdctl download 'gone.iso'"));
+        assert.ok(of('warning', 'machines').some(({ mend }) => mend === 'qwdctl download gone.iso'));
         assert.ok(of('warning', 'login').some(({ text }) => /Whoever reaches the service/.test(text)));
         assert.ok(of('warning', 'login').some(({ text }) => /websockify listens on 0\.0\.0\.0/.test(text)));
         fs.rmSync(root.path('service/login-password'));

@@ -178,6 +178,8 @@ export const parentOf = (pid) => {
     }
 };
 
+export const childrenOf = (pid) => allPids().filter((one) => parentOf(one) === pid);
+
 // What a process has open: [[descriptor, target], ...].
 export function descriptorsOf(pid) {
     const target = (fd) => {

@@ -278,7 +278,7 @@ static void test_entry_refused(Fixture *f, gconstpointer unused)
     (void)unused;
     GError *error = NULL;
     g_assert_null(make_entry(f, "caf\xe9", NULL, &error));
-    assert_error(error, QWD_ERROR_CONFIG, "UTF-8");
+    assert_error(error, QWD_ERROR_CONFIG, "not a line of text");
     g_assert_null(make_entry(f, "two\n[x]\nlines=1", NULL, &error));
     assert_error(error, QWD_ERROR_CONFIG, "line");
     f->session->plan->by_admin = false;

@@ -115,10 +115,10 @@ static void test_disable_and_enable(void)
     g_assert_cmpint(state_of(settings, name), ==, ENTRY_DISABLED);
     g_assert_true(machines_enable(settings, &(MachineEntry){.name = name}, &on, NULL));
     g_assert_cmpstr(on, ==, path);
-    g_autofree char *text = entries_read(path, NULL);
+    g_autofree char *text = entries_read(settings, path, NULL);
     g_assert_cmpstr(text, ==, before);
     g_assert_true(machines_enable(settings, &(MachineEntry){.name = name, .description = "B"}, &again, NULL));
-    g_autofree char *changed = entries_read(path, NULL);
+    g_autofree char *changed = entries_read(settings, path, NULL);
     g_assert_cmpstr(changed, ==, "[alice:a.qcow2]\ndescription=B\nmemory=1G\nusers=alice\n");
     g_assert_true(saved_write(settings, name, "[alice:a.qcow2\n", NULL));
     g_assert_false(machines_enable(settings, &(MachineEntry){.name = name}, &none, &error));

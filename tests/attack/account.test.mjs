@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// The service account against root: what it puts in the way of qwdctl and of the package's scripts. The account runs
+// QEMU, so it is what an attacker holds first.
+// Cores: 0.5
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { command, sh, top } from '../lib/files.mjs';
+import { freePort } from '../lib/network.mjs';
+import { account, allPids, asAccount, isRoot, outputHas, start } from '../lib/programs.mjs';
+import { Root, Web, randomImage } from '../lib/qwdctl.mjs';
+import { eventually, within } from '../lib/wait.mjs';
+
+const own = 'alice:own.qcow2', entry = `[${own}]\ndescription=mine\nusers=alice\n`;
+let root;
+
+before(() => {
+    assert.ok(isRoot, 'these tests are about root');
+    root = new Root();
+});
+after(() => root?.end());
+beforeEach(() => {
+    root.reset();
+    fs.rmSync(root.path('treasure'), { recursive: true, force: true });
+});
+
+// As the account would do it.
+const asTheAccount = (...words) => sh(asAccount[0], ...asAccount.slice(1), ...words);
+const uidOf = (file) => fs.lstatSync(file).uid;
+
+// A folder of root with a file that everybody may read.
+function treasure(name, text) {
+    fs.mkdirSync(root.path('treasure'));
+    return root.write(`treasure/${name}`, text);
+}
+
+// The entry of a user's machine, in the account's folder.
+function savedEntry() {
+    const folder = path.join(root.machines, 'saved.d');
+    asTheAccount('mkdir', '-p', folder);
+    return path.join(folder, `${own}.ini`);
+}
+
+describe('links in the place of entries', () => {
+    test('edit does not write through a link', async () => {
+        const target = treasure('other.conf', entry), file = savedEntry();
+        asTheAccount('ln', '-s', target, file);
+        const editor = root.shim('editor', '#!/bin/sh\necho "cost=1 EUR" >>"$1"\n');
+        const { code, err } = await root.run(['edit', own], { env: { EDITOR: editor } });
+        assert.equal(code, 0, err);
+        assert.equal(fs.readFileSync(target, 'utf8'), entry);
+        assert.match(fs.readFileSync(file, 'utf8'), /cost=1 EUR/);
+        assert.equal(uidOf(file), uidOf(root.machines));
+    });
+
+    test('edit does not read what the account may not', async () => {
+        const target = treasure('secret.conf', entry.replace('mine', 'secret')), file = savedEntry();
+        fs.chmodSync(target, 0o600);
+        asTheAccount('ln', '-s', target, file);
+        const seen = root.path('home/seen'), editor = root.shim('editor', '#!/bin/sh\ncp "$1" "$SEEN"\n');
+        const { code } = await root.run(['edit', own], { env: { EDITOR: editor, SEEN: seen } });
+        assert.notEqual(code, 0);
+        assert.ok(!fs.existsSync(seen));
+    });
+
+    for (const verb of ['disable', 'enable']) {
+        test(`${verb} does not write into a folder behind a link`, async () => {
+            const text = verb === 'enable' ? entry.replace(/^(?=.)/gm, ';') : entry;
+            const target = treasure(`${own}.ini`, text), inode = fs.statSync(target).ino;
+            randomImage(path.join(root.machines, own), 65536);
+            root.give('service/machines');
+            asTheAccount('ln', '-s', root.path('treasure'), path.join(root.machines, 'saved.d'));
+            const { code, err } = await root.run([verb, own]);
+            assert.notEqual(code, 0);
+            assert.match(err, /Cannot write/);
+            assert.equal(fs.readFileSync(target, 'utf8'), text);
+            assert.equal(fs.statSync(target).ino, inode);
+            assert.deepEqual(fs.readdirSync(root.path('treasure')), [`${own}.ini`]);
+        });
+    }
+
+    test('refresh does not write into a folder behind a link', async () => {
+        treasure('kept', '');
+        asTheAccount('ln', '-s', root.path('treasure'), root.path('service/www'));
+        const { code, err } = await root.run(['refresh', `--file_page=${root.path('service/www/index.html')}`]);
+        fs.rmSync(root.path('service/www'));
+        assert.notEqual(code, 0, err);
+        assert.deepEqual(fs.readdirSync(root.path('treasure')), ['kept']);
+    });
+});
+
+// The account's moment is right before a folder is made: programs that come first in PATH are that moment.
+test('the scripts of the package give away no folder of root', () => {
+    const state = '/var/lib/qemu-web-desktop', victim = root.path('victim');
+    fs.mkdirSync(victim);
+    fs.mkdirSync(state, { recursive: true });
+    sh('mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', state);
+    sh('chown', account, state);
+    for (const name of ['install', 'mkdir', 'chown'])
+        root.shim(name, `#!/bin/sh
+for last; do :; done
+case "$last" in ${state}/*) [ -e "$last" ] || ${asAccount.join(' ')} ln -s ${victim} "$last" ;; esac
+exec /usr/bin/${name} "$@"
+`);
+    for (const name of ['dpkg-statoverride', 'adduser', 'getent'])
+        root.shim(name, '#!/bin/sh\nexit 0\n');
+    const log = '/var/log/qemu-web-desktop.log', hadLog = fs.existsSync(log), run = '/run/qemu-web-desktop', hadRun = fs.existsSync(run);
+    try {
+        const { stderr } = spawnSync('sh', [path.join(top, 'debian/qemu-web-desktop.postinst'), 'configure'],
+                                     { env: { PATH: root.environment().PATH }, encoding: 'utf8' });
+        assert.equal(uidOf(victim), 0);
+        for (const name of ['machines', 'snapshots', 'cache'])
+            assert.equal(uidOf(path.join(state, name)), uidOf(state), stderr);
+    } finally {
+        sh('umount', state);
+        if (!hadLog)
+            fs.rmSync(log, { force: true });
+        if (!hadRun)
+            fs.rmSync(run, { recursive: true, force: true });
+        for (const name of fs.readdirSync(root.path('shim')))
+            fs.rmSync(root.path('shim', name));
+    }
+});
+
+describe('the terminal of root', () => {
+    const accountUid = Number(command('id', ['-u', account]));
+    const read = (pid, name) => fs.readFileSync(`/proc/${pid}/${name}`, 'latin1');
+    const ofTheAccount = () => allPids().filter((pid) => {
+        try {
+            return Number(/^Uid:\t(\d+)/m.exec(read(pid, 'status'))[1]) === accountUid;
+        } catch {
+            return false; // it has just ended
+        }
+    });
+
+    // None has a terminal, by its session or as a descriptor, and no other process of the account can trace it.
+    function assertHarmless(pids) {
+        assert.ok(pids.length > 0);
+        for (const pid of pids) {
+            const name = read(pid, 'cmdline').replaceAll('\0', ' ');
+            assert.equal(read(pid, 'stat').split(') ').at(-1).split(' ')[4], '0', `${name}has a terminal`);
+            const open = fs.readdirSync(`/proc/${pid}/fd`).map((fd) => fs.readlinkSync(`/proc/${pid}/fd/${fd}`));
+            assert.deepEqual(open.filter((file) => /^\/dev\/(pts|tty)/.test(file)), [], name);
+            const tracer = spawnSync(asAccount[0], [...asAccount.slice(1), 'cat', `/proc/${pid}/environ`]);
+            assert.notEqual(tracer.status, 0, `${name}can be traced`);
+        }
+    }
+
+    const inTerminal = (t, ...words) => start(t, 'script', ['-qec', `exec ${words.map((word) => `'${word}'`).join(' ')}`, '/dev/null'],
+        { env: root.environment({ TERM: 'xterm' }), stdio: ['pipe', 'pipe', 'pipe'] });
+
+    test('a command that waits for an answer', async (t) => {
+        root.write('service/machines/orphan.raw', 'x'.repeat(5000));
+        root.give('service/machines');
+        const child = inTerminal(t, root.program, 'purge');
+        await outputHas(child, 'out', /Remove them for good\?/);
+        assertHarmless(ofTheAccount());
+        child.stdin.end('y\n');
+        assert.equal((await within('the end of purge', child.ended)).code, 0);
+        assert.deepEqual(fs.readdirSync(root.machines), []);
+    });
+
+    test('a download', async (t) => {
+        const web = await new Web().start(root.path('home'));
+        t.after(() => web.end());
+        web.files = { 'a.qcow2': { body: randomImage(root.path('home/a.qcow2')), stall: 1000 } };
+        const sent = new Promise((resolve) => web.once('sent', resolve));
+        const child = inTerminal(t, root.program, 'enable', web.url('a.qcow2', web.clear));
+        await within('the first bytes', sent);
+        assertHarmless(ofTheAccount());
+        child.kill('SIGKILL');
+        await eventually('the end of the download', () => ofTheAccount().length === 0);
+    });
+
+    test('qwd-server', async (t) => {
+        const child = inTerminal(t, path.join(root.bin, 'qwd-server'), `--port=${await freePort()}`);
+        await outputHas(child, 'out', /http:\/\//);
+        assertHarmless(ofTheAccount());
+        child.stdin.write('\x03');
+        assert.equal((await within('the end of the server', child.ended)).code, 0);
+        assert.deepEqual(ofTheAccount(), []);
+    });
+});
+
+describe('texts of the account', () => {
+    // The record of an ended session whose disk was kept.
+    function keptSession(plan) {
+        const image = path.join(root.machines, 'base.qcow2');
+        randomImage(image, 65536);
+        root.write('etc/machines.conf', '[base.qcow2]\n');
+        const id = root.record(image, { state: 'ended', plan: { machine: 'base.qcow2', image, title: 'Base', ...plan } });
+        sh('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', image, '-F', 'qcow2',
+           root.path('service/snapshots', id, 'disk.qcow2'));
+        root.give('service');
+        return id;
+    }
+
+    test('the record of a session adds no entry for another machine', async () => {
+        for (const title of ['x\n[other.qcow2]\nurl=http://localhost/x', 'x\nusers=mallory', 'x\rusers=mallory']) {
+            const { code, err } = await root.run(['save', keptSession({ title }), 'new.qcow2']);
+            assert.notEqual(code, 0);
+            assert.match(err, /not a line of text/);
+            assert.deepEqual(fs.readdirSync(root.path('etc/config.d')), []);
+        }
+        const { code, err } = await root.run(['save', keptSession({}), 'new.qcow2']);
+        assert.equal(code, 0, err);
+        assert.match(root.read('etc/config.d/new.qcow2.ini'), /^\[new\.qcow2\]\ndescription=Base, saved /);
+    });
+
+    test('a carriage return within a value is refused', async () => {
+        root.write('etc/machines.conf', '[base.qcow2]\ndescription=one\rusers=mallory\n');
+        const machines = await root.run(['names', 'machines']);
+        assert.equal(machines.code, 2);
+        assert.match(machines.err, /line 2: There is a control character \(0x0d\)/);
+        root.write('etc/machines.conf', '[base.qcow2]\r\ndescription=one\r\n');
+        assert.equal((await root.run(['names', 'machines'])).code, 0);
+        root.write('etc/machines.conf', '');
+        assert.notEqual((await root.run(['config', 'get', 'machine', '--machine=one\rtwo'])).code, 0);
+    });
+
+    test('commands to copy are quoted', async () => {
+        const folder = root.path('open; touch pwned $(touch pwned)');
+        fs.mkdirSync(folder);
+        fs.chmodSync(folder, 0o777);
+        const { out } = await root.run(['doctor', '--json', `--dir_cache=${folder}`, `--dir_login=${folder}'/no`]);
+        const lines = JSON.parse(out).filter(({ text }) => text.includes('pwned')).map(({ mend }) => mend).filter(Boolean);
+        assert.ok(lines.length > 0, out);
+        for (const line of lines) {
+            const words = command('sh', ['-c', `printf '%s\\n' ${line}`]).split('\n');
+            assert.ok(words.some((word) => word.startsWith(folder)), line);
+        }
+        fs.rmSync(folder, { recursive: true });
+    });
+
+    test('no escape sequence reaches a terminal or a file', async () => {
+        asTheAccount('touch', path.join(root.machines, 'a\x1b]0;pwned\x07b\nc.qcow2'));
+        const plan = { machine: 'm\x1b[31m', image: '/x' };
+        const id = root.record('/x', { owner: 'ali\x1b[2Jce', plan });
+        for (const words of [['status'], ['purge'], ['log', id], ['doctor']]) {
+            const plain = await root.run(words), shown = await root.terminal(words, { input: '\n' });
+            for (const text of [plain.out, plain.err, shown.out])
+                assert.ok(!/\x1b(?!\[\d*m)|\x07/.test(text), JSON.stringify(text));
+        }
+        assert.ok((await root.run(['status'])).out.includes('a^[]0;pwned^Gb^Jc.qcow2'));
+    });
+});
