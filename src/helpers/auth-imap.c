@@ -2,6 +2,7 @@
  * qwd-auth-imap: asks the IMAP server of the settings about a user and a password (auth/protocol.h). */
 #include "auth/email.h"
 #include "auth/protocol.h"
+#include "base/sandbox.h"
 #include "mail/login.h"
 
 static bool check(const Credentials *credentials, AuthIdentity *identity, GError **error)
@@ -22,5 +23,6 @@ static bool check(const Credentials *credentials, AuthIdentity *identity, GError
 
 int main(void)
 {
+    sandbox_read_only();
     return auth_program("qwd-auth-imap", check);
 }

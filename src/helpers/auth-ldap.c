@@ -11,6 +11,7 @@
 #include "auth/directory.h"
 #include "auth/protocol.h"
 #include "base/error.h"
+#include "base/sandbox.h"
 #include "base/secret.h"
 #include "core/settings.h"
 
@@ -440,5 +441,6 @@ static bool check(const Credentials *credentials, AuthIdentity *identity, GError
 
 int main(void)
 {
+    sandbox_read_only();
     return auth_program("qwd-auth-ldap", check);
 }

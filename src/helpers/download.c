@@ -27,6 +27,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/sandbox.h"
 #include "core/machine.h"
 #include "core/store.h"
 #include "fetch/checksum.h"
@@ -320,12 +321,23 @@ static bool become_service(const Settings *settings, GError **error)
            qwd_error_fail(error, QWD_ERROR_CANCELLED, "qwdctl has ended meanwhile.");
 }
 
+/* Before anything comes from the web. Where images go, and where the lock of the sessions is, can be written. */
+static bool give_up_rights(const Settings *settings, GError **error)
+{
+    const char *folders[] = {settings->dir_machines, settings->dir_snapshots, NULL};
+    if (!become_service(settings, error))
+        return false;
+    g_mkdir_with_parents(settings->dir_machines, 0755);
+    sandbox_write_below(folders);
+    return true;
+}
+
 int main(void)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(Settings) settings = settings_load(settings_default_file(), false, NULL, &error);
     g_autoptr(JsonValue) request = settings ? read_request(&error) : NULL;
-    if (request && become_service(settings, &error) && run(settings, request, &error))
+    if (request && give_up_rights(settings, &error) && run(settings, request, &error))
         return 0;
     print_line(json_pack("{s:s}", "error", error->message));
     return qwd_error_traits(error)->exit_code;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/sandbox.h"
 #include "base/text.h"
 #include "core/arguments.h"
 #include "core/script.h"
@@ -89,6 +90,7 @@ static bool run(int argc, char **argv, GError **error)
 int main(int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
+    sandbox_read_only();
     curl_global_init(CURL_GLOBAL_DEFAULT);
     bool good = run(argc, argv, &error);
     curl_global_cleanup();

@@ -15,6 +15,7 @@
 
 #include "auth/email.h"
 #include "base/error.h"
+#include "base/sandbox.h"
 #include "base/json.h"
 #include "base/secret.h"
 #include "base/text.h"
@@ -173,6 +174,7 @@ static int exit_code_of(const GError *error)
 int main(void)
 {
     g_autoptr(GError) error = NULL;
+    sandbox_read_only();
     g_autoptr(Settings) settings = settings_load(settings_default_file(), false, NULL, &error);
     if (settings && send_request(settings, &error))
         return EXIT_SENT;
