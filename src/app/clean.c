@@ -19,6 +19,7 @@
 #include "base/text.h"
 #include "base/token.h"
 #include "core/life.h"
+#include "core/saved.h"
 #include "core/session_logs.h"
 #include "core/store.h"
 #include "display/websockify.h"
@@ -304,6 +305,14 @@ static void release_websockify(const Settings *settings, const char *display_fol
         websockify_release(&options, NULL);
 }
 
+/* Of a service that was older when they were saved. */
+static void close_saved(const Settings *settings, GPtrArray *report)
+{
+    guint count = saved_close(settings);
+    if (count)
+        tell(report, "Closed %u files of users' machines to other accounts.", count);
+}
+
 bool app_clean(const Settings *settings, GPtrArray *report, GError **error)
 {
     g_autoptr(GPtrArray) sessions = store_list(settings, error);
@@ -322,6 +331,7 @@ bool app_clean(const Settings *settings, GPtrArray *report, GError **error)
     remove_stale_tokens(settings, display_folder, report);
     for_each_entry(settings, viewers_folder, remove_stale_note, report);
     release_websockify(settings, display_folder);
+    close_saved(settings, report);
     session_logs_sweep(settings); /* not told: that they grow old is as it should be */
     return app_queue_advance(settings, error);
 }

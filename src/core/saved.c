@@ -2,10 +2,13 @@
 #include "core/saved.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/file.h"
 #include "core/folder.h"
 
@@ -81,12 +84,37 @@ guint saved_count(const Settings *settings, const char *user)
     return count;
 }
 
+/* An image may be a link of the administrator's: what it leads to stays as it is. */
+static bool close_to_others(const char *path)
+{
+    struct stat st;
+    autofd int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    return fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 077) &&
+           fchmod(fd, st.st_mode & 0700) == 0;
+}
+
+guint saved_close(const Settings *settings)
+{
+    g_autofree char *folder = entries_folder(settings);
+    g_auto(GStrv) entries = saved_files(settings);
+    guint count = close_to_others(folder);
+    for (char **entry = entries; *entry; entry++) {
+        g_autofree char *file = g_path_get_basename(*entry);
+        g_autofree char *machine = g_strndup(file, strlen(file) - strlen(".ini"));
+        g_autofree char *image = g_build_filename(settings->dir_machines, machine, NULL);
+        count += close_to_others(*entry);
+        count += close_to_others(image);
+    }
+    return count;
+}
+
 bool saved_write(const Settings *settings, const char *machine, const char *text, GError **error)
 {
     g_autofree char *folder = entries_folder(settings), *path = saved_path(settings, machine);
-    if (g_mkdir_with_parents(folder, 0755) < 0)
+    if (g_mkdir_with_parents(folder, 0700) < 0)
         return qwd_error_errno(error, errno, "Cannot make the folder %s", folder);
-    return file_write_atomic(path, text, strlen(text), 0644, FILE_WRITE_DURABLE, error);
+    close_to_others(folder);
+    return file_write_atomic(path, text, strlen(text), 0600, FILE_WRITE_DURABLE, error);
 }
 
 bool saved_has_entry(const Settings *settings, const char *machine)
