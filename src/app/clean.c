@@ -19,6 +19,7 @@
 #include "base/text.h"
 #include "base/token.h"
 #include "core/life.h"
+#include "core/saved.h"
 #include "core/session_logs.h"
 #include "core/store.h"
 #include "display/websockify.h"
@@ -312,6 +313,14 @@ static void make_folders(const Settings *settings)
         g_mkdir_with_parents(folders[i], 0755);
 }
 
+/* Of a service that was older when they were saved. */
+static void close_saved(const Settings *settings, GPtrArray *report)
+{
+    guint count = saved_close(settings);
+    if (count)
+        tell(report, "Closed %u files of users' machines to other accounts.", count);
+}
+
 bool app_clean(const Settings *settings, GPtrArray *report, GError **error)
 {
     make_folders(settings);
@@ -331,6 +340,7 @@ bool app_clean(const Settings *settings, GPtrArray *report, GError **error)
     remove_stale_tokens(settings, display_folder, report);
     for_each_entry(settings, viewers_folder, remove_stale_note, report);
     release_websockify(settings, display_folder);
+    close_saved(settings, report);
     session_logs_sweep(settings); /* not told: that they grow old is as it should be */
     return app_queue_advance(settings, error);
 }

@@ -5,6 +5,7 @@
 
 #include "app/mail.h"
 #include "auth/backoff.h"
+#include "auth/browser.h"
 #include "auth/email.h"
 #include "auth/seal.h"
 #include "auth/totp.h"
@@ -21,6 +22,7 @@ void entrance_clear(Entrance *entrance)
     login_clear(&entrance->login);
     g_clear_pointer(&entrance->pending, g_free);
     g_clear_pointer(&entrance->user, g_free);
+    g_clear_pointer(&entrance->claimed, g_free);
     g_clear_pointer(&entrance->secret, g_free);
     g_clear_pointer(&entrance->email, g_free);
     g_clear_pointer(&entrance->recovery, g_strfreev);
@@ -44,12 +46,13 @@ static bool is_mail_alone(const json_t *object)
 }
 
 /* An unguessable id makes a seal one that can be used up. */
-static json_t *step_object(const AuthIdentity *identity, EnterStage stage)
+static json_t *step_object(const Entrance *entrance, const AuthIdentity *identity, EnterStage stage)
 {
     g_autofree char *id = token_new();
     json_t *object = auth_identity_to_json(identity);
     json_object_set_new(object, "step", json_string(step_names[stage]));
     json_object_set_new(object, "id", json_string(id));
+    json_object_set_new(object, "claimed", json_string(entrance->claimed ? entrance->claimed : ""));
     return object;
 }
 
@@ -82,7 +85,7 @@ static bool wants_code(const EnterContext *context, const AuthIdentity *identity
 static bool ask_for_code(const EnterContext *context, const AuthIdentity *identity, Entrance *entrance, GError **error)
 {
     bool enrolled = totp_is_enrolled(context->settings, identity->user);
-    g_autoptr(JsonValue) object = step_object(identity, enrolled ? ENTER_CODE : ENTER_ENROL);
+    g_autoptr(JsonValue) object = step_object(entrance, identity, enrolled ? ENTER_CODE : ENTER_ENROL);
     json_object_set_new(object, "mail_alone", json_boolean(entrance->is_mail_alone));
     if (!enrolled) {
         entrance->secret = totp_new_secret();
@@ -102,7 +105,7 @@ static json_t *mail_values(const char *link, gint64 expires_at)
 static bool send_link(const EnterContext *context, const AuthIdentity *identity, const json_t *carry,
                       Entrance *entrance, GError **error)
 {
-    g_autoptr(JsonValue) object = step_object(identity, ENTER_LINK);
+    g_autoptr(JsonValue) object = step_object(entrance, identity, ENTER_LINK);
     json_object_set(object, "carry", (json_t *)carry);
     json_object_set_new(object, "mail_alone", json_boolean(entrance->is_mail_alone));
     gint64 expires_at = now_s() + MAIL_LIFETIME_S;
@@ -140,6 +143,23 @@ static bool go_on(const EnterContext *context, AuthIdentity *identity, const jso
     return send_link(context, identity, carry, entrance, error);
 }
 
+/* --- attempts --- */
+
+/* `user` is whose cookie the browser has to have, `counted` what is counted. */
+static bool begin_attempt(const EnterContext *context, const char *user, const char *counted, GError **error)
+{
+    g_autofree char *browser = browser_known_id(context->settings, context->browser, user);
+    LoginAttempt attempt = {.address = context->address, .user = counted, .browser = browser};
+    return backoff_begin(context->settings, &attempt, error);
+}
+
+static void end_attempt(const EnterContext *context, const char *user, const char *counted)
+{
+    g_autofree char *browser = browser_known_id(context->settings, context->browser, user);
+    LoginAttempt attempt = {.address = context->address, .user = counted, .browser = browser};
+    backoff_succeeded(context->settings, &attempt);
+}
+
 /* --- claims --- */
 
 static bool enter_by_mail(const EnterContext *context, const char *address, const json_t *carry, Entrance *entrance,
@@ -164,7 +184,7 @@ static bool enter_by_password(const EnterContext *context, const Claim *claim, c
         entrance->is_unknown = identity.is_unknown;
         return false;
     }
-    backoff_succeeded(context->settings, context->address, claim->user);
+    end_attempt(context, claim->user, claim->user);
     login_trim_groups(context->settings, &identity);
     return go_on(context, &identity, carry, entrance, error);
 }
@@ -172,8 +192,9 @@ static bool enter_by_password(const EnterContext *context, const Claim *claim, c
 bool enter_claim(const EnterContext *context, const Claim *claim, const json_t *carry, Entrance *entrance,
                  GError **error)
 {
-    if (!backoff_begin(context->settings, context->address, claim->user, error))
+    if (!begin_attempt(context, claim->user, claim->user, error))
         return false;
+    entrance->claimed = g_strdup(claim->user);
     if (!*claim->password && context->settings->check_user_with_email)
         return enter_by_mail(context, claim->user, carry, entrance, error);
     return enter_by_password(context, claim, carry, entrance, error);
@@ -224,15 +245,16 @@ static bool resume_with_code(const EnterContext *context, const json_t *object, 
                              GError **error)
 {
     /* Counted apart from passwords: with the right one, nobody gets another try at the code. */
-    g_autofree char *counted = g_strconcat(json_get_text(object, "user", ""), " (code)", NULL);
+    const char *user = json_get_text(object, "user", "");
+    g_autofree char *counted = g_strconcat(user, " (code)", NULL);
     EnterStage stage = is_step(object, ENTER_CODE) ? ENTER_CODE : ENTER_ENROL;
-    if (!backoff_begin(context->settings, context->address, counted, error))
+    if (!begin_attempt(context, user, counted, error))
         return false;
     if (!check_code(context, object, code, entrance, error)) {
         wait_at(context, object, stage, entrance, NULL); /* to be asked again */
         return false;
     }
-    backoff_succeeded(context->settings, context->address, counted);
+    end_attempt(context, user, counted);
     return true;
 }
 
@@ -253,8 +275,9 @@ bool enter_resume(const EnterContext *context, const char *pending, const char *
     if (!use_up(context, object, error))
         return false;
     entrance->is_mail_alone = is_mail_alone(object);
+    entrance->claimed = g_strdup(json_get_text(object, "claimed", ""));
     if (entrance->is_mail_alone && is_step(object, ENTER_LINK)) {
-        backoff_succeeded(context->settings, context->address, identity.user);
+        end_attempt(context, identity.user, identity.user);
         if (wants_code(context, &identity))
             return ask_for_code(context, &identity, entrance, error);
     }

@@ -10,6 +10,7 @@
 typedef struct {
     const Settings *settings;
     const char *address;  /* where the request comes from */
+    const char *browser;  /* the cookie of a browser in which somebody has logged in before, or NULL */
     const char *link;     /* absolute URL to which a seal can be appended: for links in mail */
     const char *language; /* of mails; NULL: English */
     bool is_page;         /* the answer can be a page, and ask for one more step */
@@ -30,6 +31,7 @@ typedef struct {
     Login login;        /* ENTER_LOGIN */
     char *pending;      /* ENTER_CODE, ENTER_ENROL, ENTER_LINK: the seal to come back with */
     char *user;         /* who it is about */
+    char *claimed;      /* the name that was given at first, which may be another one of the same user */
     char *secret;       /* ENTER_ENROL: to be set up */
     char *email;        /* ENTER_MAILED: where the link went */
     bool is_mail_alone; /* an address was all that was claimed */

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "app/local.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "app/app.h"
+#include "base/account.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/process.h"
+#include "base/trusted_path.h"
 #include "core/link.h"
 #include "core/store.h"
 
@@ -50,10 +53,44 @@ static char *runtime_folder(void)
     return g_strdup_printf("%s/qemu-web-desktop-%u", g_get_tmp_dir(), (unsigned)getuid());
 }
 
+/* Without XDG_RUNTIME_DIR it is in a folder where everybody may make one of that name. */
+static bool check_runtime_folder(const char *path, GError **error)
+{
+    if (path_check_trusted(path, error))
+        return true;
+    g_prefix_error(error, "%s is not safe for the sockets and links of your sessions. ", path);
+    g_autofree char *advice = g_strdup_printf(" Set XDG_RUNTIME_DIR to a folder of yours with mode 0700, such as "
+                                              "/run/user/%u.",
+                                              (unsigned)getuid());
+    if (error && *error) {
+        g_autofree char *message = g_steal_pointer(&(*error)->message);
+        (*error)->message = g_strconcat(message, advice, NULL);
+    }
+    return false;
+}
+
+static bool check_state_folder(const char *path, GError **error)
+{
+    if (path_check_trusted(path, error))
+        return true;
+    g_prefix_error(error, "%s is not safe for the disks of your sessions. ", path);
+    return false;
+}
+
+/* Another user may have been quicker: what there is now is checked again. */
+static bool make_runtime_folder(const Settings *settings, GError **error)
+{
+    if (g_mkdir_with_parents(settings->dir_cfg, 0700) < 0)
+        return qwd_error_errno(error, errno, "Cannot make the folder %s", settings->dir_cfg);
+    return check_runtime_folder(settings->dir_cfg, error);
+}
+
 static bool use_own_folders(Arguments *arguments, GError **error)
 {
     g_autofree char *runtime = runtime_folder();
     const char *state = g_get_user_state_dir();
+    if (!check_runtime_folder(runtime, error) || !check_state_folder(state, error))
+        return false;
     g_autofree char *snapshots = g_strdup_printf("dir_snapshots=%s/qemu-web-desktop/snapshots", state);
     g_autofree char *cache = g_strdup_printf("dir_cache=%s/qemu-web-desktop/cache", state);
     g_autofree char *log = g_strdup_printf("file_log=%s/qemu-web-desktop/log", state);
@@ -127,6 +164,8 @@ Identity local_identity(void)
 char *local_start(Arguments *arguments, const char *machine, GError **error)
 {
     Identity who = local_identity();
+    if (!account_is_child() && geteuid() != 0 && !make_runtime_folder(arguments->settings, error))
+        return NULL;
     if (!choose_display(arguments, error))
         return NULL;
     CreateRequest request = {.machine = machine, .may_be_path = true, .remote_host = "", .plan = {.oneshot = true}};

@@ -91,10 +91,59 @@ static bool check_master(const Situation *situation, const SessionRecord *wanted
                           wanted->plan->machine);
 }
 
-static guint count_waiting(const Situation *situation)
+static bool gpu_is_free(const Situation *situation, const SessionRecord *session)
 {
+    bool is_free = gpu_reserve(situation->settings, situation->sessions, session->plan, NULL);
+    gpu_give_back(session->plan);
+    return is_free;
+}
+
+/* Who is held up by sessions of the same user holds up nobody else, and neither does who would not have room if nothing
+ * else ran. For all others room comes when sessions end; but who asks for much lets the others go on after a while. */
+static bool holds_up(const Situation *situation, const SessionRecord *next, const LimitRule *broken)
+{
+    bool has_waited = g_get_real_time() / 1000 - next->admitted_ms >= HOLD_UP_MS;
+    return !limit_rule_is_own(broken) && !(limit_rule_is_physical(broken) && has_waited) &&
+           limits_can_wait(situation->settings, &situation->use, situation->sessions, next);
+}
+
+/* The queue as a new session finds it. */
+typedef struct {
+    guint for_room;  /* those who wait for room, not for a limit of their own */
+    guint of_user;   /* those of the user of the new session */
+    bool goes_first; /* somebody has room now, or is the next one to get it */
+} QueueCount;
+
+static void count_waiter(const Situation *situation, const SessionRecord *waiter, QueueCount *count)
+{
+    const LimitRule *broken = limits_broken(situation->settings, &situation->use, situation->sessions, waiter);
+    count->for_room += !broken || !limit_rule_is_own(broken);
+    count->goes_first =
+        count->goes_first || (broken ? holds_up(situation, waiter, broken)
+                                     : image_is_free(situation, waiter) && gpu_is_free(situation, waiter));
+}
+
+static QueueCount count_waiting(const Situation *situation, const SessionRecord *wanted)
+{
+    QueueCount count = {0};
     g_autoptr(GPtrArray) order = queue_order(situation->sessions);
-    return order->len;
+    for (guint i = 0; i < order->len; i++) {
+        count.of_user += session_is_same_user(order->pdata[i], wanted);
+        count_waiter(situation, order->pdata[i], &count);
+    }
+    return count;
+}
+
+static bool check_own_queue_length(const Settings *settings, guint waiting, const char **refused_by, GError **error)
+{
+    if (settings->service_queue_max_per_user == 0 || waiting < settings->service_queue_max_per_user)
+        return true;
+    *refused_by = "service_queue_max_per_user";
+    return qwd_error_fail(
+        error, QWD_ERROR_LIMIT,
+        "Sessions of one user in the queue: %d at most; you have %u. Cancel one of them, or try again "
+        "when one has started.",
+        (int)settings->service_queue_max_per_user, waiting);
 }
 
 static bool check_queue_length(const Settings *settings, guint waiting, const char **refused_by, GError **error)
@@ -104,6 +153,13 @@ static bool check_queue_length(const Settings *settings, guint waiting, const ch
     *refused_by = "service_queue_max";
     return qwd_error_fail(error, QWD_ERROR_LIMIT,
                           "There is no room, and the queue is full: %u waiting. Try again later.", waiting);
+}
+
+static bool may_join_queue(const Settings *settings, const SessionRecord *wanted, const QueueCount *count,
+                           const char **refused_by, GError **error)
+{
+    return (wanted->plan->by_admin || check_own_queue_length(settings, count->of_user, refused_by, error)) &&
+           check_queue_length(settings, count->for_room, refused_by, error);
 }
 
 static bool refuse(const Situation *situation, const SessionRecord *wanted, const char **refused_by, GError **error)
@@ -121,22 +177,22 @@ static bool limits_and_gpu_allow(const Situation *situation, const SessionRecord
            gpu_reserve(situation->settings, situation->sessions, wanted->plan, NULL);
 }
 
-/* Decides on a new session: it starts, waits, or is refused. Who waits already goes first. *refused_by is set when a
- * limit is reached, for the metrics. */
+/* Decides on a new session: it starts, waits, or is refused. Who waits for room already goes first; who is held up by a
+ * limit of their own does not. *refused_by is set when a limit is reached, for the metrics. */
 static bool decide(const Situation *situation, SessionRecord *wanted, bool may_wait, const char **refused_by,
                    GError **error)
 {
     const Settings *settings = situation->settings;
-    guint waiting = may_wait ? count_waiting(situation) : 0;
+    QueueCount count = may_wait ? count_waiting(situation, wanted) : (QueueCount){0};
     wanted->state = SESSION_STARTING;
     if (!check_master(situation, wanted, error) || !gpu_check(settings, wanted->plan, error))
         return false;
-    if ((waiting == 0 || wanted->plan->by_admin) && limits_and_gpu_allow(situation, wanted))
+    if ((!count.goes_first || wanted->plan->by_admin) && limits_and_gpu_allow(situation, wanted))
         return true;
     if (!may_wait || !limits_can_wait(settings, &situation->use, situation->sessions, wanted))
         return refuse(situation, wanted, refused_by, error);
     wanted->state = SESSION_QUEUED;
-    return check_queue_length(settings, waiting, refused_by, error);
+    return may_join_queue(settings, wanted, &count, refused_by, error);
 }
 
 /* Checks and record are one step for others: nobody else reserves meanwhile. */
@@ -184,15 +240,6 @@ static bool take_out(SessionRecord *session, void *data, GError **error)
     session->ends_at = session_now() + session->plan->lifetime_s;
     session->admitted_ms = g_get_real_time() / 1000;
     return session->stop_requested_at == 0 || qwd_error_fail(error, QWD_ERROR_CANCELLED, "It has left the queue.");
-}
-
-/* Who is held up by sessions of the same user holds up nobody else, and neither does who would not have room if nothing
- * else ran. For all others room comes when sessions end; but who asks for much lets the others go on after a while. */
-static bool holds_up(const Situation *situation, const SessionRecord *next, const LimitRule *broken)
-{
-    bool has_waited = g_get_real_time() / 1000 - next->admitted_ms >= HOLD_UP_MS;
-    return !limit_rule_is_own(broken) && !(limit_rule_is_physical(broken) && has_waited) &&
-           limits_can_wait(situation->settings, &situation->use, situation->sessions, next);
 }
 
 /* Whether the queue goes on behind this one. */
@@ -280,9 +327,7 @@ static char *other_reason(const Situation *situation, const SessionRecord *sessi
 {
     if (!image_is_free(situation, session))
         return g_strdup(N_("Another session uses the image of this machine."));
-    bool is_free = gpu_reserve(situation->settings, situation->sessions, session->plan, NULL);
-    gpu_give_back(session->plan);
-    return is_free ? NULL : g_strdup(N_("No GPU is free."));
+    return gpu_is_free(situation, session) ? NULL : g_strdup(N_("No GPU is free."));
 }
 
 static void describe(const Situation *situation, const SessionRecord *session, QueueWait *wait)

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/event.h"
+#include "base/fd.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -37,13 +38,21 @@ char *save_part_path(const Settings *settings, const char *name)
     return g_strdup_printf("%s/.%s.part", settings->dir_machines, name);
 }
 
-bool save_publish(const Settings *settings, const char *name, GError **error)
+/* qemu-img keeps the mode of a file that is there. One that is left of an earlier try may have another one. */
+bool save_part_create(const char *path, GError **error)
+{
+    unlink(path);
+    autofd int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return fd >= 0 || qwd_error_errno(error, errno, "Cannot make the image %s", path);
+}
+
+bool save_publish(const Settings *settings, const char *name, mode_t mode, GError **error)
 {
     g_autofree char *part = save_part_path(settings, name), *final = final_path(settings, name);
     g_auto(ImageInfo) info = {0};
     if (!image_inspect(part, settings->dir_machines, &info, error))
         return false;
-    if (chmod(part, 0644) == 0 && renameat2(AT_FDCWD, part, AT_FDCWD, final, RENAME_NOREPLACE) == 0)
+    if (chmod(part, mode) == 0 && renameat2(AT_FDCWD, part, AT_FDCWD, final, RENAME_NOREPLACE) == 0)
         return true;
     return qwd_error_errno(error, errno, "Cannot name the image %s", final);
 }
@@ -240,7 +249,7 @@ bool save_copy(const Settings *settings, const SessionRecord *session, const Sav
     BackupTarget target = {.path = part, .master = based ? session->plan->image : NULL, .master_format = info.format};
     gint64 master_bytes = based || info.is_iso ? 0 : file_bytes_on_disk(session->plan->image);
     Growth growth = {.request = request, .part = part, .whole_bytes = file_bytes_on_disk(disk) + master_bytes};
-    return copy_watched(disk, &target, &growth, error);
+    return save_part_create(part, error) && copy_watched(disk, &target, &growth, error);
 }
 
 static bool note_copier(SessionRecord *session, void *data, GError **error)
@@ -279,7 +288,7 @@ static bool save_ended(const Settings *settings, const SessionRecord *session, c
         disk ? store_change(settings, session->id, note_copier, (void *)request, error) : NULL;
     if (!noted)
         return false;
-    bool good = save_copy(settings, session, request, &cause) && save_publish(settings, request->name, &cause);
+    bool good = save_copy(settings, session, request, &cause) && save_publish(settings, request->name, 0644, &cause);
     if (!good)
         save_discard(settings, request->name);
     save_note_outcome(settings, session->id, cause);

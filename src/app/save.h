@@ -33,10 +33,12 @@ char *save_entry(const Settings *settings, const SessionRecord *session, const S
  * record, which the service account writes. QWD_ERROR_CONFIG. */
 bool save_check_entry(const Settings *settings, const char *name, const char *text, GError **error);
 
-/* For the supervisor: where the image is written, and its two ends. Publishing checks that the image refers to nothing
- * outside dir_machines, and never replaces another one. */
+/* For the supervisor: where the image is written, its beginning, and its two ends. No other account of the host can
+ * read the part. Publishing checks that the image refers to nothing outside dir_machines, and never replaces another
+ * one; an administrator's machine is for all accounts (mode 0644), a user's for none (0600). */
 char *save_part_path(const Settings *settings, const char *name);
-bool save_publish(const Settings *settings, const char *name, GError **error);
+bool save_part_create(const char *path, GError **error);
+bool save_publish(const Settings *settings, const char *name, mode_t mode, GError **error);
 void save_discard(const Settings *settings, const char *name);
 
 /* Parts of app_save, for app/save_own.c: what is checked first; what the record says when it is asked for (StoreChange,

@@ -146,7 +146,7 @@ SessionRecord *app_save_own(const Settings *settings, const Identity *who, const
 bool save_own_publish(const Settings *settings, const SessionRecord *session, GError **error)
 {
     const char *name = session->save_name;
-    if (!save_publish(settings, name, error))
+    if (!save_publish(settings, name, *session->save_owner ? 0600 : 0644, error))
         return false;
     if (!*session->save_owner)
         return true;

@@ -142,15 +142,11 @@ SessionRecord *app_see_link(const Settings *settings, const char *token, const S
 
 static bool request_disconnect(SessionRecord *session, void *data, GError **error)
 {
-    const gint64 *serial = data;
-    for (guint i = 0; i < session->viewers->len; i++) {
-        const SessionViewer *viewer = session->viewers->pdata[i];
-        if (viewer->serial != *serial)
-            continue;
-        session->disconnect_serial = *serial;
-        return true;
-    }
-    return qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "This viewer has left already.");
+    SessionViewer *viewer = session_find_viewer(session, *(const gint64 *)data);
+    if (!viewer)
+        return qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "This viewer has left already.");
+    viewer->disconnect_requested = true;
+    return true;
 }
 
 SessionRecord *app_disconnect(const Settings *settings, const Identity *who, const char *id, gint64 serial,

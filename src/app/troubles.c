@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 
+#include "auth/backoff.h"
 #include "core/choices.h"
 #include "core/folder.h"
 #include "core/script.h"
@@ -28,6 +29,7 @@ static const struct {
 } checks[] = {
     {check_options, NULL, NULL},
     {check_gpus, NULL, NULL},
+    {backoff_check_settings, NULL, NULL},
     {choices_check_settings, choices_check_table, "file_groups"},
     {scripts_check_settings, scripts_check_table, "file_scripts"},
     {folders_check_settings, folders_check_table, "file_folders"},

@@ -161,7 +161,7 @@ static void remove_old_entries(const char *folder)
 bool seal_is_used_up(const Settings *settings, const char *id)
 {
     g_autofree char *path = used_up_path(settings, id);
-    return g_file_test(path, G_FILE_TEST_EXISTS);
+    return !file_is_absent(path);
 }
 
 /* A file that says until when an entry has to be known. False with errno set. */

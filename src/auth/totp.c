@@ -43,7 +43,7 @@ static int lock(const Settings *settings, GError **error)
 bool totp_is_enrolled(const Settings *settings, const char *user)
 {
     g_autofree char *path = record_path(settings, user);
-    return g_file_test(path, G_FILE_TEST_EXISTS);
+    return !file_is_absent(path); /* or a new app could be set up without the old one */
 }
 
 bool totp_reset(const Settings *settings, const char *user)

@@ -225,6 +225,12 @@ bool folder_make_private(const char *path, GError **error)
     return true;
 }
 
+bool file_is_absent(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) < 0 && errno == ENOENT;
+}
+
 gint64 file_bytes_on_disk(const char *path)
 {
     struct stat st;

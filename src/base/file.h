@@ -45,6 +45,9 @@ int file_try_lock(const char *path, GError **error);
  * with another owner or is open to others. */
 bool folder_make_private(const char *path, GError **error);
 
+/* Whether nothing has this name: false also when nobody can tell, so that who must not pass does not. */
+bool file_is_absent(const char *path);
+
 /* What a file takes on its disk; 0 when it cannot be told. */
 gint64 file_bytes_on_disk(const char *path);
 

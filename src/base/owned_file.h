@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
- * Files whose folder may be root's or another account's. Root itself touches its own alone, since whoever owns a folder
- * can put a symbolic link in the place of a file or of a folder at any moment; all others are the work of the service
- * account (base/account.h), `user` here. A process that is not root does the work itself. */
+ * Files whose folder may be root's or another account's. Root itself touches those alone that nobody else can put
+ * something in the place of (base/trusted_path.h); all others are the work of the service account (base/account.h),
+ * `user` here. A process that is not root does the work itself. */
 #pragma once
 
 #include <glib.h>
 #include <stdbool.h>
 #include <sys/types.h>
-
-/* Whether a folder, or the nearest one above that exists, and all on the way to it belong to root and cannot be changed
- * by others. */
-bool folder_is_of_root(const char *path);
 
 /* As file_read_text. */
 char *owned_file_read_text(const char *user, const char *path, size_t max_bytes, GError **error);

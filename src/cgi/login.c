@@ -4,6 +4,7 @@
 
 #include "app/journal.h"
 #include "app/metrics.h"
+#include "auth/browser.h"
 #include "auth/totp.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -26,6 +27,7 @@ static EnterContext enter_context(const Call *call, const char *link)
 {
     return (EnterContext){.settings = call->page.settings,
                           .address = request_variable(call->page.request, REQUEST_REMOTE_ADDR),
+                          .browser = request_cookie(call->page.request, BROWSER_COOKIE),
                           .link = link,
                           .language = catalogue_language(),
                           .is_page = request_wants_page(call->page.request),
@@ -76,11 +78,28 @@ static bool take_login(Call *call, GError **error)
     return call->csrf != NULL;
 }
 
-static char *cookie_line(const Call *call, const char *value, gint64 seconds)
+static char *cookie_line(const Call *call, const char *name, const char *value, gint64 seconds)
 {
     bool secure = g_str_equal(request_scheme(call->page.request), "https");
-    return g_strdup_printf(LOGIN_COOKIE "=%s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%" G_GINT64_FORMAT "%s", value,
+    return g_strdup_printf("%s=%s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%" G_GINT64_FORMAT "%s", name, value,
                            seconds, secure ? "; Secure" : "");
+}
+
+/* Strangers who try this user's password do not slow down this browser any more. The web server's own logins need no
+ * password here. */
+static bool remember_browser(Call *call, const Entrance *entrance, GError **error)
+{
+    const Settings *settings = call->page.settings;
+    const char *cookie = request_cookie(call->page.request, BROWSER_COOKIE), *claimed = entrance->claimed;
+    const char *const names[] = {call->login.identity.user, claimed && *claimed ? claimed : NULL, NULL};
+    if (call->by_web_server || settings->login_browser_lifetime == 0)
+        return true;
+    g_autofree char *value = browser_cookie_add(settings, cookie, names, error);
+    if (!value)
+        return false;
+    g_free(call->browser_cookie);
+    call->browser_cookie = cookie_line(call, BROWSER_COOKIE, value, settings->login_browser_lifetime);
+    return true;
 }
 
 static bool take_new_login(Call *call, Entrance *entrance, GError **error)
@@ -89,10 +108,10 @@ static bool take_new_login(Call *call, Entrance *entrance, GError **error)
     call->login = entrance->login;
     entrance->login = (Login){0};
     g_autofree char *value = login_to_cookie(call->page.settings, &call->login, error);
-    if (!value)
+    if (!value || !remember_browser(call, entrance, error))
         return false;
     g_free(call->cookie);
-    call->cookie = cookie_line(call, value, call->page.settings->login_lifetime);
+    call->cookie = cookie_line(call, LOGIN_COOKIE, value, call->page.settings->login_lifetime);
     audit(call, "LOGIN", call->login.identity.user, "");
     metrics_count_login(call->page.settings, LOGIN_OK);
     return take_login(call, error);
@@ -373,6 +392,6 @@ Response *call_logout(Call *call, GError **error)
     if (call->has_login && !login_end(call->page.settings, &call->login, error))
         return NULL;
     g_free(call->cookie);
-    call->cookie = cookie_line(call, "", 0);
+    call->cookie = cookie_line(call, LOGIN_COOKIE, "", 0);
     return response_redirect(call->page.settings->service_page, error);
 }

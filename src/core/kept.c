@@ -131,10 +131,10 @@ void kept_revive(SessionRecord *session, gint64 now_ms)
                       &session->accelerator, &session->stop_by, &session->save_state};
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
         session_set_text(texts[i], "");
-    gint64 *moments[] = {&session->started_at,        &session->ready_at,         &session->ended_at,
-                         &session->stop_requested_at, &session->last_input_at,    &session->touched_at,
-                         &session->extensions,        &session->idle_stop_at,     &session->unused_stop_at,
-                         &session->kept_until,        &session->disconnect_serial};
+    gint64 *moments[] = {&session->started_at,        &session->ready_at,      &session->ended_at,
+                         &session->stop_requested_at, &session->last_input_at, &session->touched_at,
+                         &session->extensions,        &session->idle_stop_at,  &session->unused_stop_at,
+                         &session->kept_until};
     for (size_t i = 0; i < G_N_ELEMENTS(moments); i++)
         *moments[i] = 0;
     GPtrArray *lists[] = {session->links, session->viewers, session->processes, session->steps};

@@ -365,7 +365,7 @@ static void case_add(Case *c, const SessionRecord *session, int times)
         sum_add(&c->own, session, times);
 }
 
-/* As if those who wait before it had got their room. */
+/* As if those who wait before it had got their room. Other users who wait for a limit of their own need none. */
 static void add_ahead(Case *c, const GPtrArray *sessions)
 {
     g_autoptr(GPtrArray) order = queue_order(sessions);
@@ -373,7 +373,9 @@ static void add_ahead(Case *c, const GPtrArray *sessions)
         const SessionRecord *waiting = order->pdata[i];
         if (g_str_equal(waiting->id, c->wanted->id))
             return;
-        case_add(c, waiting, 1);
+        const LimitRule *rule = limits_broken(c->settings, c->use, sessions, waiting);
+        if (!rule || !rule->is_own || session_is_same_user(waiting, c->wanted))
+            case_add(c, waiting, 1);
     }
 }
 

@@ -2,21 +2,24 @@
 #include "core/saved.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/account.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "base/owned_file.h"
+#include "base/trusted_path.h"
 #include "core/folder.h"
 
 #define ENTRIES "saved.d"
 #define SUFFIX ".qcow2"
 #define NAME_MAX_BYTES 60
 #define ENTRY_MAX_BYTES 65536
-#define ENTRY_MODE 0644
+#define ENTRY_MODE 0600
 #define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
 /* As the name of the personal folder; but % cannot stand in the name of a machine, so + is what begins a code. No user
@@ -112,7 +115,7 @@ static char *load_work(void *data, GError **error)
 GPtrArray *saved_load(const Settings *settings)
 {
     g_autofree char *folder = entries_folder(settings);
-    if (!account_is_root() || folder_is_of_root(folder))
+    if (!account_is_root() || path_check_trusted(folder, NULL))
         return load(settings);
     GPtrArray *files = g_ptr_array_new_with_free_func((GDestroyNotify)saved_file_free);
     AccountWork work = {.run = load_work, .data = (void *)settings};
@@ -139,11 +142,36 @@ guint saved_count(const Settings *settings, const char *user)
     return count;
 }
 
+/* An image may be a link of the administrator's: what it leads to stays as it is. */
+static bool close_to_others(const char *path)
+{
+    struct stat st;
+    autofd int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    return fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 077) &&
+           fchmod(fd, st.st_mode & 0700) == 0;
+}
+
+guint saved_close(const Settings *settings)
+{
+    g_autofree char *folder = entries_folder(settings);
+    g_auto(GStrv) entries = folder_files(folder, ".ini");
+    guint count = close_to_others(folder);
+    for (char **entry = entries; *entry; entry++) {
+        g_autofree char *file = g_path_get_basename(*entry);
+        g_autofree char *machine = g_strndup(file, strlen(file) - strlen(".ini"));
+        g_autofree char *image = g_build_filename(settings->dir_machines, machine, NULL);
+        count += close_to_others(*entry);
+        count += close_to_others(image);
+    }
+    return count;
+}
+
 bool saved_write(const Settings *settings, const char *machine, const char *text, GError **error)
 {
     g_autofree char *folder = entries_folder(settings), *path = saved_path(settings, machine);
-    if (g_mkdir_with_parents(folder, 0755) < 0)
+    if (g_mkdir_with_parents(folder, 0700) < 0)
         return qwd_error_errno(error, errno, "Cannot make the folder %s", folder);
+    close_to_others(folder);
     return file_write_atomic(path, text, strlen(text), ENTRY_MODE, FILE_WRITE_DURABLE, error);
 }
 

@@ -43,5 +43,9 @@ bool saved_is_of(const Settings *settings, const char *machine, const char *user
 /* Removes the entry of a machine, then its image. */
 bool saved_remove(const Settings *settings, const char *machine, GError **error);
 
-/* Writes the entry of a machine. */
+/* Closes the folder of entries, the entries and their images to other accounts of the host, where they belong to us and
+ * are open: earlier versions left them so. Returns how many were. */
+guint saved_close(const Settings *settings);
+
+/* Writes the entry of a machine, which no other account of the host can read. */
 bool saved_write(const Settings *settings, const char *machine, const char *text, GError **error);

@@ -26,9 +26,13 @@ const Field session_link_fields[] = {
 };
 
 const Field session_viewer_fields[] = {
-    FIELD(SessionViewer, serial, INTEGER),        FIELD(SessionViewer, link_id, TEXT),
-    FIELD(SessionViewer, address, TEXT),          FIELD(SessionViewer, since, INTEGER),
-    FIELD_NAMED(SessionViewer, role, role_names), {0},
+    FIELD(SessionViewer, serial, INTEGER),
+    FIELD(SessionViewer, link_id, TEXT),
+    FIELD(SessionViewer, address, TEXT),
+    FIELD(SessionViewer, since, INTEGER),
+    FIELD(SessionViewer, disconnect_requested, BOOL),
+    FIELD_NAMED(SessionViewer, role, role_names),
+    {0},
 };
 
 const Field session_step_fields[] = {
@@ -66,7 +70,6 @@ const Field session_fields[] = {
     FIELD(SessionRecord, kept_until, INTEGER),
     FIELD(SessionRecord, resumed_at, INTEGER),
     FIELD(SessionRecord, image_version, TEXT),
-    FIELD(SessionRecord, disconnect_serial, INTEGER),
     FIELD(SessionRecord, save_name, TEXT),
     FIELD(SessionRecord, save_state, TEXT),
     FIELD(SessionRecord, save_reason, TEXT),
@@ -230,6 +233,16 @@ SessionLink *session_find_link_by_hash(const SessionRecord *session, const char 
 void session_remove_link(SessionRecord *session, const SessionLink *link)
 {
     g_ptr_array_remove(session->links, (gpointer)link);
+}
+
+SessionViewer *session_find_viewer(const SessionRecord *session, gint64 serial)
+{
+    for (guint i = 0; i < session->viewers->len; i++) {
+        SessionViewer *viewer = session->viewers->pdata[i];
+        if (viewer->serial == serial)
+            return viewer;
+    }
+    return NULL;
 }
 
 void session_add_viewer(SessionRecord *session, const SessionViewer *viewer)

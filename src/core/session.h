@@ -50,6 +50,7 @@ typedef struct {
     char *link_id, *address;
     SessionRole role;
     gint64 since;
+    bool disconnect_requested; /* stays until the gate has none of that serial */
 } SessionViewer;
 
 typedef struct {
@@ -89,13 +90,12 @@ typedef struct {
     gint64 resumed_at;     /* UTC: when its present life began, with a kept disk; 0 it is the first */
     char *image_version;   /* what the master was like when the disk was made (vm/image.h) */
     Plan *plan;
-    GPtrArray *links;         /* SessionLink * */
-    GPtrArray *viewers;       /* SessionViewer *, as the gate saw them last */
-    gint64 disconnect_serial; /* the viewer that a face wants disconnected; 0 nobody */
-    GPtrArray *processes;     /* SessionProcess * */
-    GPtrArray *steps;         /* SessionStep * */
-    GPtrArray *scripts;       /* BootScript * */
-    GPtrArray *folders;       /* HostFolder * */
+    GPtrArray *links;     /* SessionLink * */
+    GPtrArray *viewers;   /* SessionViewer *, as the gate saw them last */
+    GPtrArray *processes; /* SessionProcess * */
+    GPtrArray *steps;     /* SessionStep * */
+    GPtrArray *scripts;   /* BootScript * */
+    GPtrArray *folders;   /* HostFolder * */
 
     /* Its disk as a new machine (app/save.h). */
     char *save_name, *save_state, *save_reason;
@@ -115,6 +115,7 @@ SessionLink *session_add_link(SessionRecord *session, SessionRole role, const ch
 SessionLink *session_find_link(const SessionRecord *session, const char *link_id);
 SessionLink *session_find_link_by_hash(const SessionRecord *session, const char *hash);
 void session_remove_link(SessionRecord *session, const SessionLink *link);
+SessionViewer *session_find_viewer(const SessionRecord *session, gint64 serial);
 void session_add_viewer(SessionRecord *session, const SessionViewer *viewer); /* copies its texts */
 void session_set_process(SessionRecord *session, const char *name, ProcessId id);
 void session_add_step(SessionRecord *session, const char *name, gint64 duration_ms);

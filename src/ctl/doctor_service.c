@@ -6,8 +6,9 @@
 #include <unistd.h>
 
 #include "app/troubles.h"
+#include "auth/backoff.h"
 #include "base/fd.h"
-#include "base/owned_file.h"
+#include "base/trusted_path.h"
 #include "core/inventory.h"
 #include "core/policy.h"
 #include "core/saved.h"
@@ -19,6 +20,7 @@
 #define GIB ((gint64)1024 * 1024 * 1024)
 #define MIB ((gint64)1024 * 1024)
 #define TOKEN_CHARS 32
+#define USERS_OF_PROXY 3 /* so many who fail to log in do not sit at one computer */
 
 /* --- settings --- */
 
@@ -70,8 +72,9 @@ static void check_folder(Doctor *doctor, const char *key, const char *path)
 {
     const char *part = "folders", *user = doctor->account.name;
     g_autofree char *there = nearest(path);
-    g_autofree char *make = folder_is_of_root(there) ? doctor_command("install -d -o %s -g %s %s", user, user, path)
-                                                     : doctor_command("runuser -u %s -- mkdir -p %s", user, path);
+    g_autofree char *make = path_check_trusted(there, NULL)
+                                ? doctor_command("install -d -o %s -g %s %s", user, user, path)
+                                : doctor_command("runuser -u %s -- mkdir -p %s", user, path);
     g_autofree char *close = doctor_command("chmod o-w %s", path);
     g_autofree char *own = doctor_command("chown %s: %s", user, path);
     struct stat st;
@@ -242,6 +245,35 @@ static void check_local_accounts(Doctor *doctor)
                     "qwd-auth-local may not check the passwords of accounts in /etc/shadow.");
 }
 
+/* The address that all failed attempts of these come from, when they are of several users; NULL otherwise. */
+static const char *only_address(const GPtrArray *entries)
+{
+    const char *only = NULL;
+    g_autoptr(GHashTable) users = g_hash_table_new(g_str_hash, g_str_equal);
+    for (guint i = 0; i < entries->len; i++) {
+        const BackoffEntry *entry = entries->pdata[i];
+        if (*entry->address && only && !g_str_equal(only, entry->address))
+            return NULL;
+        only = *entry->address ? entry->address : only;
+        if (!g_str_equal(entry->name, entry->address))
+            g_hash_table_add(users, entry->name);
+    }
+    return g_hash_table_size(users) >= USERS_OF_PROXY ? only : NULL;
+}
+
+/* A reverse proxy that does not say whom it asks for makes all visitors one, who wait for each other's mistakes. */
+static void check_attempts(Doctor *doctor)
+{
+    g_autoptr(GPtrArray) entries = backoff_list(doctor->settings);
+    const char *address = only_address(entries);
+    if (address && !backoff_trusts(doctor->settings, address))
+        doctor_note(doctor, LEVEL_WARNING, "login", "qwdctl backoff",
+                    "All failed logins of the last hour come from %s. If this is a reverse proxy, have the web server "
+                    "restore the visitors' addresses (Apache: mod_remoteip). If it is a network of many users, name it "
+                    "in login_trusted_networks.",
+                    address);
+}
+
 void doctor_check_login(Doctor *doctor)
 {
     const Settings *settings = doctor->settings;
@@ -259,6 +291,7 @@ void doctor_check_login(Doctor *doctor)
                     "websockify listens on %s, although the web server passes displays on: 127.0.0.1 is enough.",
                     settings->service_address);
     check_local_accounts(doctor);
+    check_attempts(doctor);
 }
 
 static void check_secret(Doctor *doctor, const char *key, const char *path, int forbidden)

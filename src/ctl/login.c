@@ -14,9 +14,9 @@ static void print_json(const GPtrArray *entries)
     json_t *list = json_array();
     for (guint i = 0; i < entries->len; i++) {
         const BackoffEntry *entry = entries->pdata[i];
-        json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:s}", "kind", entry->kind, "failures",
+        json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:s, s:s}", "kind", entry->kind, "failures",
                                               (json_int_t)entry->failures, "wait_s", (json_int_t)entry->wait_s, "name",
-                                              entry->name));
+                                              entry->name, "address", entry->address));
     }
     output_json(list);
 }
@@ -28,7 +28,10 @@ static void print_table(const GPtrArray *entries)
         const BackoffEntry *entry = entries->pdata[i];
         g_autofree char *wait = entry->wait_s ? units_format_duration(entry->wait_s) : g_strdup("-");
         g_autofree char *failures = g_strdup_printf("%d", (int)entry->failures);
-        table_add(table, COLOUR_NONE, entry->kind, failures, wait, entry->name);
+        bool has_both = *entry->address && !g_str_equal(entry->name, entry->address);
+        g_autofree char *name =
+            has_both ? g_strdup_printf("%s (%s)", entry->name, entry->address) : g_strdup(entry->name);
+        table_add(table, COLOUR_NONE, entry->kind, failures, wait, name);
     }
     table_print(table);
 }

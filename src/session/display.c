@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "app/journal.h"
+#include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "base/token.h"
@@ -47,14 +48,30 @@ static void note_viewer(SessionRecord *session, const GateViewer *seen)
                                                      .since = seen->since_s});
 }
 
+static bool is_seen(gint64 serial, const GateViewer *seen, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if ((gint64)seen[i].serial == serial)
+            return true;
+    }
+    return false;
+}
+
+/* Those who stay keep what others have asked for meanwhile. */
 static void note_viewers(SessionRecord *session, const void *data)
 {
     const Gate *gate = data;
     size_t count;
     g_autofree GateViewer *seen = gate_viewers(gate, &count);
-    g_ptr_array_set_size(session->viewers, 0);
-    for (size_t i = 0; i < count; i++)
-        note_viewer(session, &seen[i]);
+    for (guint i = session->viewers->len; i-- > 0;) {
+        const SessionViewer *viewer = session->viewers->pdata[i];
+        if (!is_seen(viewer->serial, seen, count))
+            g_ptr_array_remove_index(session->viewers, i);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!session_find_viewer(session, (gint64)seen[i].serial))
+            note_viewer(session, &seen[i]);
+    }
     session->last_input_at = gate_last_input_s(gate);
 }
 
@@ -67,14 +84,21 @@ static void on_viewers(Gate *gate, void *data)
 }
 
 /* websockify's plug-in has noted who is behind its process (etc/websockify/qwd_viewer.py). Without a note it was
- * somebody of the service's own account who connected to the socket. A page of another site is refused. */
+ * somebody of the service's own account who connected to the socket. A page of another site is refused, and so is who
+ * cannot be told: a note that cannot be read, a process that the kernel does not name. */
 static bool admit_viewer(pid_t peer, char **address, void *data)
 {
     const Supervisor *supervisor = data;
     g_autofree char *path = g_strdup_printf("%s/viewers/%d", supervisor->settings->dir_cfg, (int)peer);
-    g_autoptr(JsonValue) note = json_object_read(path, NOTE_MAX_BYTES, NULL);
-    if (!note)
-        return true;
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(JsonValue) note = json_object_read(path, NOTE_MAX_BYTES, &cause);
+    if (!note && g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND))
+        return peer > 0;
+    if (!note) {
+        journal_session(supervisor->settings, "ERROR", supervisor->session, cause->message);
+        unlink(path); /* another process may get its number */
+        return false;
+    }
     const char *origin = json_get_text(note, "origin", "");
     *address = g_strdup(json_get_text(note, "address", ""));
     unlink(path);
@@ -157,10 +181,9 @@ static void close_revoked(Supervisor *supervisor)
     }
 }
 
-static void forget_closed(SessionRecord *session, const void *data)
+static void remove_expired_links(SessionRecord *session, const void *data)
 {
     const gint64 *now = data;
-    session->disconnect_serial = 0;
     for (guint i = session->links->len; i-- > 0;) {
         const SessionLink *link = session->links->pdata[i];
         if (link->expires_at && link->expires_at <= *now)
@@ -168,14 +191,24 @@ static void forget_closed(SessionRecord *session, const void *data)
     }
 }
 
-static bool has_closed(const SessionRecord *session, gint64 now)
+static bool has_expired_links(const SessionRecord *session, gint64 now)
 {
-    bool found = session->disconnect_serial != 0;
+    bool found = false;
     for (guint i = 0; i < session->links->len; i++) {
         const SessionLink *link = session->links->pdata[i];
         found = found || (link->expires_at && link->expires_at <= now);
     }
     return found;
+}
+
+/* Of each one, the gate tells later that it has left. */
+static void disconnect_requested(const Supervisor *supervisor)
+{
+    for (guint i = 0; i < supervisor->session->viewers->len; i++) {
+        const SessionViewer *viewer = supervisor->session->viewers->pdata[i];
+        if (viewer->disconnect_requested)
+            gate_disconnect(supervisor->gate, (guint64)viewer->serial);
+    }
 }
 
 static bool open_links(Supervisor *supervisor, GError **error)
@@ -196,10 +229,9 @@ void display_follow_record(Supervisor *supervisor)
     gint64 now = session_now();
     if (!supervisor->gate)
         return;
-    if (supervisor->session->disconnect_serial)
-        gate_disconnect(supervisor->gate, (guint64)supervisor->session->disconnect_serial);
-    if (has_closed(supervisor->session, now))
-        supervisor_change(supervisor, forget_closed, &now, NULL);
+    disconnect_requested(supervisor);
+    if (has_expired_links(supervisor->session, now))
+        supervisor_change(supervisor, remove_expired_links, &now, NULL);
     close_revoked(supervisor);
     if (!open_links(supervisor, &error))
         journal_session(supervisor->settings, "ERROR", supervisor->session, error->message);

@@ -99,6 +99,8 @@ static bool start(Supervisor *supervisor, GError **error)
                                                                   : supervisor->image.size_bytes};
     if (session->plan->use_master)
         return qwd_error_fail(error, QWD_ERROR_CONFLICT, "This session works on the machine's image itself.");
+    if (!save_part_create(path, error))
+        return false;
     Agent *agent = freeze(supervisor);
     bool good = backup_start(supervisor->qmp, &target, error);
     thaw(agent);

@@ -77,7 +77,11 @@ export class LoginService extends Service {
 
 const variable = (name) => `HTTP_${name.toUpperCase().replaceAll('-', '_')}`;
 
-// One browser with its cookie. `settings` replace the service's, `env` are CGI variables that a web server would set;
+// The match of a cookie that is set, with value and attributes.
+const setCookie = (response, name) =>
+    (response.headers['set-cookie'] ?? '').split(', ').map((line) => line.match(`^${name}=([^;]*); (.*)$`)).find(Boolean) ?? [];
+
+// One browser with its cookies: of the login, and of having logged in before. `settings` replace the service's, `env` are CGI variables that a web server would set;
 // with a `port` it talks HTTP to a real one.
 export class Browser {
     constructor(service, { settings = {}, env = {}, port = 0, target = script } = {}) {
@@ -87,12 +91,14 @@ export class Browser {
 
     async send(method, fields = {}, headers = {}) {
         const all = { Accept: 'text/html', ...headers };
-        if (this.cookie)
-            all.Cookie ??= `other=1; qwd_login=${this.cookie}`;
+        const cookies = Object.entries({ qwd_login: this.cookie, qwd_browser: this.browserCookie }).filter(([, value]) => value);
+        if (cookies.length)
+            all.Cookie ??= ['other=1', ...cookies.map((pair) => pair.join('='))].join('; ');
         const response = await (this.port ? this.#overHttp(method, fields, all) : this.#asCgi(method, fields, all));
-        const [, value, attributes] = response.headers['set-cookie']?.match(/^qwd_login=([^;]*); (.*)$/) ?? [];
+        const [, value, attributes] = setCookie(response, 'qwd_login');
         if (value !== undefined)
             Object.assign(this, { cookie: value || undefined, cookieAttributes: attributes });
+        this.browserCookie = setCookie(response, 'qwd_browser')[1] ?? this.browserCookie;
         return response;
     }
 

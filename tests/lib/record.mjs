@@ -7,7 +7,7 @@ const session = {
     ...each('owner email base language remote_host step reason note accelerator stop_by overrides image_version '
         + 'save_name save_state save_reason save_owner save_title', ''),
     ...each('created_at admitted_ms started_at ready_at ends_at ended_at stop_requested_at last_input_at touched_at extensions '
-        + 'idle_stop_at unused_stop_at kept_until resumed_at disconnect_serial save_percent', 0),
+        + 'idle_stop_at unused_stop_at kept_until resumed_at save_percent', 0),
     save_standalone: false,
 };
 const plan = {

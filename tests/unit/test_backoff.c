@@ -34,7 +34,7 @@ static void tear_down(Fixture *f, gconstpointer unused)
 static bool attempt(const Fixture *f, const char *address, const char *user)
 {
     g_autoptr(GError) error = NULL;
-    bool may = backoff_begin(f->settings, address, user, &error);
+    bool may = backoff_begin(f->settings, &(LoginAttempt){address, user, NULL}, &error);
     if (!may)
         assert_error(error, QWD_ERROR_LIMIT, "There were too many attempts to log in. Wait ");
     return may;
@@ -108,7 +108,7 @@ static void test_words(Fixture *f, gconstpointer unused)
         waited_for_any_user_s(f, i);
     for (int i = 0; i < 20; i++) {
         g_clear_error(&error);
-        g_assert_false(backoff_begin(f->settings, HERE, "bob", &error));
+        g_assert_false(backoff_begin(f->settings, &(LoginAttempt){HERE, "bob", NULL}, &error));
     }
     assert_error(error, QWD_ERROR_LIMIT, "Wait 4 s, then try again.");
     g_assert_cmpint(failures_of(f, HERE), ==, 7);
@@ -140,6 +140,127 @@ static void test_siege(Fixture *f, gconstpointer unused)
     g_assert_cmpint(waited_s(f, THERE, "alice"), <=, 30);
 }
 
+/* --- browsers that are known, and networks that are trusted --- */
+
+#define IN_BROWSER(user) (&(LoginAttempt){HERE, user, "0123456789abcdef"})
+
+static bool attempt_in_browser(const Fixture *f, const char *user)
+{
+    return backoff_begin(f->settings, IN_BROWSER(user), NULL);
+}
+
+/* Strangers who use each pause do not keep a user out of her own browser, even one behind the same address. */
+static void test_browser(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    for (int i = 0; i < 30; i++)
+        waited_s(f, HERE, "alice");
+    g_assert_false(attempt(f, HERE, "alice"));
+    g_assert_true(attempt_in_browser(f, "alice"));
+    backoff_succeeded(f->settings, IN_BROWSER("alice"));
+    g_assert_cmpint(failures_of(f, HERE), ==, 30); /* the strangers' attempts stay theirs */
+    g_assert_false(attempt(f, HERE, "alice"));
+}
+
+/* Guessing is as slow in it as from one address. */
+static void test_browser_guesses(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const int expected[] = {0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900};
+    for (size_t i = 0; i < G_N_ELEMENTS(expected); i++) {
+        int waited = 0;
+        for (; !attempt_in_browser(f, "alice"); clock_s++)
+            waited++;
+        g_assert_cmpint(waited, ==, expected[i]);
+    }
+    g_assert_true(attempt_in_browser(f, "bob"));
+    g_assert_true(attempt(f, HERE, "alice"));
+    g_assert_cmpint(backoff_clear(f->settings, "alice"), ==, 2); /* in the browser, and from elsewhere */
+}
+
+static void trust(Fixture *f, const char *networks)
+{
+    settings_free(f->settings);
+    g_autofree char *setting = g_strconcat("login_trusted_networks=", networks, NULL);
+    f->settings = temp_settings(f->folder, setting, NULL);
+}
+
+/* 20 mistakes of a few in a class room: all others log in, and so do these when they have waited for their own. */
+static void test_class_room(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    trust(f, "203.0.113.0/24, 192.0.2.0/28");
+    for (int i = 0; i < 20; i++) {
+        g_autofree char *user = numbered("careless", i % 4);
+        g_assert_true(attempt(f, HERE, user));
+    }
+    for (int i = 0; i < 30; i++) {
+        g_autofree char *user = numbered("pupil", i);
+        g_assert_true(attempt(f, HERE, user));
+        backoff_succeeded(f->settings, &(LoginAttempt){HERE, user, NULL});
+    }
+    g_assert_false(attempt(f, HERE, "careless0"));
+    g_assert_cmpint(waited_s(f, HERE, "careless0"), ==, 1);
+    g_assert_true(attempt(f, THERE, "careless0"));
+}
+
+/* Strangers keep nobody out of it, and guessing there is as slow as anywhere else. */
+static void test_trusted_guesses(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    trust(f, HERE);
+    for (int i = 0; i < 20; i++)
+        waited_s(f, THERE, "alice");
+    g_assert_false(attempt(f, THERE, "alice"));
+    gint64 begin = clock_s;
+    for (int i = 0; i < 15 + 4; i++)
+        waited_s(f, HERE, "alice");
+    g_assert_cmpint(clock_s - begin, >, 3600);
+    g_assert_cmpint(backoff_clear(f->settings, HERE), ==, 1);
+}
+
+/* The guesses that remain for somebody who has a thousand addresses, as auth/backoff.h says. */
+static void test_guesses_in_an_hour(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    gint64 begin = clock_s;
+    int made = 0;
+    for (; clock_s < begin + 7200; clock_s++) {
+        g_autofree char *address = g_strdup_printf("10.0.%d.%d", (int)(clock_s % 7200) / 250, (int)(clock_s % 250));
+        made += attempt(f, address, "alice");
+    }
+    g_assert_cmpint(made, <=, 2 * 120 + 15);
+}
+
+static void test_trusted_setting(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GError) error = NULL;
+    g_assert_true(backoff_check_settings(f->settings, &error));
+    trust(f, "192.0.2.0/24, room");
+    g_assert_false(backoff_check_settings(f->settings, &error));
+    assert_error(error, QWD_ERROR_CONFIG, "login_trusted_networks: \"room\" is no network.");
+    g_assert_true(backoff_trusts(f->settings, HERE));
+    g_assert_false(backoff_trusts(f->settings, THERE));
+    g_assert_false(backoff_trusts(f->settings, ""));
+}
+
+static void test_numbers(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    f->settings->login_attempts_per_address = 1;
+    f->settings->login_wait_max_per_address = 3;
+    f->settings->login_attempts_per_user = 2;
+    f->settings->login_wait_max_per_user = 2;
+    static const int of_address[] = {0, 1, 2, 3, 3}, of_user[] = {0, 0, 1, 2, 2};
+    for (size_t i = 0; i < G_N_ELEMENTS(of_address); i++)
+        g_assert_cmpint(waited_for_any_user_s(f, (int)i), ==, of_address[i]);
+    for (size_t i = 0; i < G_N_ELEMENTS(of_user); i++) {
+        g_autofree char *address = numbered("198.51.100.", (int)i);
+        g_assert_cmpint(waited_s(f, address, "alice"), ==, of_user[i]);
+    }
+}
+
 /* --- names --- */
 
 static void test_capitals(Fixture *f, gconstpointer unused)
@@ -152,7 +273,7 @@ static void test_capitals(Fixture *f, gconstpointer unused)
         made += attempt(f, address, names[i % 4]);
     }
     g_assert_cmpint(made, ==, 10);
-    backoff_succeeded(f->settings, "192.0.2.0", "Alice");
+    backoff_succeeded(f->settings, &(LoginAttempt){"192.0.2.0", "Alice", NULL});
     g_assert_cmpint(failures_of(f, "alice"), ==, 0);
     attempt(f, THERE, "ALICE");
     g_assert_cmpint(backoff_clear(f->settings, "Alice"), ==, 1);
@@ -195,17 +316,47 @@ static void test_forgetting(Fixture *f, gconstpointer unused)
     g_assert_cmpint(entries->len, ==, 1 + 5); /* what is forgotten takes no room */
 }
 
+static int count_files(const Fixture *f)
+{
+    int count = 0;
+    g_autofree char *folder = g_build_filename(f->settings->dir_login, "backoff", NULL);
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    while (dir && g_dir_read_name(dir))
+        count++;
+    return count;
+}
+
+/* Entries that are forgotten are removed once in ten minutes; nothing is read for it. */
+static void test_pruning(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    for (int i = 0; i < 8; i++) {
+        g_autofree char *address = numbered("192.0.2.", i), *user = numbered("user", i);
+        attempt(f, address, user);
+    }
+    g_assert_cmpint(count_files(f), ==, 16);
+    clock_s += 3601 - 300;
+    attempt(f, THERE, "alice"); /* looks, and finds none */
+    clock_s += 300;
+    attempt(f, THERE, "alice");
+    g_assert_cmpint(count_files(f), ==, 18);
+    clock_s += 301;
+    attempt(f, THERE, "alice");
+    g_assert_cmpint(count_files(f), ==, 2);
+    g_assert_cmpint(failures_of(f, "alice"), ==, 3);
+}
+
 static void test_success(Fixture *f, gconstpointer unused)
 {
     (void)unused;
     for (int i = 0; i < 100; i++) { /* a class that logs in from one address */
         g_autofree char *user = numbered("user", i);
         g_assert_true(attempt(f, HERE, user));
-        backoff_succeeded(f->settings, HERE, user);
+        backoff_succeeded(f->settings, &(LoginAttempt){HERE, user, NULL});
     }
     g_autoptr(GPtrArray) entries = backoff_list(f->settings);
     g_assert_cmpint(entries->len, ==, 0);
-    backoff_succeeded(f->settings, THERE, "nobody"); /* nothing to take back */
+    backoff_succeeded(f->settings, &(LoginAttempt){THERE, "nobody", NULL}); /* nothing to take back */
 }
 
 /* A success takes back itself, not the failures of others behind the address, and does not make them wait longer. */
@@ -215,7 +366,7 @@ static void test_success_between(Fixture *f, gconstpointer unused)
     for (int i = 0; i < 9; i++)
         waited_for_any_user_s(f, i);
     g_assert_cmpint(waited_s(f, HERE, "alice"), ==, 16);
-    backoff_succeeded(f->settings, HERE, "alice");
+    backoff_succeeded(f->settings, &(LoginAttempt){HERE, "alice", NULL});
     g_assert_cmpint(failures_of(f, HERE), ==, 9);
     g_assert_cmpint(failures_of(f, "alice"), ==, 0);
     g_assert_true(attempt(f, HERE, "bob")); /* at once: the wait after the last failure is over */
@@ -229,7 +380,7 @@ static void hammer(int number, int out, const void *data)
     const Fixture *f = data;
     g_autofree char *user = numbered("user", number);
     for (int i = 0; i < 10; i++)
-        concurrent_answer(out, backoff_begin(f->settings, HERE, user, NULL));
+        concurrent_answer(out, backoff_begin(f->settings, &(LoginAttempt){HERE, user, NULL}, NULL));
 }
 
 static void test_many_requests(Fixture *f, gconstpointer unused)
@@ -246,7 +397,7 @@ static void come_from_everywhere(int number, int out, const void *data)
     const Fixture *f = data;
     g_autofree char *address = numbered("192.0.2.", number);
     for (int i = 0; i < 3; i++)
-        concurrent_answer(out, backoff_begin(f->settings, address, "alice", NULL));
+        concurrent_answer(out, backoff_begin(f->settings, &(LoginAttempt){address, "alice", NULL}, NULL));
 }
 
 static void test_many_addresses(Fixture *f, gconstpointer unused)
@@ -261,10 +412,10 @@ static void log_in_rightly(int number, int out, const void *data)
 {
     const Fixture *f = data;
     g_autofree char *user = numbered("user", number);
-    bool may = backoff_begin(f->settings, HERE, user, NULL);
+    bool may = backoff_begin(f->settings, &(LoginAttempt){HERE, user, NULL}, NULL);
     concurrent_answer(out, may);
     if (may)
-        backoff_succeeded(f->settings, HERE, user);
+        backoff_succeeded(f->settings, &(LoginAttempt){HERE, user, NULL});
 }
 
 static void test_many_successes(Fixture *f, gconstpointer unused)
@@ -318,7 +469,7 @@ static void test_broken(Fixture *f, gconstpointer unused)
     (void)unused;
     g_autoptr(GError) error = NULL;
     g_autofree char *path = temp_file(f->folder, "login", "in the way");
-    g_assert_false(backoff_begin(f->settings, HERE, "alice", &error));
+    g_assert_false(backoff_begin(f->settings, &(LoginAttempt){HERE, "alice", NULL}, &error));
     g_assert_nonnull(error);
     g_assert_cmpint(backoff_clear(f->settings, NULL), ==, 0);
 }
@@ -344,6 +495,14 @@ int main(int argc, char **argv)
     ADD("/backoff/words", test_words);
     ADD("/backoff/flood", test_flood);
     ADD("/backoff/siege", test_siege);
+    ADD("/backoff/browser", test_browser);
+    ADD("/backoff/browser/guesses", test_browser_guesses);
+    ADD("/backoff/trusted/class-room", test_class_room);
+    ADD("/backoff/trusted/guesses", test_trusted_guesses);
+    ADD("/backoff/trusted/setting", test_trusted_setting);
+    ADD("/backoff/hour", test_guesses_in_an_hour);
+    ADD("/backoff/numbers", test_numbers);
+    ADD("/backoff/pruning", test_pruning);
     ADD("/backoff/capitals", test_capitals);
     ADD("/backoff/networks", test_networks);
     ADD("/backoff/forgetting", test_forgetting);

@@ -5,6 +5,7 @@
 
 #include "app/enter.h"
 #include "auth/backoff.h"
+#include "auth/browser.h"
 #include "auth/seal.h"
 #include "auth/totp.h"
 #include "base/error.h"
@@ -262,6 +263,34 @@ static void test_codes_are_counted(Fixture *f, gconstpointer unused)
     g_assert_cmpint(left->len, ==, 0);
 }
 
+/* Strangers who try her password and her codes do not slow down a browser in which she has logged in before. */
+static void test_known_browser(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    configure(f, "check_user_mfa=totp", NULL);
+    g_autofree char *secret = set_up_app(f);
+    const char *const names[] = {"alice", NULL};
+    g_autofree char *cookie = browser_cookie_add(f->settings, NULL, names, NULL);
+    for (int i = 0; i < 20; i++) {
+        backoff_begin(f->settings, &(LoginAttempt){HERE, "alice", NULL}, NULL);
+        backoff_begin(f->settings, &(LoginAttempt){"198.51.100.1", "alice", NULL}, NULL);
+        backoff_begin(f->settings, &(LoginAttempt){"198.51.100.2", "alice (code)", NULL}, NULL);
+        backoff_begin(f->settings, &(LoginAttempt){"198.51.100.3", "alice (code)", NULL}, NULL);
+    }
+    assert_refused(f, claim(f, "alice", "right", &refusal), QWD_ERROR_LIMIT, "too many attempts");
+    f->context.browser = cookie;
+    clock_s += 60; /* for another code */
+    for (int i = 0; i < 20; i++) {
+        backoff_begin(f->settings, &(LoginAttempt){HERE, "alice", NULL}, NULL);
+        backoff_begin(f->settings, &(LoginAttempt){"198.51.100.4", "alice (code)", NULL}, NULL);
+    }
+    claim_well(f, "alice", "right", ENTER_CODE);
+    g_autofree char *code = code_of(secret);
+    resume_well(f, f->entrance.pending, code);
+    g_assert_cmpstr(f->entrance.claimed, ==, "alice"); /* has come along */
+    assert_refused(f, claim(f, "bob", "right", &refusal), QWD_ERROR_LIMIT, "too many attempts");
+}
+
 static void test_step_expires(Fixture *f, gconstpointer unused)
 {
     (void)unused;
@@ -496,6 +525,7 @@ int main(int argc, char **argv)
     ADD("/enter/totp/enrol", test_enrol);
     ADD("/enter/totp/code", test_code);
     ADD("/enter/totp/counted", test_codes_are_counted);
+    ADD("/enter/totp/known-browser", test_known_browser);
     ADD("/enter/totp/expires", test_step_expires);
     ADD("/enter/totp/groups", test_groups_with_app);
     ADD("/enter/seals", test_other_seals);

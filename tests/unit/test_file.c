@@ -40,6 +40,18 @@ static void test_read(void)
     assert_error(error, QWD_ERROR_INTERNAL, "not a regular file");
 }
 
+static void test_absent(void)
+{
+    g_autoptr(TempFolder) folder = temp_folder();
+    g_autofree char *path = temp_file(folder, "f", ""), *below = g_build_filename(path, "x", NULL);
+    g_autofree char *absent = g_build_filename(folder, "absent", NULL), *link = g_build_filename(folder, "link", NULL);
+    g_assert_true(file_is_absent(absent));
+    g_assert_false(file_is_absent(path));
+    g_assert_false(file_is_absent(below)); /* nobody can tell */
+    g_assert_cmpint(symlink(absent, link), ==, 0);
+    g_assert_false(file_is_absent(link));
+}
+
 static void test_write(void)
 {
     g_autoptr(GError) error = NULL;
@@ -298,6 +310,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/file/read", test_read);
+    g_test_add_func("/file/absent", test_absent);
     g_test_add_func("/file/write", test_write);
     g_test_add_func("/file/lock", test_lock);
     g_test_add_func("/file/private", test_private);

@@ -110,6 +110,10 @@ static void on_percent(int percent, void *data)
     const Watch *watch = data;
     int fd = open(watch->gate, O_RDWR | O_CLOEXEC); /* open until the test ends: who reads it may be late */
     g_autoptr(SessionRecord) session = store_load(watch->f->settings, watch->f->session->id, NULL);
+    g_autofree char *part = save_part_path(watch->f->settings, "told.qcow2");
+    struct stat st;
+    g_assert_cmpint(stat(part, &st), ==, 0);
+    g_assert_cmpint(st.st_mode & 0777, ==, 0600); /* nobody else reads along */
     g_assert_true(save_is_busy(session));
     g_assert_cmpstr(session->save_name, ==, "told.qcow2");
     g_assert_cmpint(percent, >, 0);
@@ -186,15 +190,15 @@ static void test_publish(Fixture *f, gconstpointer unused)
     const char *create[] = {"qemu-img", "create", "-q", "-f", "qcow2", secret, "16M", NULL};
     run(create);
     g_assert_true(image_create_overlay(secret, "qcow2", part, NULL));
-    g_assert_false(save_publish(f->settings, "x", &error));
+    g_assert_false(save_publish(f->settings, "x", 0644, &error));
     assert_error(error, QWD_ERROR_DENIED, "refers to another file");
     save_discard(f->settings, "x");
     g_assert_false(g_file_test(part, G_FILE_TEST_EXISTS));
     run((const char *[]){"qemu-img", "create", "-q", "-f", "qcow2", part, "16M", NULL});
-    g_assert_false(save_publish(f->settings, "tiny.iso", NULL)); /* no such part */
-    g_assert_true(save_publish(f->settings, "x", NULL));
+    g_assert_false(save_publish(f->settings, "tiny.iso", 0644, NULL)); /* no such part */
+    g_assert_true(save_publish(f->settings, "x", 0644, NULL));
     run((const char *[]){"qemu-img", "create", "-q", "-f", "qcow2", part, "16M", NULL});
-    g_assert_false(save_publish(f->settings, "x", &error)); /* never replaces */
+    g_assert_false(save_publish(f->settings, "x", 0644, &error)); /* never replaces */
     assert_error(error, QWD_ERROR_INTERNAL, "Cannot name the image");
 }
 

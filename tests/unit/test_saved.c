@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * Machines that users have saved: their names, and their entries among the others. */
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -145,6 +147,43 @@ static void test_disable_both(void)
     g_assert_cmpstr(file, ==, path);
 }
 
+static int mode_of(const char *path)
+{
+    struct stat st;
+    g_assert_cmpint(stat(path, &st), ==, 0);
+    return st.st_mode & 0777;
+}
+
+/* What earlier versions left open is closed, and what administrators have linked or written is not. */
+static void test_close(void)
+{
+    g_autoptr(TempFolder) folder = temp_folder();
+    g_autoptr(Settings) settings = temp_settings(folder, NULL);
+    g_autofree char *entries = g_build_filename(settings->dir_machines, "saved.d", NULL);
+    g_assert_cmpint(g_mkdir_with_parents(settings->dir_machines, 0755), ==, 0);
+    g_assert_cmpuint(saved_close(settings), ==, 0);
+    g_autofree char *entry = saved_path(settings, "alice:a.qcow2");
+    g_autofree char *image = temp_file(settings->dir_machines, "alice:a.qcow2", "x");
+    g_autofree char *other = temp_file(settings->dir_machines, "debian.qcow2", "x");
+    g_autofree char *link = g_build_filename(settings->dir_machines, "alice:b.qcow2", NULL);
+    g_assert_cmpint(symlink(other, link), ==, 0);
+    g_assert_true(saved_write(settings, "alice:a.qcow2", "[alice:a.qcow2]\n", NULL));
+    g_assert_true(saved_write(settings, "alice:b.qcow2", "[alice:b.qcow2]\n", NULL));
+    g_assert_cmpint(mode_of(entries), ==, 0700);
+    g_assert_cmpint(mode_of(entry), ==, 0600);
+    g_assert_true(chmod(entries, 0755) == 0 && chmod(entry, 0644) == 0 && chmod(image, 0644) == 0);
+    g_assert_true(chmod(other, 0644) == 0);
+    g_assert_cmpuint(saved_close(settings), ==, 3);
+    g_assert_cmpint(mode_of(entries), ==, 0700);
+    g_assert_cmpint(mode_of(entry), ==, 0600);
+    g_assert_cmpint(mode_of(image), ==, 0600);
+    g_assert_cmpint(mode_of(other), ==, 0644);
+    g_assert_cmpuint(saved_close(settings), ==, 0);
+    g_assert_cmpint(chmod(entries, 0755), ==, 0);
+    g_assert_true(saved_write(settings, "alice:c.qcow2", "[alice:c.qcow2]\n", NULL));
+    g_assert_cmpint(mode_of(entries), ==, 0700);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -153,5 +192,6 @@ int main(int argc, char **argv)
     g_test_add_func("/saved/entries", test_entries);
     g_test_add_func("/saved/disable-and-enable", test_disable_and_enable);
     g_test_add_func("/saved/disable-both", test_disable_both);
+    g_test_add_func("/saved/close", test_close);
     return g_test_run();
 }

@@ -4,6 +4,7 @@
 
 #include "auth/seal.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "clock.h"
 #include "concurrent.h"
@@ -263,6 +264,18 @@ static void test_use_up(Fixture *f, gconstpointer unused)
     g_assert_no_error(error);
 }
 
+/* When nobody can tell whether it is used up, it is. */
+static void test_unreadable(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autofree char *folder = g_build_filename(f->settings->dir_login, "used", NULL);
+    g_assert_true(seal_use_up(f->settings, "one", NOON + 60, NULL));
+    g_assert_false(seal_is_used_up(f->settings, "two"));
+    g_assert_true(folder_remove(folder, NULL));
+    g_free(temp_file(f->settings->dir_login, "used", "in the way"));
+    g_assert_true(seal_is_used_up(f->settings, "two"));
+}
+
 /* What is over need not be remembered; what is not, must be. */
 static void test_forgotten(Fixture *f, gconstpointer unused)
 {
@@ -307,6 +320,7 @@ int main(int argc, char **argv)
     ADD("/seal/key/broken", test_broken_key);
     ADD("/seal/key/open-folder", test_open_folder);
     ADD("/seal/use-up", test_use_up);
+    ADD("/seal/use-up/unreadable", test_unreadable);
     ADD("/seal/use-up/forgotten", test_forgotten);
     ADD("/seal/use-up/once", test_used_up_once);
     return g_test_run();

@@ -41,7 +41,7 @@ static void test_round_trip(void)
     g_autoptr(GError) error = NULL;
     g_autoptr(SessionRecord) session = new_session();
     session->state = SESSION_RUNNING;
-    session->disconnect_serial = 2;
+    session->extensions = 2;
     session_set_text(&session->reason, "because \"\n\xc3\xa9");
     session_set_text(&session->note, NULL);
     SessionLink *link = session_add_link(session, ROLE_VIEW, "for \"Jo\"", 17);
@@ -49,6 +49,8 @@ static void test_round_trip(void)
     session_set_text(&link->hash, hash);
     session_add_viewer(session,
                        &(SessionViewer){.serial = 3, .link_id = link->id, .address = (char *)"::1", .since = 5});
+    g_assert_null(session_find_viewer(session, 2));
+    session_find_viewer(session, 3)->disconnect_requested = true;
     g_assert_true(session_find_link(session, link->id) == link);
     g_assert_null(session_find_link(session, "0123"));
     session_set_process(session, "qemu", (ProcessId){1, 2});

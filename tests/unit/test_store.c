@@ -106,14 +106,14 @@ static bool add_viewer(SessionRecord *session, void *data, GError **error)
 {
     (void)data;
     (void)error;
-    session->disconnect_serial++;
+    session->extensions++;
     return true;
 }
 
 static bool refuse(SessionRecord *session, void *data, GError **error)
 {
     (void)data;
-    session->disconnect_serial = 99;
+    session->extensions = 99;
     return qwd_error_fail(error, QWD_ERROR_CONFLICT, "no");
 }
 
@@ -122,11 +122,11 @@ static void test_change(Fixture *f, gconstpointer unused)
     (void)unused;
     g_autoptr(GError) error = NULL;
     g_autoptr(SessionRecord) changed = store_change(f->settings, f->session->id, add_viewer, NULL, &error);
-    g_assert_cmpint(changed->disconnect_serial, ==, 1);
+    g_assert_cmpint(changed->extensions, ==, 1);
     g_assert_null(store_change(f->settings, f->session->id, refuse, NULL, &error));
     assert_error(error, QWD_ERROR_CONFLICT, "no");
     g_autoptr(SessionRecord) read = store_load(f->settings, f->session->id, &error);
-    g_assert_cmpint(read->disconnect_serial, ==, 1);
+    g_assert_cmpint(read->extensions, ==, 1);
     g_assert_null(store_change(f->settings, ABSENT, add_viewer, NULL, &error));
     assert_error(error, QWD_ERROR_NOT_FOUND, "no such session");
     g_autofree char *folder = store_folder(f->settings, ABSENT);
@@ -154,7 +154,7 @@ static void test_parallel_changes(Fixture *f, gconstpointer unused)
         g_assert_cmpint(status, ==, 0);
     }
     g_autoptr(SessionRecord) read = store_load(f->settings, f->session->id, NULL);
-    g_assert_cmpint(read->disconnect_serial, ==, WRITERS * CHANGES);
+    g_assert_cmpint(read->extensions, ==, WRITERS * CHANGES);
 }
 
 /* --- lists --- */

@@ -241,6 +241,23 @@ static void test_enrol(Fixture *f, gconstpointer unused)
     assert_error(error, QWD_ERROR_CONFLICT, "set up for you already");
 }
 
+/* An app that cannot be read is one: nobody sets up another in its place. */
+static void test_unreadable(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GError) error = NULL;
+    g_auto(GStrv) recovery = enrol(f, "alice", RFC_SECRET);
+    g_autofree char *path = record_path(f), *code = NULL;
+    g_assert_true(unlink(path) == 0 && symlink("nowhere", path) == 0);
+    g_assert_true(totp_is_enrolled(f->settings, "alice"));
+    forward(10);
+    code = code_of(RFC_SECRET, 0);
+    g_assert_null(totp_enrol(f->settings, "alice", RFC_SECRET, code, &error));
+    assert_error(error, QWD_ERROR_CONFLICT, "set up for you already");
+    g_assert_false(totp_verify(f->settings, "alice", recovery[0], &error));
+    g_assert_nonnull(error);
+}
+
 /* What is no Base32 has no codes. */
 static void test_broken_secrets(Fixture *f, gconstpointer unused)
 {
@@ -310,6 +327,7 @@ int main(int argc, char **argv)
     ADD("/totp/recovery/capitals", test_recovery_in_capitals);
     ADD("/totp/recovery/once-for-all", test_recovery_once_for_all);
     ADD("/totp/enrol", test_enrol);
+    ADD("/totp/enrol/unreadable", test_unreadable);
     ADD("/totp/enrol/broken-secrets", test_broken_secrets);
     ADD("/totp/reset", test_reset);
     ADD("/totp/broken-record", test_broken_record);

@@ -393,6 +393,19 @@ static void test_other_obstacles(Fixture *f, gconstpointer unused)
     f->settings->service_queue_max = 1;
     check_obstacle(f, "There is no room, and the queue is full: 1 waiting. Try again later.", false);
     f->settings->service_queue_max = 2;
+    f->settings->service_queue_max_per_user = 1;
+    check_obstacle(f, "Other sessions wait for room already.", true); /* another user's */
+    g_autofree char *own = stored(f, "alice", SESSION_QUEUED, 0);
+    f->settings->service_queue_max = 3;
+    check_obstacle(f,
+                   "Sessions of one user in the queue: 1 at most; you have 1. Cancel one of them, or try again when one "
+                   "has started.",
+                   false);
+    f->who.is_admin = true;
+    check_obstacle(f, NULL, false);
+    f->who.is_admin = false;
+    f->settings->service_queue_max_per_user = 0;
+    check_obstacle(f, "Other sessions wait for room already.", true);
     g_autoptr(SessionRecord) master = made(f, "carol", SESSION_RUNNING, NOON + 7200);
     g_autofree char *image = g_build_filename(f->folder, "tiny.iso", NULL);
     master->plan->use_master = true;
@@ -402,6 +415,27 @@ static void test_other_obstacles(Fixture *f, gconstpointer unused)
                    "The image of tiny.iso is in use by a session that works on the image itself or is based on it, or "
                    "the disk of such a one is kept. Stop or discard that session first.",
                    false);
+}
+
+/* Those who wait for a limit of their own, or for an image, are in nobody's way; those who wait for room are. */
+static void test_not_in_the_way(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    f->settings->service_queue_max = 1;
+    f->settings->service_max_session_nb_per_user = 1;
+    g_autofree char *running = stored(f, "bob", SESSION_RUNNING, NOON + 3600);
+    g_autofree char *own = stored(f, "bob", SESSION_QUEUED, 0), *own_too = stored(f, "bob", SESSION_QUEUED, 0);
+    check_obstacle(f, NULL, false);
+    f->settings->service_max_session_nb = 1;
+    check_obstacle(f, "Sessions on this service: 1 at once; 1 run.", true);
+    g_autofree char *carol = stored(f, "carol", SESSION_QUEUED, 0);
+    check_obstacle(f, "There is no room, and the queue is full: 1 waiting. Try again later.", false);
+    check_wait(f, carol,
+               &(QueueWait){1, REASON("Sessions on this service: 1 at once; 1 run."), .expected_at = NOON + 3600});
+    f->settings->service_max_session_nb = 2;
+    check_obstacle(f, "There is no room, and the queue is full: 1 waiting. Try again later.", false);
+    f->settings->service_queue_max = 2;
+    check_obstacle(f, "Other sessions wait for room already.", true);
 }
 
 /* The number of sessions that a group gives, in place of the setting's. */
@@ -430,6 +464,7 @@ int main(int argc, char **argv)
                  {"/waiting/holding-up-for-memory", test_holding_up_for_memory},
                  {"/waiting/full-disk", test_full_disk},
                  {"/waiting/obstacles", test_other_obstacles},
+                 {"/waiting/not-in-the-way", test_not_in_the_way},
                  {"/waiting/group", test_group_limit}};
     g_setenv("TZ", "UTC", TRUE);
     g_test_init(&argc, &argv, NULL);

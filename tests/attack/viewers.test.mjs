@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Viewers who stay although they were told to go, and viewers who come in although nobody can tell who they are.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { Browser, LoginService } from '../lib/login-service.mjs';
+import { webSocket } from '../lib/network.mjs';
+import { within } from '../lib/wait.mjs';
+
+const service = new LoginService();
+const setup = {};
+before(async () => {
+    await service.start();
+    setup.alice = await new Browser(service).login('alice');
+    setup.session = await setup.alice.createRunning();
+    const links = (await setup.alice.sharing(setup.session.id)).links;
+    setup.token = new URL(links.find((link) => link.is_own).url).searchParams.get('path').match(/token=([0-9a-f]{32})$/)[1];
+});
+after(() => service.end());
+
+const gone = (socket) => within('a viewer is disconnected', socket.destroyed || once(socket, 'close'));
+
+test('viewers who are disconnected one quickly after the other are all disconnected', async () => {
+    const { alice, session: { id }, token } = setup;
+    const sockets = [];
+    for (let i = 0; i < 4; i++) {
+        sockets.push((await service.rfb(token)).socket);
+        await service.until(id, ({ viewers }) => viewers.length === i + 1);
+    }
+    const supervisor = service.process(service.record(id), 'supervisor');
+    const [stays, ...leave] = service.record(id).viewers.sort((a, b) => a.serial - b.serial);
+    process.kill(supervisor, 'SIGSTOP'); // all requests are there before it sees the first
+    try {
+        for (const { serial } of leave)
+            assert.equal((await alice.submit({ session: id, viewer_disconnect: String(serial) })).status, 303);
+    } finally {
+        process.kill(supervisor, 'SIGCONT');
+    }
+    await Promise.all(sockets.slice(1).map(gone));
+    await service.until(id, ({ viewers }) => viewers.length === 1 && viewers[0].serial === stays.serial);
+    assert.ok(!sockets[0].destroyed);
+    sockets[0].destroy();
+    await service.until(id, ({ viewers }) => viewers.length === 0);
+});
+
+test('who cannot be told is not let in', async (t) => {
+    const { token } = setup;
+    const open = (headers) => webSocket(t, service.port, `/websockify?token=${token}`, { headers });
+    const own = await open({ Origin: `http://127.0.0.1:${service.port}` });
+    assert.equal((await own.received(12)).toString(), 'RFB 003.008\n');
+    own.socket.destroy();
+
+    // websockify's note of it is longer than the supervisor reads
+    const long = await open({ Origin: 'http://evil.example', 'X-Forwarded-Host': 'a'.repeat(20000) });
+    assert.equal(long.response?.status, 101);
+    await within('the end of the connection', long.closed);
+    assert.equal(long.length, 0, 'not one byte of the display');
+});
+
+test('a note that cannot be read lets nobody in', async () => {
+    const { token } = setup;
+    const note = service.path('run/viewers', String(process.pid));
+    for (const write of [() => fs.writeFileSync(note, '{'), () => fs.symlinkSync(note, note), () => fs.mkdirSync(note)]) {
+        write();
+        service.give('run/viewers');
+        await assert.rejects(service.rfb(token), /the display closed the connection/);
+        fs.rmSync(note, { recursive: true, force: true });
+    }
+    (await service.rfb(token)).socket.destroy();
+    assert.match(service.log(), new RegExp(`ERROR .*${path.basename(note)}`));
+});
