@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/account.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/trusted_path.h"
 #include "core/entries.h"
 #include "core/inventory.h"
 #include "core/machine.h"
@@ -74,12 +76,27 @@ static json_t *local_request(const char *what, const MachineEntry *entry)
                      entry->sha256_url ? entry->sha256_url : "");
 }
 
+/* Whoever owns a folder on the way could have put a link to any file there: one that root keeps to itself is not handed
+ * to the service account. */
+static bool check_source(int source, const char *path, GError **error)
+{
+    struct stat st;
+    if (!account_is_root() || path_check_trusted(path, NULL))
+        return true;
+    return (fstat(source, &st) == 0 && (st.st_uid != 0 || (st.st_mode & S_IROTH))) ||
+           qwd_error_fail(error, QWD_ERROR_DENIED,
+                          "%s is for root alone, and on the way to it another account could put something else in its "
+                          "place. Move it to a folder of root, such as /root.",
+                          path);
+}
+
 static bool copy_image(const Settings *settings, const char *path, const MachineEntry *entry, GError **error)
 {
-    autofd int source = open(path, O_RDONLY | O_CLOEXEC);
+    autofd int source = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (source < 0)
         return qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "Cannot open %s: %s", path, g_strerror(errno));
-    return run_one(settings, entry->name, local_request("copy", entry), source, error);
+    return check_source(source, path, error) &&
+           run_one(settings, entry->name, local_request("copy", entry), source, error);
 }
 
 /* The program that looks at an image does it as the service account: it also finds out whether that can read it. */

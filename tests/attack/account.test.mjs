@@ -82,6 +82,21 @@ describe('links in the place of entries', () => {
         });
     }
 
+    test('enable does not hand a file of root to the account', async () => {
+        const target = treasure('secret.raw', Buffer.alloc(65536, 's'));
+        fs.chmodSync(target, 0o600);
+        asTheAccount('ln', '-s', target, root.path('home/image.raw'));
+        const { code, err } = await root.run(['enable', root.path('home/image.raw')]);
+        assert.equal(code, 4, err);
+        assert.match(err, /is for root alone/);
+        assert.deepEqual(fs.readdirSync(root.machines), []);
+        fs.rmSync(root.path('home/image.raw'));
+        const own = root.write('home/own.raw', Buffer.alloc(65536, 'o'), 0o600);
+        root.give('home');
+        assert.equal((await root.run(['enable', own])).code, 0);
+        fs.rmSync(own);
+    });
+
     test('refresh does not write into a folder behind a link', async () => {
         treasure('kept', '');
         asTheAccount('ln', '-s', root.path('treasure'), root.path('service/www'));

@@ -159,9 +159,9 @@ describe('entries', () => {
 
 describe('enable FILE', () => {
     test('a file from elsewhere is copied, readable for all, the service account\'s, and only then listed', async () => {
-        const bytes = randomImage(root.path('home/own.qcow2'));
-        fs.chmodSync(root.path('home/own.qcow2'), 0o600);
-        const result = await root.run(['enable', root.path('home/own.qcow2'), 'My own']);
+        const bytes = randomImage(root.path('logs/own.qcow2'));
+        fs.chmodSync(root.path('logs/own.qcow2'), 0o600);
+        const result = await root.run(['enable', root.path('logs/own.qcow2'), 'My own']);
         assert.equal(result.code, 0, result.err);
         assert.equal(result.out, 'own.qcow2\n');
         const copy = path.join(root.machines, 'own.qcow2'), stat = fs.statSync(copy);
@@ -170,7 +170,7 @@ describe('enable FILE', () => {
         if (isRoot)
             assert.equal(stat.uid, Number(sh('id', '-u', account)));
         assert.deepEqual(fs.readdirSync(root.machines), ['own.qcow2'], 'nothing else is left');
-        const again = await root.run(['enable', root.path('home/own.qcow2')]);
+        const again = await root.run(['enable', root.path('logs/own.qcow2')]);
         assert.equal(again.code, 4);
         assert.match(again.err, /exists already\. To enable it: qwdctl enable own\.qcow2/);
     });
