@@ -341,10 +341,10 @@ bool call_authenticate(Call *call, Response **early, GError **error)
     const Settings *settings = call->page.settings;
     bool post = request_method(call->page.request) == METHOD_POST;
     if (!policy_login_is_configured(settings)) {
-        call->who = identity_of(call->page.request, call->login_form.user);
+        call->who = identity_of(call->page.request, settings, call->login_form.user);
         return true;
     }
-    call->who = (Identity){.user = "", .is_local = identity_is_local(call->page.request)};
+    call->who = (Identity){.user = "", .is_local = identity_is_local(call->page.request, settings)};
     if (call->action == FORM_RESUME)
         return authenticate_step(call, early, error);
     bool by_mail = settings->check_user_with_email && *call->login_form.user && !*call->form.csrf;
