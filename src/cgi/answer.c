@@ -103,8 +103,9 @@ static void remember_language(const Call *call, Response *response)
 {
     if (!call->chose_language)
         return;
-    g_autofree char *cookie = g_strdup_printf(LANGUAGE_COOKIE "=%s; Path=/; Max-Age=%d; SameSite=Lax",
-                                              catalogue_language(), LANGUAGE_MAX_AGE_S);
+    g_autofree char *cookie =
+        g_strdup_printf(LANGUAGE_COOKIE "=%s; Path=/; Max-Age=%d; SameSite=Lax%s", catalogue_language(),
+                        LANGUAGE_MAX_AGE_S, call->is_https ? "; Secure" : "");
     response_add_header(response, "Set-Cookie", cookie, NULL);
 }
 
@@ -113,6 +114,7 @@ static Response *answer(Call *call, GError **error)
     Request *request = (Request *)call->page.request;
     const Settings *settings = call->page.settings;
     bool is_loaded = request_load(request, settings, error);
+    call->is_https = g_str_equal(request_scheme(request), "https");
     choose_language(call);
     if (!is_loaded)
         return NULL;
@@ -121,6 +123,7 @@ static Response *answer(Call *call, GError **error)
     if (!base || !read_forms(call, error) || !check_path(call, error))
         return NULL;
     call->page.base = base;
+    call->is_https = g_str_has_prefix(base, "https:");
     call->page.who = &call->who;
     Response *response = answer_known(call, error);
     call->page.base = "";

@@ -9,6 +9,7 @@
 
 typedef struct {
     PageContext page;
+    bool is_https; /* at the browser's end: server_name knows of a proxy that has the certificate */
     Identity who;
     SessionForm form;
     LoginForm login_form;

@@ -78,9 +78,9 @@ static bool take_login(Call *call, GError **error)
 
 static char *cookie_line(const Call *call, const char *value, gint64 seconds)
 {
-    bool secure = g_str_equal(request_scheme(call->page.request), "https");
-    return g_strdup_printf(LOGIN_COOKIE "=%s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%" G_GINT64_FORMAT "%s", value,
-                           seconds, secure ? "; Secure" : "");
+    return g_strdup_printf("%s=%s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%" G_GINT64_FORMAT "%s",
+                           call->is_https ? LOGIN_COOKIE_HTTPS : LOGIN_COOKIE, value, seconds,
+                           call->is_https ? "; Secure" : "");
 }
 
 static bool take_new_login(Call *call, Entrance *entrance, GError **error)
@@ -88,6 +88,7 @@ static bool take_new_login(Call *call, Entrance *entrance, GError **error)
     forget_login(call);
     call->login = entrance->login;
     entrance->login = (Login){0};
+    call->login.scheme = call->is_https ? LOGIN_SCHEME_HTTPS : LOGIN_SCHEME_HTTP;
     g_autofree char *value = login_to_cookie(call->page.settings, &call->login, error);
     if (!value)
         return false;
@@ -232,10 +233,22 @@ static bool authenticate_claim(Call *call, Response **early, GError **error)
     return false;
 }
 
+/* Under https, a cookie with the name that http has counts only when it comes from a version that had no other: anybody
+ * between here and the browser, and the pages of other hosts of this domain, can put one there. */
+static bool read_login(Call *call)
+{
+    const Request *request = call->page.request;
+    const char *prefixed = call->is_https ? request_cookie(request, LOGIN_COOKIE_HTTPS) : NULL;
+    const char *cookie = prefixed ? prefixed : request_cookie(request, LOGIN_COOKIE);
+    LoginScheme expected = !call->is_https ? LOGIN_SCHEME_HTTP : prefixed ? LOGIN_SCHEME_HTTPS : LOGIN_SCHEME_ANY;
+    if (!cookie || !login_from_cookie(call->page.settings, cookie, &call->login, NULL))
+        return false;
+    return call->login.scheme == expected || call->login.scheme == LOGIN_SCHEME_ANY;
+}
+
 static bool authenticate_cookie(Call *call, GError **error)
 {
-    const char *cookie = request_cookie(call->page.request, LOGIN_COOKIE);
-    if (!cookie || !login_from_cookie(call->page.settings, cookie, &call->login, NULL)) {
+    if (!read_login(call)) {
         forget_login(call);
         return true; /* nobody, which is for the policy to judge */
     }

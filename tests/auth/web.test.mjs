@@ -28,8 +28,11 @@ test('the cookie', async (t) => {
 
     await t.test('its attributes', async () => {
         assert.match(alice.cookieAttributes, /^Path=\/; HttpOnly; SameSite=Lax; Max-Age=28800$/);
+        assert.equal(alice.cookieName, 'qwd_login');
         const secure = await browser({ env: { HTTPS: 'on' } }).login('alice');
-        assert.match(secure.cookieAttributes, /; Secure$/);
+        assert.match(secure.cookieAttributes, /^Path=\/; HttpOnly; SameSite=Lax; Max-Age=28800; Secure$/);
+        assert.equal(secure.cookieName, '__Host-qwd_login');
+        assert.equal((await secure.get({ manage: '1' })).status, 200);
     });
 
     await t.test('a forged one is nobody\'s', async () => {

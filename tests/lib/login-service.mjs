@@ -85,14 +85,16 @@ export class Browser {
         this.overrides = Object.entries(settings).map(([key, value]) => `${key}=${value}\n`).join('');
     }
 
+    cookieName = 'qwd_login';
+
     async send(method, fields = {}, headers = {}) {
         const all = { Accept: 'text/html', ...headers };
         if (this.cookie)
-            all.Cookie ??= `other=1; qwd_login=${this.cookie}`;
+            all.Cookie ??= `other=1; ${this.cookieName}=${this.cookie}`;
         const response = await (this.port ? this.#overHttp(method, fields, all) : this.#asCgi(method, fields, all));
-        const [, value, attributes] = response.headers['set-cookie']?.match(/^qwd_login=([^;]*); (.*)$/) ?? [];
+        const [, name, value, attributes] = response.headers['set-cookie']?.match(/^((?:__Host-)?qwd_login)=([^;]*); (.*)$/) ?? [];
         if (value !== undefined)
-            Object.assign(this, { cookie: value || undefined, cookieAttributes: attributes });
+            Object.assign(this, { cookieName: name, cookie: value || undefined, cookieAttributes: attributes });
         return response;
     }
 
