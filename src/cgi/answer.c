@@ -71,12 +71,11 @@ static Response *go_on(Call *call, GError **error)
 
 static Response *answer_known(Call *call, GError **error)
 {
-    const char *seal = request_query_field(call->page.request, "enter");
     Response *early = NULL;
     if (is_for_holders(call))
         return call_perform(call, error);
-    if (seal && request_method(call->page.request) != METHOD_POST)
-        return call_open_link(call, seal, error);
+    if (call_has_link(call))
+        return call_open_link(call, error);
     return call_authenticate(call, &early, error) ? go_on(call, error) : early;
 }
 

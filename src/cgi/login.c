@@ -17,9 +17,10 @@
 
 /* --- the context of logins --- */
 
+/* Behind the '#', which browsers send to nobody: no log has the seal. */
 static char *link_prefix(const Call *call)
 {
-    return g_strconcat(call->page.base, request_variable(call->page.request, REQUEST_SCRIPT_NAME), "?enter=", NULL);
+    return g_strconcat(call->page.base, request_variable(call->page.request, REQUEST_SCRIPT_NAME), "?enter=1#", NULL);
 }
 
 static EnterContext enter_context(const Call *call, const char *link)
@@ -125,7 +126,7 @@ static void set_notice(json_t *values, const GError *reason)
 static bool has_tried(const Call *call)
 {
     return *call->login_form.user || *call->login_form.password || call->action == FORM_RESUME ||
-           request_query_field(call->page.request, "enter");
+           request_query_field(call->page.request, "enter") || request_field(call->page.request, "enter");
 }
 
 Response *call_login_page(Call *call, const GError *reason)
@@ -368,7 +369,7 @@ bool call_authenticate(Call *call, Response **early, GError **error)
     return authenticate_cookie(call, error);
 }
 
-Response *call_open_link(Call *call, const char *seal, GError **error)
+static Response *open_seal(Call *call, const char *seal, GError **error)
 {
     g_auto(Entrance) entrance = {0};
     EnterContext context = enter_context(call, "");
@@ -379,6 +380,35 @@ Response *call_open_link(Call *call, const char *seal, GError **error)
     json_object_set_new(values, "pending", json_string(entrance.pending));
     json_object_set(values, "carry", entrance.carry);
     return response_page(call->page.settings, "link.html", values, error);
+}
+
+/* The seal of what has been pasted: a seal, or a link that has it behind the '#', or, from an older version, in its
+ * query. */
+static const char *seal_in(const char *text)
+{
+    const char *mark = strrchr(text, '#'), *field = strstr(text, "enter=");
+    return mark ? mark + 1 : field ? field + strlen("enter=") : text;
+}
+
+bool call_has_link(const Call *call)
+{
+    const Request *request = call->page.request;
+    return request_method(request) == METHOD_POST ? request_field(request, "enter") != NULL
+                                                  : request_query_field(request, "enter") != NULL;
+}
+
+Response *call_open_link(Call *call, GError **error)
+{
+    const Request *request = call->page.request;
+    if (request_method(request) == METHOD_POST) {
+        g_autofree char *text = g_strstrip(g_strdup(request_field(request, "enter")));
+        return call_check_post(call, error) ? open_seal(call, seal_in(text), error) : NULL;
+    }
+    const char *seal = request_query_field(request, "enter");
+    if (!g_str_equal(seal, "1")) /* the links of older versions */
+        return open_seal(call, seal, error);
+    g_autoptr(JsonValue) values = call_page_values(call, tr("Go on"));
+    return response_page(call->page.settings, "enter.html", values, error);
 }
 
 Response *call_logout(Call *call, GError **error)

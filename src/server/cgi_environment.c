@@ -49,6 +49,7 @@ static char *server_name(const char *host_header)
 static void set_others(char ***environment, const CgiRequest *request)
 {
     set(environment, "GATEWAY_INTERFACE", g_strdup("CGI/1.1"));
+    set(environment, "QWD_SOCKET_TOKEN", g_strdup("protocol")); /* server/tunnel.c */
     set(environment, "SERVER_SOFTWARE", g_strdup("qwd-server/" QWD_VERSION));
     set(environment, "QUERY_STRING", g_strdup(request->query ? request->query : ""));
     set(environment, "SERVER_NAME", server_name(request->host_header ? request->host_header : "localhost"));

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "base/tcp_peer.h"
+#include "base/token.h"
 #include "base/units.h"
 #include "core/origin.h"
 
@@ -65,17 +66,6 @@ Identity identity_of(const Request *request, const Settings *settings, const cha
 
 /* --- programs with a token --- */
 
-/* Takes the same time wherever they differ: sums do not tell how far a guess is right. */
-static bool is_same_secret(const char *a, const char *b)
-{
-    g_autofree char *sum_a = g_compute_checksum_for_string(G_CHECKSUM_SHA256, a, -1);
-    g_autofree char *sum_b = g_compute_checksum_for_string(G_CHECKSUM_SHA256, b, -1);
-    unsigned char difference = 0;
-    for (size_t i = 0; sum_a[i]; i++)
-        difference |= (unsigned char)(sum_a[i] ^ sum_b[i]);
-    return difference == 0;
-}
-
 bool identity_has_metrics_token(const Request *request, const Settings *settings, GError **error)
 {
     const char *given = request_variable(request, REQUEST_AUTHORIZATION);
@@ -88,5 +78,5 @@ bool identity_has_metrics_token(const Request *request, const Settings *settings
         return qwd_error_fail(error, QWD_ERROR_CONFIG,
                               "metrics_token_file: the token in %s is shorter than %d characters.",
                               settings->metrics_token_file, TOKEN_MIN_BYTES);
-    return is_same_secret(given + strlen(BEARER), token);
+    return token_equal(given + strlen(BEARER), token);
 }
