@@ -24,7 +24,8 @@ let isKnown = true; // otherwise there is nothing to ask for again: the service 
 const cookie = (name) => document.cookie.split("; ").find((one) => one.startsWith(`${name}=`))?.slice(name.length + 1);
 
 function remember(language) {
-    document.cookie = `qwd_lang=${language}; Path=/; Max-Age=31536000; SameSite=Lax`;
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `qwd_lang=${language}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
 }
 
 // The language that the browser prefers among those that the page is offered in.

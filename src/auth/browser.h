@@ -7,6 +7,7 @@
 #include "core/settings.h"
 
 #define BROWSER_COOKIE "qwd_browser"
+#define BROWSER_COOKIE_HTTPS "__Host-qwd_browser" /* as LOGIN_COOKIE_HTTPS */
 
 /* The cookie's value after a login, with the names that the user is known by; `cookie` is the one that the browser has
  * already, or NULL. It holds for the last few users of the browser. Free with g_free; NULL on error. */

@@ -79,11 +79,23 @@ void login_begin(const Settings *settings, AuthIdentity *identity, Login *login)
     login->expires_at = g_get_real_time() / G_USEC_PER_SEC + settings->login_lifetime;
 }
 
+static const char *const scheme_names[] = {
+    [LOGIN_SCHEME_ANY] = "", [LOGIN_SCHEME_HTTP] = "http", [LOGIN_SCHEME_HTTPS] = "https"};
+
+static LoginScheme scheme_of(const char *name)
+{
+    LoginScheme scheme = LOGIN_SCHEME_HTTPS;
+    while (scheme != LOGIN_SCHEME_ANY && !g_str_equal(scheme_names[scheme], name))
+        scheme--;
+    return scheme;
+}
+
 char *login_to_cookie(const Settings *settings, const Login *login, GError **error)
 {
     g_autoptr(JsonValue) object = auth_identity_to_json(&login->identity);
     json_object_set_new(object, "id", json_string(login->id));
     json_object_set_new(object, "by_mail", json_boolean(login->is_by_mail));
+    json_object_set_new(object, "scheme", json_string(scheme_names[login->scheme]));
     return seal_close(settings, PURPOSE, object, login->expires_at, error);
 }
 
@@ -95,6 +107,7 @@ bool login_from_cookie(const Settings *settings, const char *cookie, Login *logi
     login->id = g_strdup(json_get_text(object, "id", ""));
     login->expires_at = json_get_integer(object, "exp", 0);
     login->is_by_mail = json_get_bool(object, "by_mail", false);
+    login->scheme = scheme_of(json_get_text(object, "scheme", ""));
     /* Not from the cookie: an administrator who is one no more loses the right at once. */
     login->is_admin = login_is_admin(settings, &login->identity);
     return !seal_is_used_up(settings, login->id) || qwd_error_fail(error, QWD_ERROR_LOGIN, "Please log in again.");

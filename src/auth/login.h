@@ -6,12 +6,20 @@
 #include "core/settings.h"
 
 #define LOGIN_COOKIE "qwd_login"
+/* The same under https: by its prefix, browsers take it from no other host and under no other scheme (RFC 6265bis,
+ * section 4.1.3.2). */
+#define COOKIE_HTTPS_PREFIX "__Host-"
+#define LOGIN_COOKIE_HTTPS COOKIE_HTTPS_PREFIX LOGIN_COOKIE
+
+/* Under which scheme a login began. Its cookie counts under no other. */
+typedef enum { LOGIN_SCHEME_ANY, LOGIN_SCHEME_HTTP, LOGIN_SCHEME_HTTPS } LoginScheme;
 
 typedef struct {
     AuthIdentity identity;
     bool is_admin;
-    bool is_by_mail; /* a mail address is all that is known */
-    char *id;        /* of this login: for its end, and its form tokens */
+    bool is_by_mail;    /* a mail address is all that is known */
+    LoginScheme scheme; /* ANY: an older version began it, which did not note it */
+    char *id;           /* of this login: for its end, and its form tokens */
     gint64 expires_at;
 } Login;
 

@@ -418,3 +418,14 @@ bool account_drop(const char *user, GError **error)
     reduce_environment(account);
     return true;
 }
+
+bool account_is_of_people(uid_t account)
+{
+    const uid_t first = 1000, first_dynamic = 61184, last_dynamic = 65535; /* of systemd's services; and nobody */
+    if (account == 0)
+        return true;
+    if (account < first || (account >= first_dynamic && account <= last_dynamic))
+        return false;
+    const struct passwd *entry = getpwuid(account);
+    return entry && !g_str_has_suffix(entry->pw_shell, "/nologin") && !g_str_has_suffix(entry->pw_shell, "/false");
+}

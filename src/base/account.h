@@ -9,6 +9,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 /* A piece of work for the account. */
 typedef struct {
@@ -48,3 +49,7 @@ bool account_has_terminal(int fd);
  * standard streams may be no terminals. A process that is not root stays what it is. Errors are QWD_ERROR_CONFIG or
  * QWD_ERROR_INTERNAL; after one the process must not go on: it may be half-way. */
 bool account_drop(const char *user, GError **error);
+
+/* Whether people, or root's own programs, work under this account: root, and the accounts above those of the system
+ * that have a shell to log in with. Programs that serve others, such as proxies, have accounts of the system. */
+bool account_is_of_people(uid_t account);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * What can be asked for: one table, and a function for each. */
+#include <stdio.h>
+
 #include "app/app.h"
 #include "app/journal.h"
 #include "app/metrics.h"
@@ -15,6 +17,7 @@
 #include "cgi/viewer.h"
 #include "core/store.h"
 #include "web/catalogue.h"
+#include "web/identity.h"
 
 #define IS_NEW "&new=1"
 
@@ -118,8 +121,19 @@ static Response *show_sessions(Call *call, GError **error)
     return response;
 }
 
+/* A token file that cannot be used is for the administrator to mend; nobody gets in by it. */
+static bool has_metrics_token(Call *call)
+{
+    g_autoptr(GError) error = NULL;
+    bool has = identity_has_metrics_token(call->page.request, call->page.settings, &error);
+    if (error)
+        fprintf(stderr, "qemu-web-desktop.cgi: %s\n", error->message);
+    return has;
+}
+
 static Response *show_metrics(Call *call, GError **error)
 {
+    call->who.has_metrics_token = has_metrics_token(call);
     g_autofree char *text = app_metrics(call->page.settings, &call->who, error);
     return text ? response_text(EXPOSITION_TYPE, text) : NULL;
 }

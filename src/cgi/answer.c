@@ -72,12 +72,11 @@ static Response *go_on(Call *call, GError **error)
 
 static Response *answer_known(Call *call, GError **error)
 {
-    const char *seal = request_query_field(call->page.request, "enter");
     Response *early = NULL;
     if (is_for_holders(call))
         return call_perform(call, error);
-    if (seal && request_method(call->page.request) != METHOD_POST)
-        return call_open_link(call, seal, error);
+    if (call_has_link(call))
+        return call_open_link(call, error);
     return call_authenticate(call, &early, error) ? go_on(call, error) : early;
 }
 
@@ -104,8 +103,9 @@ static void remember_language(const Call *call, Response *response)
 {
     if (!call->chose_language)
         return;
-    g_autofree char *cookie = g_strdup_printf(LANGUAGE_COOKIE "=%s; Path=/; Max-Age=%d; SameSite=Lax",
-                                              catalogue_language(), LANGUAGE_MAX_AGE_S);
+    g_autofree char *cookie =
+        g_strdup_printf(LANGUAGE_COOKIE "=%s; Path=/; Max-Age=%d; SameSite=Lax%s", catalogue_language(),
+                        LANGUAGE_MAX_AGE_S, call->is_https ? "; Secure" : "");
     response_add_header(response, "Set-Cookie", cookie, NULL);
 }
 
@@ -114,6 +114,7 @@ static Response *answer(Call *call, GError **error)
     Request *request = (Request *)call->page.request;
     const Settings *settings = call->page.settings;
     bool is_loaded = request_load(request, settings, error);
+    call->is_https = g_str_equal(request_scheme(request), "https");
     choose_language(call);
     if (!is_loaded)
         return NULL;
@@ -122,6 +123,7 @@ static Response *answer(Call *call, GError **error)
     if (!base || !read_forms(call, error) || !check_path(call, error))
         return NULL;
     call->page.base = base;
+    call->is_https = g_str_has_prefix(base, "https:");
     call->page.who = &call->who;
     Response *response = answer_known(call, error);
     call->page.base = "";

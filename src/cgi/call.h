@@ -9,6 +9,7 @@
 
 typedef struct {
     PageContext page;
+    bool is_https; /* at the browser's end: server_name knows of a proxy that has the certificate */
     Identity who;
     SessionForm form;
     LoginForm login_form;
@@ -30,8 +31,11 @@ typedef struct {
  * mailed link), or with an error. */
 bool call_authenticate(Call *call, Response **early, GError **error);
 
-/* The page that a mailed link leads to: its button is the next step. */
-Response *call_open_link(Call *call, const char *seal, GError **error);
+/* Whether the request is a mailed link: opened (GET), or its seal sent by the page that it opens (POST). */
+bool call_has_link(const Call *call);
+
+/* The pages that a mailed link leads to: the first one sends the seal, the button of the second is the next step. */
+Response *call_open_link(Call *call, GError **error);
 
 Response *call_logout(Call *call, GError **error);
 

@@ -18,16 +18,22 @@
 
 /* --- the context of logins --- */
 
+/* Behind the '#', which browsers send to nobody: no log has the seal. */
 static char *link_prefix(const Call *call)
 {
-    return g_strconcat(call->page.base, request_variable(call->page.request, REQUEST_SCRIPT_NAME), "?enter=", NULL);
+    return g_strconcat(call->page.base, request_variable(call->page.request, REQUEST_SCRIPT_NAME), "?enter=1#", NULL);
+}
+
+static const char *read_browser_cookie(const Call *call)
+{
+    return request_cookie(call->page.request, call->is_https ? BROWSER_COOKIE_HTTPS : BROWSER_COOKIE);
 }
 
 static EnterContext enter_context(const Call *call, const char *link)
 {
     return (EnterContext){.settings = call->page.settings,
                           .address = request_variable(call->page.request, REQUEST_REMOTE_ADDR),
-                          .browser = request_cookie(call->page.request, BROWSER_COOKIE),
+                          .browser = read_browser_cookie(call),
                           .link = link,
                           .language = catalogue_language(),
                           .is_page = request_wants_page(call->page.request),
@@ -80,9 +86,9 @@ static bool take_login(Call *call, GError **error)
 
 static char *cookie_line(const Call *call, const char *name, const char *value, gint64 seconds)
 {
-    bool secure = g_str_equal(request_scheme(call->page.request), "https");
-    return g_strdup_printf("%s=%s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%" G_GINT64_FORMAT "%s", name, value,
-                           seconds, secure ? "; Secure" : "");
+    return g_strdup_printf("%s%s=%s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%" G_GINT64_FORMAT "%s",
+                           call->is_https ? COOKIE_HTTPS_PREFIX : "", name, value, seconds,
+                           call->is_https ? "; Secure" : "");
 }
 
 /* Strangers who try this user's password do not slow down this browser any more. The web server's own logins need no
@@ -90,7 +96,7 @@ static char *cookie_line(const Call *call, const char *name, const char *value, 
 static bool remember_browser(Call *call, const Entrance *entrance, GError **error)
 {
     const Settings *settings = call->page.settings;
-    const char *cookie = request_cookie(call->page.request, BROWSER_COOKIE), *claimed = entrance->claimed;
+    const char *cookie = read_browser_cookie(call), *claimed = entrance->claimed;
     const char *const names[] = {call->login.identity.user, claimed && *claimed ? claimed : NULL, NULL};
     if (call->by_web_server || settings->login_browser_lifetime == 0)
         return true;
@@ -107,6 +113,7 @@ static bool take_new_login(Call *call, Entrance *entrance, GError **error)
     forget_login(call);
     call->login = entrance->login;
     entrance->login = (Login){0};
+    call->login.scheme = call->is_https ? LOGIN_SCHEME_HTTPS : LOGIN_SCHEME_HTTP;
     g_autofree char *value = login_to_cookie(call->page.settings, &call->login, error);
     if (!value || !remember_browser(call, entrance, error))
         return false;
@@ -143,7 +150,7 @@ static void set_notice(json_t *values, const GError *reason)
 static bool has_tried(const Call *call)
 {
     return *call->login_form.user || *call->login_form.password || call->action == FORM_RESUME ||
-           request_query_field(call->page.request, "enter");
+           request_query_field(call->page.request, "enter") || request_field(call->page.request, "enter");
 }
 
 Response *call_login_page(Call *call, const GError *reason)
@@ -251,10 +258,22 @@ static bool authenticate_claim(Call *call, Response **early, GError **error)
     return false;
 }
 
+/* Under https, a cookie with the name that http has counts only when it comes from a version that had no other: anybody
+ * between here and the browser, and the pages of other hosts of this domain, can put one there. */
+static bool read_login(Call *call)
+{
+    const Request *request = call->page.request;
+    const char *prefixed = call->is_https ? request_cookie(request, LOGIN_COOKIE_HTTPS) : NULL;
+    const char *cookie = prefixed ? prefixed : request_cookie(request, LOGIN_COOKIE);
+    LoginScheme expected = !call->is_https ? LOGIN_SCHEME_HTTP : prefixed ? LOGIN_SCHEME_HTTPS : LOGIN_SCHEME_ANY;
+    if (!cookie || !login_from_cookie(call->page.settings, cookie, &call->login, NULL))
+        return false;
+    return call->login.scheme == expected || call->login.scheme == LOGIN_SCHEME_ANY;
+}
+
 static bool authenticate_cookie(Call *call, GError **error)
 {
-    const char *cookie = request_cookie(call->page.request, LOGIN_COOKIE);
-    if (!cookie || !login_from_cookie(call->page.settings, cookie, &call->login, NULL)) {
+    if (!read_login(call)) {
         forget_login(call);
         return true; /* nobody, which is for the policy to judge */
     }
@@ -360,10 +379,10 @@ bool call_authenticate(Call *call, Response **early, GError **error)
     const Settings *settings = call->page.settings;
     bool post = request_method(call->page.request) == METHOD_POST;
     if (!policy_login_is_configured(settings)) {
-        call->who = identity_of(call->page.request, call->login_form.user);
+        call->who = identity_of(call->page.request, settings, call->login_form.user);
         return true;
     }
-    call->who = (Identity){.user = "", .is_local = identity_is_local(call->page.request)};
+    call->who = (Identity){.user = "", .is_local = identity_is_local(call->page.request, settings)};
     if (call->action == FORM_RESUME)
         return authenticate_step(call, early, error);
     bool by_mail = settings->check_user_with_email && *call->login_form.user && !*call->form.csrf;
@@ -374,7 +393,7 @@ bool call_authenticate(Call *call, Response **early, GError **error)
     return authenticate_cookie(call, error);
 }
 
-Response *call_open_link(Call *call, const char *seal, GError **error)
+static Response *open_seal(Call *call, const char *seal, GError **error)
 {
     g_auto(Entrance) entrance = {0};
     EnterContext context = enter_context(call, "");
@@ -385,6 +404,35 @@ Response *call_open_link(Call *call, const char *seal, GError **error)
     json_object_set_new(values, "pending", json_string(entrance.pending));
     json_object_set(values, "carry", entrance.carry);
     return response_page(call->page.settings, "link.html", values, error);
+}
+
+/* The seal of what has been pasted: a seal, or a link that has it behind the '#', or, from an older version, in its
+ * query. */
+static const char *seal_in(const char *text)
+{
+    const char *mark = strrchr(text, '#'), *field = strstr(text, "enter=");
+    return mark ? mark + 1 : field ? field + strlen("enter=") : text;
+}
+
+bool call_has_link(const Call *call)
+{
+    const Request *request = call->page.request;
+    return request_method(request) == METHOD_POST ? request_field(request, "enter") != NULL
+                                                  : request_query_field(request, "enter") != NULL;
+}
+
+Response *call_open_link(Call *call, GError **error)
+{
+    const Request *request = call->page.request;
+    if (request_method(request) == METHOD_POST) {
+        g_autofree char *text = g_strstrip(g_strdup(request_field(request, "enter")));
+        return call_check_post(call, error) ? open_seal(call, seal_in(text), error) : NULL;
+    }
+    const char *seal = request_query_field(request, "enter");
+    if (!g_str_equal(seal, "1")) /* the links of older versions */
+        return open_seal(call, seal, error);
+    g_autoptr(JsonValue) values = call_page_values(call, tr("Go on"));
+    return response_page(call->page.settings, "enter.html", values, error);
 }
 
 Response *call_logout(Call *call, GError **error)

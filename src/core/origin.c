@@ -197,6 +197,32 @@ bool host_is_known(const Settings *settings, const char *host_header)
     return read_host_header(host_header, &host) && name_is_known(settings, &host, &entry);
 }
 
+static bool name_is_loopback(const Name *name)
+{
+    struct in_addr four;
+    if (g_str_equal(name->host, "localhost") || g_str_has_suffix(name->host, ".localhost"))
+        return true;
+    if (inet_pton(AF_INET, name->host, &four) == 1)
+        return ntohl(four.s_addr) >> 24 == 127;
+    return g_str_equal(name->host, "[::1]");
+}
+
+bool host_is_loopback(const char *host_header)
+{
+    Name host;
+    return read_host_header(host_header, &host) && name_is_loopback(&host);
+}
+
+bool origin_names_others(const Settings *settings)
+{
+    Name name;
+    for (char **entry = settings->server_name; *entry; entry++) {
+        if (!read_name(*entry, &name) || !name_is_loopback(&name) || g_strcmp0(name.scheme, "https") == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Host and port are those that the browser asked for: a page of another port of this host is another site. */
 static bool is_same_place(const Name *origin, const char *host_header)
 {

@@ -16,6 +16,14 @@ bool origin_check_settings(const Settings *settings, GError **error);
 /* Whether the request's Host header (NULL: it has none) is one of the service's names. */
 bool host_is_known(const Settings *settings, const char *host_header);
 
+/* Whether the Host header names the machine that the browser itself runs on: localhost and the names below it
+ * (RFC 6761), 127.0.0.0/8, [::1]. */
+bool host_is_loopback(const char *host_header);
+
+/* Whether server_name says that browsers of other machines use the service: a name that is not of this kind, or https,
+ * which is another program's. */
+bool origin_names_others(const Settings *settings);
+
 /* Whether a page of this Origin (RFC 6454; NULL: the client is no browser) may use the service. With an empty
  * server_name the origin must also be the host and port that the browser itself asked for. */
 bool origin_is_allowed(const Settings *settings, const char *origin, const char *host_header);

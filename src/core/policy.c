@@ -32,8 +32,9 @@ static bool check_place(const Settings *settings, const Identity *who, GError **
     return !policy_is_local_only(settings) || who->is_local ||
            qwd_error_fail(
                error, QWD_ERROR_DENIED,
-               "No way to log in is configured, so this service answers only browsers on its own machine. Its "
-               "administrator can choose a way to log in, or set service_open = yes.");
+               "No way to log in is configured, so this service answers only browsers on its own machine, under "
+               "http://localhost and through no proxy. Its administrator can choose a way to log in, or set "
+               "service_open = yes.");
 }
 
 static bool check_login(const Settings *settings, const Identity *who, GError **error)
@@ -50,11 +51,15 @@ static bool check_owner(const Settings *settings, const Identity *who, const Ses
     return may;
 }
 
-/* Programs of this host, such as those that monitor it, do not log in. */
-static bool check_host(const Identity *who, GError **error)
+/* Programs that monitor the service do not log in: they have the token, or, as long as there is none, run on this
+ * host. */
+static bool check_host(const Settings *settings, const Identity *who, GError **error)
 {
-    return who->is_local ||
-           qwd_error_fail(error, QWD_ERROR_DENIED, "Only administrators, and programs on this server, may see this.");
+    bool is_near = who->is_local && !*settings->metrics_token_file;
+    return who->has_metrics_token || is_near ||
+           qwd_error_fail(error, QWD_ERROR_DENIED,
+                          "Only administrators may see this, and programs that send the token of metrics_token_file. "
+                          "Without that setting, programs on this server may see it under http://localhost.");
 }
 
 /* Those who are not local have been turned away by check_place. */
@@ -71,10 +76,10 @@ bool policy_allows(const Settings *settings, const Identity *who, Action action,
     Circle circle = circles[action];
     if (who->is_admin)
         return true;
+    if (circle == FOR_THIS_HOST)
+        return check_host(settings, who, error);
     if (!check_place(settings, who, error))
         return false;
-    if (circle == FOR_THIS_HOST)
-        return check_host(who, error);
     if (circle >= FOR_USERS && !check_login(settings, who, error))
         return false;
     if (circle == FOR_KEEPERS)

@@ -28,7 +28,8 @@ typedef struct Identity {
     const char *const *groups; /* proven as well; NULL: none */
     bool is_authenticated;     /* the name is proven, not claimed */
     bool is_admin;             /* proven as well */
-    bool is_local;             /* the request comes from this machine */
+    bool is_local;             /* the request comes from a browser or a program on this machine, and through no proxy */
+    bool has_metrics_token;    /* the request carries the token of metrics_token_file */
     bool is_guest_by_mail;     /* known by a mail address alone: sessions are one-shot */
     const char *email;         /* where mail reaches them; NULL or "" unknown */
 } Identity;

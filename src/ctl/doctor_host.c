@@ -131,6 +131,39 @@ static bool has_line(const char *path, const char *line)
     return lines && g_strv_contains((const char *const *)lines, line);
 }
 
+/* The first file of a folder with a log that shows addresses as they come; NULL when there is none. Free with g_free.
+ */
+static char *find_log(const char *folder)
+{
+    g_autofree char *path = g_strdup_printf("%s/%s-enabled", apache_folder(), folder);
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    g_autoptr(GRegex) regex = g_regex_new("^\\s*(CustomLog|GlobalLog|TransferLog)\\s(?!.*env=)",
+                                          G_REGEX_CASELESS | G_REGEX_MULTILINE, 0, NULL);
+    for (const char *name; dir && (name = g_dir_read_name(dir));) {
+        g_autofree char *file = g_build_filename(path, name, NULL), *text = NULL;
+        if (g_str_has_suffix(name, ".conf") && g_file_get_contents(file, &text, NULL, NULL) &&
+            g_regex_match(regex, text, 0, NULL))
+            return g_steal_pointer(&file);
+    }
+    return NULL;
+}
+
+/* The token of a display is a key to it. */
+static void check_apache_logs(Doctor *doctor)
+{
+    const char *part = "Apache";
+    char *of_sites = find_log("sites");
+    g_autofree char *file = of_sites ? of_sites : find_log("conf");
+    if (!is_enabled("mods", "rewrite.load"))
+        doctor_note(doctor, LEVEL_WARNING, part, "a2enmod rewrite && systemctl restart apache2",
+                    "Without mod_rewrite the tokens of displays are in addresses, which logs show.");
+    else if (file)
+        doctor_note(doctor, LEVEL_OK, part, "",
+                    "The logs of %s show whole addresses. The viewer has no token in its own; noVNC's page has.", file);
+    else
+        doctor_note(doctor, LEVEL_OK, part, "", "No log shows the token of a display.");
+}
+
 /* Whether a drop-in of Apache's unit leaves alone what its CGI programs have started. */
 static bool spares_sessions(void)
 {
@@ -174,6 +207,7 @@ void doctor_check_apache(Doctor *doctor)
         return;
     }
     check_apache_unit(doctor);
+    check_apache_logs(doctor);
     g_autofree char *missing = missing_modules();
     g_autofree char *mend = g_strdup_printf("a2enmod%s && systemctl restart apache2", missing);
     if (*missing)

@@ -62,7 +62,10 @@ const Command commands[] = {
      "says. "
      "The first 8 digits of ID are enough.",
      0, 1, command_log, true},
-    {"metrics", "", "Show figures of the service in Prometheus' text format.", 0, 0, command_metrics, true},
+    {"metrics", "",
+     "Show figures of the service in Prometheus' text format. Programs read the same with ?metrics=1 and the token of "
+     "metrics_token_file.",
+     0, 0, command_metrics, true},
     {"backoff", "[clear [NAME]] [--json]",
      "Show who is slowed down after failed logins, or forget an address, a user, or all.", 0, 2, command_backoff, true},
     {"totp", "reset USER", "Forget a user's authenticator app; the next login sets one up.", 2, 2, command_totp, true},

@@ -49,6 +49,7 @@ static char *server_name(const char *host_header)
 static void set_others(char ***environment, const CgiRequest *request)
 {
     set(environment, "GATEWAY_INTERFACE", g_strdup("CGI/1.1"));
+    set(environment, "QWD_SOCKET_TOKEN", g_strdup("protocol")); /* server/tunnel.c */
     set(environment, "SERVER_SOFTWARE", g_strdup("qwd-server/" QWD_VERSION));
     set(environment, "QUERY_STRING", g_strdup(request->query ? request->query : ""));
     set(environment, "SERVER_NAME", server_name(request->host_header ? request->host_header : "localhost"));
@@ -84,6 +85,13 @@ static bool is_passed_on(const char *name)
     return strspn(name, "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == strlen(name);
 }
 
+/* A bearer token is for the program to check (RFC 6750); a password is not. */
+static bool is_bearer(const HeadField *field)
+{
+    return g_ascii_strcasecmp(field->name, "Authorization") == 0 &&
+           g_ascii_strncasecmp(field->value, "Bearer ", strlen("Bearer ")) == 0;
+}
+
 static char *variable_name(const char *name)
 {
     g_autofree char *upper = g_ascii_strup(name, -1);
@@ -108,7 +116,7 @@ char **cgi_environment(const CgiRequest *request)
     set_others(&environment, request);
     for (guint i = 0; i < request->headers->len; i++) {
         const HeadField *field = g_ptr_array_index(request->headers, i);
-        if (*field->name && is_passed_on(field->name) && head_value_is_plain(field->value))
+        if (*field->name && (is_passed_on(field->name) || is_bearer(field)) && head_value_is_plain(field->value))
             set_header(&environment, field);
     }
     return environment;

@@ -7,7 +7,7 @@
 #include "base/units.h"
 #include "core/origin.h"
 #include "server/cgi.h"
-#include "server/head.h"
+#include "server/framing.h"
 #include "server/request.h"
 #include "server/routes.h"
 
@@ -20,6 +20,16 @@
 /* --- checks, in this order, before the body; each true when passed, and else has answered --- */
 
 typedef bool (*Check)(Request *request, enum MHD_Result *result);
+
+/* Nothing that follows on this connection is read. */
+static bool check_framing(Request *request, enum MHD_Result *result)
+{
+    if (framing_is_clear(request))
+        return true;
+    *result = request_reply_text(request, MHD_HTTP_BAD_REQUEST, "The head of the request is not clear.", "Connection",
+                                 "close");
+    return false;
+}
 
 static bool check_method(Request *request, enum MHD_Result *result)
 {
@@ -74,27 +84,9 @@ static gint64 max_length(const Request *request)
     return server_options(request->server)->settings->service_max_request_length;
 }
 
-/* Two lengths, or a length beside chunks, are two opinions on where the request ends (RFC 9112, 6.3). */
-static bool length_is_plain(const Request *request)
-{
-    g_autoptr(GPtrArray) headers = request_headers(request);
-    int count = 0;
-    for (guint i = 0; i < headers->len; i++) {
-        const char *name = ((const HeadField *)g_ptr_array_index(headers, i))->name;
-        count += g_ascii_strcasecmp(name, "Content-Length") == 0 || g_ascii_strcasecmp(name, "Transfer-Encoding") == 0;
-    }
-    const char *encoding = request_header(request, "Transfer-Encoding");
-    return count <= 1 && (!encoding || g_ascii_strcasecmp(encoding, "chunked") == 0);
-}
-
 /* What is announced to be far too long is not even read. */
 static bool check_length(Request *request, enum MHD_Result *result)
 {
-    if (!length_is_plain(request)) {
-        *result =
-            request_reply_text(request, MHD_HTTP_BAD_REQUEST, "The length of the request is not clear.", NULL, NULL);
-        return false;
-    }
     const char *text = request_header(request, "Content-Length");
     gint64 length;
     if (!text || units_parse_integer(text, 0, max_length(request) + EXCESS_MAX_BYTES, &length))
@@ -105,7 +97,7 @@ static bool check_length(Request *request, enum MHD_Result *result)
 
 static enum MHD_Result check_head(Request *request)
 {
-    static const Check checks[] = {check_method, check_path, check_host, check_route, check_length};
+    static const Check checks[] = {check_framing, check_method, check_path, check_host, check_route, check_length};
     enum MHD_Result result = MHD_YES;
     for (size_t i = 0; i < G_N_ELEMENTS(checks); i++) {
         if (!checks[i](request, &result))

@@ -38,6 +38,11 @@ const char *head_get(const GPtrArray *fields, const char *name)
     return NULL;
 }
 
+bool head_name_is_token(const char *name)
+{
+    return *name && strspn(name, TOKEN_CHARACTERS) == strlen(name);
+}
+
 bool head_value_is_plain(const char *value)
 {
     for (const char *c = value; *c; c++) {

@@ -27,5 +27,8 @@ void head_add(GPtrArray *fields, const char *name, const char *value);
 /* The first value of a name in any case; NULL when there is none. Borrowed. */
 const char *head_get(const GPtrArray *fields, const char *name);
 
+/* Whether a text can be a field's name: a token (RFC 9110, 5.6.2). */
+bool head_name_is_token(const char *name);
+
 /* Whether a text has no control character but tab: it can be sent as a value. */
 bool head_value_is_plain(const char *value);

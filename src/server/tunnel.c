@@ -5,38 +5,67 @@
 #include <sys/socket.h>
 
 #include "base/error.h"
+#include "base/token.h"
 #include "core/origin.h"
 #include "server/head.h"
 #include "server/pump.h"
 #include "server/routes.h"
 #include "server/static.h"
 
+#define PROTOCOL_HEADER "Sec-WebSocket-Protocol"
+#define TOKEN_PROTOCOL "qwd.token."
+
 /* --- the handshake (RFC 6455, 4.2) --- */
 
 /* What websockify gets to see of the request; it checks key and protocol itself. */
-static const char *const sent_on[] = {"Host",
-                                      "Origin",
-                                      "User-Agent",
-                                      "Sec-WebSocket-Key",
-                                      "Sec-WebSocket-Version",
-                                      "Sec-WebSocket-Protocol",
-                                      "Sec-WebSocket-Extensions"};
+static const char *const sent_on[] = {
+    "Host", "Origin", "User-Agent", "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Extensions"};
 
 static const char *const sent_back[] = {"Sec-WebSocket-Accept", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"};
+
+/* Our page offers the token beside websockify's subprotocol, since logs have addresses but no subprotocols. websockify
+ * wants it in the query. Returns the other subprotocols; *token is NULL when there is none. */
+static char *split_protocols(const char *value, char **token)
+{
+    g_auto(GStrv) words = g_strsplit(value, ",", -1);
+    GString *others = g_string_new(NULL);
+    for (char **word = words; *word; word++) {
+        const char *name = g_strstrip(*word);
+        if (!g_str_has_prefix(name, TOKEN_PROTOCOL)) {
+            g_string_append_printf(others, "%s%s", others->len ? ", " : "", name);
+        } else if (token_is_well_formed(name + strlen(TOKEN_PROTOCOL))) {
+            g_free(*token);
+            *token = g_strdup(name + strlen(TOKEN_PROTOCOL));
+        }
+    }
+    return g_string_free(others, FALSE);
+}
+
+/* "?query" for websockify. */
+static char *make_query(const Request *request, const char *token)
+{
+    if (token)
+        return g_strconcat("?token=", token, NULL);
+    return request->query ? g_strconcat("?", request->query, NULL) : g_strdup("");
+}
 
 /* The same request, with the path as websockify sees it: relative to the display's. */
 static char *make_request(const Request *request)
 {
+    const char *offered = request_header(request, PROTOCOL_HEADER);
+    g_autofree char *token = NULL, *protocols = split_protocols(offered ? offered : "", &token);
     g_autofree char *path = g_uri_escape_string(routes_rest(request), "/", FALSE);
+    g_autofree char *query = make_query(request, token);
     GString *text = g_string_new(NULL);
-    g_string_append_printf(text, "GET /%s%s%s HTTP/1.1\r\n", path, request->query ? "?" : "",
-                           request->query ? request->query : "");
+    g_string_append_printf(text, "GET /%s%s HTTP/1.1\r\n", path, query);
     g_string_append(text, "Upgrade: websocket\r\nConnection: Upgrade\r\n");
     for (size_t i = 0; i < G_N_ELEMENTS(sent_on); i++) {
         const char *value = request_header(request, sent_on[i]);
         if (value && head_value_is_plain(value))
             g_string_append_printf(text, "%s: %s\r\n", sent_on[i], value);
     }
+    if (*protocols)
+        g_string_append_printf(text, PROTOCOL_HEADER ": %s\r\n", protocols);
     g_autofree char *client = request_client(request, &(int){0});
     g_string_append_printf(text, "X-Forwarded-For: %s\r\n\r\n", client);
     return g_string_free(text, FALSE);

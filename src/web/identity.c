@@ -6,39 +6,21 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "base/account.h"
+#include "base/error.h"
+#include "base/secret.h"
+#include "base/tcp_peer.h"
+#include "base/token.h"
+#include "base/units.h"
+#include "core/origin.h"
+
 #define NOBODY_IN_PARTICULAR "guest"
+#define BEARER "Bearer " /* RFC 6750, 2.1 */
+#define TOKEN_MIN_BYTES 16
 
-typedef struct {
-    int family;
-    unsigned char bytes[sizeof(struct in6_addr)];
-} Address;
+/* --- this machine --- */
 
-/* IPv4 addresses in IPv6 form (::ffff:127.0.0.1) count as IPv4. */
-static bool parse_address(const char *text, Address *address)
-{
-    struct in6_addr six;
-    *address = (Address){.family = AF_INET};
-    if (inet_pton(AF_INET, text, address->bytes) == 1)
-        return true;
-    if (inet_pton(AF_INET6, text, &six) != 1)
-        return false;
-    if (IN6_IS_ADDR_V4MAPPED(&six)) {
-        memcpy(address->bytes, six.s6_addr + 12, 4);
-        return true;
-    }
-    address->family = AF_INET6;
-    memcpy(address->bytes, &six, sizeof six);
-    return true;
-}
-
-static bool is_loopback(const Address *address)
-{
-    if (address->family == AF_INET)
-        return address->bytes[0] == 127;
-    return memcmp(address->bytes, &in6addr_loopback, sizeof in6addr_loopback) == 0;
-}
-
-static bool is_of_interface(const Address *address, const struct sockaddr *interface)
+static bool is_of_interface(const IpAddress *address, const struct sockaddr *interface)
 {
     if (!interface || interface->sa_family != address->family)
         return false;
@@ -47,10 +29,10 @@ static bool is_of_interface(const Address *address, const struct sockaddr *inter
     return memcmp(address->bytes, &((const struct sockaddr_in6 *)interface)->sin6_addr, 16) == 0;
 }
 
-static bool is_own(const Address *address)
+static bool is_own(const IpAddress *address)
 {
     struct ifaddrs *interfaces = NULL;
-    bool own = is_loopback(address);
+    bool own = ip_address_is_loopback(address);
     if (own || getifaddrs(&interfaces) < 0)
         return own;
     for (const struct ifaddrs *interface = interfaces; interface && !own; interface = interface->ifa_next)
@@ -59,14 +41,42 @@ static bool is_own(const Address *address)
     return own;
 }
 
-bool identity_is_local(const Request *request)
+/* The program at the other end is of people or of root. When the kernel does not tell, it is not. */
+static bool peer_is_of_people(const Request *request, const IpAddress *address)
 {
-    Address address;
-    return !*request_variable(request, REQUEST_FORWARDED) && !*request_variable(request, REQUEST_X_FORWARDED_FOR) &&
-           parse_address(request_variable(request, REQUEST_REMOTE_ADDR), &address) && is_own(&address);
+    gint64 port;
+    uid_t account;
+    return units_parse_integer(request_variable(request, REQUEST_REMOTE_PORT), 1, 65535, &port) &&
+           tcp_peer_account(address, (int)port, &account) && account_is_of_people(account);
 }
 
-Identity identity_of(const Request *request, const char *user)
+bool identity_is_local(const Request *request, const Settings *settings)
 {
-    return (Identity){.user = *user ? user : NOBODY_IN_PARTICULAR, .is_local = identity_is_local(request)};
+    IpAddress address;
+    return !request_is_forwarded(request) && host_is_loopback(request_variable(request, REQUEST_HOST)) &&
+           !origin_names_others(settings) &&
+           ip_address_parse(request_variable(request, REQUEST_REMOTE_ADDR), &address) && is_own(&address) &&
+           peer_is_of_people(request, &address);
+}
+
+Identity identity_of(const Request *request, const Settings *settings, const char *user)
+{
+    return (Identity){.user = *user ? user : NOBODY_IN_PARTICULAR, .is_local = identity_is_local(request, settings)};
+}
+
+/* --- programs with a token --- */
+
+bool identity_has_metrics_token(const Request *request, const Settings *settings, GError **error)
+{
+    const char *given = request_variable(request, REQUEST_AUTHORIZATION);
+    if (!*settings->metrics_token_file || g_ascii_strncasecmp(given, BEARER, strlen(BEARER)) != 0)
+        return false;
+    g_autoptr(Secret) token = secret_read_file(settings->metrics_token_file, error);
+    if (!token)
+        return false;
+    if (strlen(token) < TOKEN_MIN_BYTES)
+        return qwd_error_fail(error, QWD_ERROR_CONFIG,
+                              "metrics_token_file: the token in %s is shorter than %d characters.",
+                              settings->metrics_token_file, TOKEN_MIN_BYTES);
+    return token_equal(given + strlen(BEARER), token);
 }

@@ -39,8 +39,9 @@ static const char *const variable_names[VAR_COUNT] = {
     [REQUEST_REMOTE_USER] = "REMOTE_USER",
     [REQUEST_ACCEPT_LANGUAGE] = "HTTP_ACCEPT_LANGUAGE",
     [REQUEST_IF_NONE_MATCH] = "HTTP_IF_NONE_MATCH",
-    [REQUEST_FORWARDED] = "HTTP_FORWARDED",
-    [REQUEST_X_FORWARDED_FOR] = "HTTP_X_FORWARDED_FOR",
+    [REQUEST_REMOTE_PORT] = "REMOTE_PORT",
+    [REQUEST_SOCKET_TOKEN] = "QWD_SOCKET_TOKEN",
+    [REQUEST_AUTHORIZATION] = "HTTP_AUTHORIZATION",
     [VAR_METHOD] = "REQUEST_METHOD",
     [VAR_QUERY] = "QUERY_STRING",
     [VAR_LENGTH] = "CONTENT_LENGTH",
@@ -55,6 +56,7 @@ static const char *const variable_names[VAR_COUNT] = {
 struct Request {
     char *variables[VAR_COUNT]; /* never NULL */
     RequestMethod method;
+    bool is_forwarded;
     int body_fd;
     bool body_begun; /* reading it has begun */
     Params body, query;
@@ -89,6 +91,20 @@ static void split_cookies(Request *request)
     }
 }
 
+/* The headers of proxies: RFC 7239, RFC 9110 (Via), and the many from before. */
+static bool is_of_proxy(const char *variable)
+{
+    static const char *const names[] = {"HTTP_FORWARDED=",      "HTTP_VIA=",       "HTTP_X_FORWARDED",
+                                        "HTTP_X_REAL_IP=",      "HTTP_CLIENT_IP=", "HTTP_X_CLIENT_IP=",
+                                        "HTTP_TRUE_CLIENT_IP=", "HTTP_X_CLUSTER_", "HTTP_CF_CONNECTING_",
+                                        "HTTP_X_ORIGINAL_",     "HTTP_X_PROXY"};
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        if (g_str_has_prefix(variable, names[i]))
+            return !g_str_has_suffix(variable, "=");
+    }
+    return false;
+}
+
 static Request *read_variables(const char *const *environment, int body_fd)
 {
     Request *request = g_new0(Request, 1);
@@ -96,6 +112,8 @@ static Request *read_variables(const char *const *environment, int body_fd)
         const char *value = g_environ_getenv((char **)environment, variable_names[i]);
         request->variables[i] = g_strdup(value ? value : "");
     }
+    for (const char *const *variable = environment; *variable; variable++)
+        request->is_forwarded |= is_of_proxy(*variable);
     request->method = method_of(request->variables[VAR_METHOD]);
     request->body_fd = body_fd;
     request->cookie_text = g_strdup(request->variables[VAR_COOKIE]);
@@ -296,6 +314,11 @@ const char *request_cookie(const Request *request, const char *name)
             return request->cookies[i].value;
     }
     return NULL;
+}
+
+bool request_is_forwarded(const Request *request)
+{
+    return request->is_forwarded;
 }
 
 const char *request_scheme(const Request *request)

@@ -29,8 +29,9 @@ typedef enum {
     REQUEST_REMOTE_USER, /* when the web server has done the login */
     REQUEST_ACCEPT_LANGUAGE,
     REQUEST_IF_NONE_MATCH,
-    REQUEST_FORWARDED,       /* a proxy stands in between (RFC 7239) ... */
-    REQUEST_X_FORWARDED_FOR, /* ... or an older one */
+    REQUEST_REMOTE_PORT,
+    REQUEST_SOCKET_TOKEN,  /* how the web server takes the token of a websocket: see web/viewer.h */
+    REQUEST_AUTHORIZATION, /* only a bearer token (RFC 6750); passwords stay in the web server */
     REQUEST_VARIABLES
 } RequestVariable;
 
@@ -72,6 +73,9 @@ const char *request_variable(const Request *request, RequestVariable variable);
 
 /* Value of a cookie (RFC 6265, section 4.2.1; the first when there are several), NULL when absent. Borrowed. */
 const char *request_cookie(const Request *request, const char *name);
+
+/* Whether a proxy says that it stands in between. Most do not: see web/identity.h. */
+bool request_is_forwarded(const Request *request);
 
 /* "https" or "http". */
 const char *request_scheme(const Request *request);

@@ -14,6 +14,9 @@ json_t *page_viewer(const PageContext *context, const SessionRecord *session)
     json_object_set_new(values, "page", json_string(path));
     json_object_set_new(values, "owner", json_string(session ? session->owner : ""));
     json_object_set_new(values, "socket", json_string(socket));
+    const char *way = request_variable(context->request, REQUEST_SOCKET_TOKEN);
+    json_object_set_new(values, "token_in_protocol",
+                        json_boolean(*context->settings->service_path && g_str_equal(way, "protocol")));
     if (!session &&
         *context->settings->service_path) { /* beside the page, where the web server wants no login either */
         g_autofree char *files = g_strconcat(context->settings->service_path, "/static", NULL);

@@ -28,8 +28,11 @@ test('the cookie', async (t) => {
 
     await t.test('its attributes', async () => {
         assert.match(alice.cookieAttributes, /^Path=\/; HttpOnly; SameSite=Lax; Max-Age=28800$/);
+        assert.equal(alice.cookieName, 'qwd_login');
         const secure = await browser({ env: { HTTPS: 'on' } }).login('alice');
-        assert.match(secure.cookieAttributes, /; Secure$/);
+        assert.match(secure.cookieAttributes, /^Path=\/; HttpOnly; SameSite=Lax; Max-Age=28800; Secure$/);
+        assert.equal(secure.cookieName, '__Host-qwd_login');
+        assert.equal((await secure.get({ manage: '1' })).status, 200);
     });
 
     await t.test('a forged one is nobody\'s', async () => {
@@ -350,7 +353,7 @@ test('mail', async (t) => {
                   email_from: 'desk@example.org' };
     const mailTo = (address) => until(sink, 'mail', () => sink.messages.find(({ to, taken }) => !taken && to.includes(address)), `mail to ${address}`)
         .then((message) => Object.assign(message, { taken: true }));
-    const seal = (link) => ({ enter: new URL(link).searchParams.get('enter') });
+    const seal = (link) => ({ enter: new URL(link).hash.slice(1) });
 
     await t.test('an address alone: the way in goes there', async () => {
         const settings = service.variant({ ...way, check_user_custom: '', check_user_with_email: 'yes', email_domains: 'example.org' });
@@ -364,13 +367,17 @@ test('mail', async (t) => {
         assert.equal(who.cookie, undefined);
         const mail = await mailTo('dora@example.org');
         const link = linkIn(mail);
-        assert.ok(link.startsWith('http://localhost/cgi-bin/qemu-web-desktop.cgi?enter='), link);
+        assert.ok(link.startsWith('http://localhost/cgi-bin/qemu-web-desktop.cgi?enter=1#'), link);
         assert.doesNotMatch(mail.text.match(/^Subject: .*$/m)[0], /enter|http/);
 
         const scanner = browser({ settings }); // looks at every link
-        const looks = [await scanner.get(seal(link)), await scanner.get(seal(link))];
-        assert.deepEqual(looks.map(({ status }) => status), [200, 200]);
+        const opened = await scanner.get({ enter: '1' }); // what comes behind the # stays in the browser
+        assert.match(opened.text, /<input id="enter" name="enter"/);
+        const looks = [await scanner.post(seal(link)), await scanner.post({ enter: ` ${link} ` }), await scanner.get(seal(link))];
+        assert.deepEqual(looks.map(({ status }) => status), [200, 200, 200]);
         assert.equal(looks[0].text, looks[1].text);
+        assert.deepEqual(hidden(looks[0].text), hidden(looks[2].text), 'the links of older versions');
+        assert.equal((await scanner.post(seal(link), { Origin: 'http://evil.example' })).status, 403);
         assert.equal(scanner.cookie, undefined);
         assert.deepEqual(service.sessions(), []);
 
@@ -381,7 +388,7 @@ test('mail', async (t) => {
         assert.equal(service.record(id).owner, 'dora@example.org');
         assert.equal(service.record(id).plan.oneshot, true);
 
-        for (const again of [await browser({ settings }).post(hidden(looks[0].text)), await browser({ settings }).get(seal(link))]) {
+        for (const again of [await browser({ settings }).post(hidden(looks[0].text)), await browser({ settings }).post(seal(link))]) {
             assert.equal(again.status, 401);
             assert.match(notice(again.text), /This link has been used already/);
         }
@@ -400,7 +407,7 @@ test('mail', async (t) => {
         assert.equal(who.cookie, undefined);
         const link = linkIn(await mailTo('alice@example.org'));
         assert.ok(!page.text.includes(link.slice(-20)));
-        const opened = await who.get(seal(link));
+        const opened = await who.post(seal(link));
         const answer = await who.post(hidden(opened.text));
         assert.equal(answer.status, 303);
         assert.match(answer.headers.location, /manage=1/);
@@ -417,7 +424,7 @@ test('mail', async (t) => {
             assert.equal((await who.get({ manage: '1' }, { Accept })).status, 401);
         assert.equal((await who.get({ manage: '1' })).status, 200);
         assert.equal(who.cookie, undefined);
-        const opened = await who.get(seal(linkIn(await mailTo('dora@example.org'))));
+        const opened = await who.post(seal(linkIn(await mailTo('dora@example.org'))));
         assert.match((await who.post(hidden(opened.text))).headers.location, /manage=1/);
         assert.match((await who.get({ manage: '1' })).text, /<span class="who">dora@example\.org<\/span>/);
         assert.deepEqual(sink.messages.filter(({ taken }) => !taken), [], 'one link is enough');

@@ -5,10 +5,12 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { build } from '../lib/files.mjs';
+import { clientPort } from '../lib/network.mjs';
 import { eventually, timeoutMs } from '../lib/wait.mjs';
 import { WebService, desktopMachine } from '../lib/web-service.mjs';
 
 const runs = Number(process.argv[2]);
+const browserPort = String(await clientPort());
 const cleanups = [];
 const t = { after: (hook) => cleanups.push(hook) };
 
@@ -28,7 +30,7 @@ const now = () => performance.now();
 function cost(service, environment) {
     const result = spawnSync('/usr/bin/time', ['-f', '%U %S %M', service.cgiProgram], {
         env: { ...service.environment(), GATEWAY_INTERFACE: 'CGI/1.1', REQUEST_METHOD: 'GET', REMOTE_ADDR: '127.0.0.1',
-               HTTP_HOST: 'localhost', SCRIPT_NAME: '/cgi-bin/qemu-web-desktop.cgi', ...environment },
+               REMOTE_PORT: browserPort, HTTP_HOST: 'localhost', SCRIPT_NAME: '/cgi-bin/qemu-web-desktop.cgi', ...environment },
         encoding: 'utf8', maxBuffer: 64 << 20 });
     const [user, system, kilobytes] = result.stderr.trim().split('\n').at(-1).split(' ').map(Number);
     if (!result.stdout.startsWith('Status: 200'))
@@ -41,7 +43,7 @@ function cpuOfMany(service, environment, count) {
     const script = `for i in $(seq ${count}); do "$0" >/dev/null; done`;
     const result = spawnSync('/usr/bin/time', ['-f', '%U %S', 'bash', '-c', script, service.cgiProgram], {
         env: { ...service.environment(), GATEWAY_INTERFACE: 'CGI/1.1', REQUEST_METHOD: 'GET', REMOTE_ADDR: '127.0.0.1',
-               HTTP_HOST: 'localhost', SCRIPT_NAME: '/cgi-bin/qemu-web-desktop.cgi', ...environment },
+               REMOTE_PORT: browserPort, HTTP_HOST: 'localhost', SCRIPT_NAME: '/cgi-bin/qemu-web-desktop.cgi', ...environment },
         encoding: 'utf8' });
     const [user, system] = result.stderr.trim().split('\n').at(-1).split(' ').map(Number);
     return ((user + system) * 1000) / count;

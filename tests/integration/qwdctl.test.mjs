@@ -485,10 +485,21 @@ describe('doctor', () => {
             files.forEach((file) => root.write(`apache/${file}`, ''));
             return findings({ APACHE_CONFDIR: root.path('apache') });
         };
-        const all = ['cgid', 'alias', 'proxy', 'proxy_http', 'proxy_wstunnel', 'headers', 'setenvif'].map((name) => `mods-enabled/${name}.load`);
+        const all = ['cgid', 'alias', 'proxy', 'proxy_http', 'proxy_wstunnel', 'headers', 'rewrite', 'setenvif'].map((name) => `mods-enabled/${name}.load`);
         const conf = 'conf-enabled/qemu-web-desktop.conf';
         assert.equal((await enabled(...all)).of('warning', 'Apache')[0].mend, 'a2enconf qemu-web-desktop && systemctl reload apache2');
-        assert.equal((await enabled(conf, ...all)).of('ok', 'Apache').length, 1);
+        assert.equal((await enabled(conf, ...all)).of('ok', 'Apache').length, 2);
+        const logging = await enabled(conf, ...all.filter((file) => !file.includes('rewrite')));
+        assert.equal(logging.of('warning', 'Apache')[0].mend, 'a2enmod rewrite && systemctl restart apache2');
+        assert.match(logging.of('warning', 'Apache')[0].text, /tokens of displays are in addresses/);
+        await enabled(conf, ...all);
+        const logged = async (text) => {
+            fs.mkdirSync(root.path('apache/sites-enabled'), { recursive: true });
+            root.write('apache/sites-enabled/000-default.conf', text);
+            return (await findings({ APACHE_CONFDIR: root.path('apache') })).of('ok', 'Apache').map(({ text }) => text).join();
+        };
+        assert.match(await logged('<VirtualHost *:80>\n\tCustomLog /x.log combined\n</VirtualHost>\n'), /The logs of .*000-default.conf show whole addresses/);
+        assert.match(await logged('CustomLog /x.log combined env=!qemu-web-desktop\n# CustomLog /x combined\n'), /No log shows/);
         const without = await enabled(conf, ...all.slice(1).filter((file) => !file.includes('wstunnel')));
         assert.equal(without.of('broken', 'Apache')[0].mend, 'a2enmod cgid proxy_wstunnel && systemctl restart apache2');
         assert.equal(without.code, 1);
@@ -501,7 +512,7 @@ describe('doctor', () => {
         assert.equal((await withUnit()).of('warning', 'Apache')[0].mend, 'systemctl edit apache2');
         root.write(unit, '[Service]\nKillMode=process\n');
         const { of } = await withUnit();
-        assert.deepEqual([of('warning', 'Apache').length, of('ok', 'Apache').length], [0, 1]);
+        assert.deepEqual([of('warning', 'Apache').length, of('ok', 'Apache').length], [0, 2]);
     });
 
     test('an account that is not there, or root', { skip: !isRoot && 'needs root' }, async () => {

@@ -428,7 +428,7 @@ describe('CGI', () => {
             SCRIPT_NAME: '/cgi-bin/qemu-web-desktop.pl', SERVER_NAME: '127.0.0.1', SERVER_PORT: String(server.port),
             SERVER_PROTOCOL: 'HTTP/1.1', REMOTE_ADDR: '127.0.0.1', REQUEST_URI: '/cgi-bin/qemu-web-desktop.pl/a%20b?env',
             HTTP_HOST: `127.0.0.1:${server.port}`, HTTP_COOKIE: 'a=1; b=2', HTTP_X_A: '1, 2', HTTP_ACCEPT_LANGUAGE: 'fr',
-            QWD_CONFIG: path.join(server.folder, 'qwd.conf'), PATH: process.env.PATH,
+            QWD_CONFIG: path.join(server.folder, 'qwd.conf'), QWD_SOCKET_TOKEN: 'protocol', PATH: process.env.PATH,
         };
         for (const [name, value] of Object.entries(expected))
             assert.equal(variables[name], value, name);

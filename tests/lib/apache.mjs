@@ -12,7 +12,7 @@ const modules = '/usr/lib/apache2/modules';
 const loaded = [
     'mpm_event', 'access_compat', 'alias', 'auth_basic', 'authn_core', 'authn_file', 'authz_core', 'authz_host',
     'authz_user', 'autoindex', 'deflate', 'dir', 'env', 'filter', 'mime', 'negotiation', 'reqtimeout', 'setenvif',
-    'status', 'ssl', 'socache_shmcb', 'cgid', 'proxy', 'proxy_http', 'proxy_wstunnel', 'headers',
+    'status', 'ssl', 'socache_shmcb', 'cgid', 'proxy', 'proxy_http', 'proxy_wstunnel', 'headers', 'rewrite',
 ];
 
 export function apacheProgram() {
@@ -67,12 +67,12 @@ Define QWD_LOG ${service.path('logs/service.log')}
 Include ${path.join(top, 'etc/apache2/qemu-web-desktop.conf')}
 
 <VirtualHost *:${service.httpPort}>
-    CustomLog ${service.path('logs/access.log')} combined env=!qemu-web-desktop
+    CustomLog ${service.path('logs/access.log')} combined ${service.stockLogs ? '' : 'env=!qemu-web-desktop'}
     ErrorDocument 404 /error.html
     ErrorDocument 503 /error.html
 </VirtualHost>
 <VirtualHost *:${service.tlsPort}>
-    CustomLog ${service.path('logs/access.log')} combined env=!qemu-web-desktop
+    CustomLog ${service.path('logs/access.log')} combined ${service.stockLogs ? '' : 'env=!qemu-web-desktop'}
     SSLEngine on
     SSLCertificateFile ${service.path('tls.crt')}
     SSLCertificateKeyFile ${service.path('tls.key')}

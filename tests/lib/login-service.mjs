@@ -77,28 +77,33 @@ export class LoginService extends Service {
 
 const variable = (name) => `HTTP_${name.toUpperCase().replaceAll('-', '_')}`;
 
-// The match of a cookie that is set, with value and attributes.
+// The match of a cookie that is set, with its name (with __Host- under https), value and attributes.
 const setCookie = (response, name) =>
-    (response.headers['set-cookie'] ?? '').split(', ').map((line) => line.match(`^${name}=([^;]*); (.*)$`)).find(Boolean) ?? [];
+    (response.headers['set-cookie'] ?? '').split(', ').map((line) => line.match(`^((?:__Host-)?${name})=([^;]*); (.*)$`))
+        .find(Boolean) ?? [];
 
-// One browser with its cookies: of the login, and of having logged in before. `settings` replace the service's, `env` are CGI variables that a web server would set;
-// with a `port` it talks HTTP to a real one.
+// One browser with its cookies: of the login, and of having logged in before. `settings` replace the service's, `env` are
+// CGI variables that a web server would set; with a `port` it talks HTTP to a real one.
 export class Browser {
     constructor(service, { settings = {}, env = {}, port = 0, target = script } = {}) {
         Object.assign(this, { service, env, port, target });
         this.overrides = Object.entries(settings).map(([key, value]) => `${key}=${value}\n`).join('');
     }
 
+    cookieName = 'qwd_login';
+
     async send(method, fields = {}, headers = {}) {
         const all = { Accept: 'text/html', ...headers };
-        const cookies = Object.entries({ qwd_login: this.cookie, qwd_browser: this.browserCookie }).filter(([, value]) => value);
+        const prefix = this.cookieName.startsWith('__Host-') ? '__Host-' : '';
+        const cookies = Object.entries({ [this.cookieName]: this.cookie, [`${prefix}qwd_browser`]: this.browserCookie })
+            .filter(([, value]) => value);
         if (cookies.length)
             all.Cookie ??= ['other=1', ...cookies.map((pair) => pair.join('='))].join('; ');
         const response = await (this.port ? this.#overHttp(method, fields, all) : this.#asCgi(method, fields, all));
-        const [, value, attributes] = setCookie(response, 'qwd_login');
+        const [, name, value, attributes] = setCookie(response, 'qwd_login');
         if (value !== undefined)
-            Object.assign(this, { cookie: value || undefined, cookieAttributes: attributes });
-        this.browserCookie = setCookie(response, 'qwd_browser')[1] ?? this.browserCookie;
+            Object.assign(this, { cookieName: name, cookie: value || undefined, cookieAttributes: attributes });
+        this.browserCookie = setCookie(response, 'qwd_browser')[2] ?? this.browserCookie;
         return response;
     }
 

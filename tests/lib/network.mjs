@@ -41,6 +41,25 @@ export async function listen(t, where, onConnection) {
     return server;
 }
 
+const clientPorts = new Map();
+
+// The client's port of a connection that this process holds as long as it lives, from an address of the loopback
+// interface to itself. A program that is called as a CGI program finds its browser there. 0 for other addresses.
+export function clientPort(address = '127.0.0.1') {
+    const host = /^(::ffff:)?(127(\.\d+){3})$/.exec(address)?.[2] ?? (address === '::1' ? address : null);
+    if (!clientPorts.has(host))
+        clientPorts.set(host, host ? holdConnection(host) : Promise.resolve(0));
+    return clientPorts.get(host);
+}
+
+async function holdConnection(host) {
+    const server = net.createServer((socket) => socket.unref().on('error', () => {})).listen(0, host).unref();
+    await once(server, 'listening');
+    const client = net.connect({ port: server.address().port, host, localAddress: host }).unref().on('error', () => {});
+    await once(client, 'connect');
+    return client.localPort;
+}
+
 // --- HTTP, byte by byte ---
 
 // Sends the text as it is and reads until the server closes. Half-closing after the request says that no more comes.

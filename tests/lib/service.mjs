@@ -11,7 +11,7 @@ import path from 'node:path';
 import { after, afterEach, before } from 'node:test';
 import { list, readIfThere } from './files.mjs';
 import { echoIso, serialShell } from './machines.mjs';
-import { freePort, parseResponse } from './network.mjs';
+import { clientPort, freePort, parseResponse } from './network.mjs';
 import { allPids, asAccount, isAlive, isDying, kill, listeningPorts, processGone, signalIfAlive } from './programs.mjs';
 import { readRecord } from './record.mjs';
 import { rfbHandshake } from './rfb.mjs';
@@ -124,6 +124,7 @@ export class Service extends Staging {
                 CONTENT_LENGTH: isPost ? String(Buffer.byteLength(text)) : '',
                 CONTENT_TYPE: isPost ? 'application/x-www-form-urlencoded' : '',
                 REMOTE_ADDR: '127.0.0.1',
+                REMOTE_PORT: String(await (this.wrap.length ? this.wrappedPort() : clientPort(headers.REMOTE_ADDR))),
                 HTTP_HOST: 'localhost',
                 HTTP_ACCEPT: 'text/html',
                 ...headers,
@@ -139,6 +140,17 @@ export class Service extends Staging {
             response.status = Number(first.split(' ')[1]);
         response.err = result.err;
         return response;
+    }
+
+    // The client's port of a connection in the network that the service runs in, which lasts as long as the service.
+    wrappedPort() {
+        const hold = 'import socket, sys\ns = socket.create_server(("127.0.0.1", 0))\nc = socket.create_connection(s.getsockname())\n'
+            + 'print(c.getsockname()[1], flush=True)\nsys.stdin.read()';
+        if (!this.browser) {
+            this.browser = spawn(this.wrap[0], [...this.wrap.slice(1), 'python3', '-c', hold], { stdio: ['pipe', 'pipe', 'inherit'] });
+            this.browserPort = within('a connection', once(this.browser.stdout, 'data')).then(([text]) => Number(text));
+        }
+        return this.browserPort;
     }
 
     get(fields, headers) {
@@ -372,6 +384,7 @@ export class Service extends Staging {
     async end() {
         if (!this.sockets)
             return;
+        this.browser?.stdin.end();
         await this.killAll();
         super.end();
     }

@@ -51,10 +51,11 @@ export class WebService extends Service {
         form_lifetime: '2h,8h,1d',
     };
 
-    // face: 'qwd-server' or 'apache'. apacheNames: the value of QWD_NAMES in Apache's configuration.
-    static async serve(t, face, settings = {}, { machine = haltedMachine, apacheNames = null } = {}) {
+    // face: 'qwd-server' or 'apache'. apacheNames: the value of QWD_NAMES in Apache's configuration. stockLogs: Apache's logs
+    // are as Debian has them.
+    static async serve(t, face, settings = {}, { machine = haltedMachine, apacheNames = null, stockLogs = false } = {}) {
         const service = new this('w-');
-        Object.assign(service, { test: t, face, machine, apacheNames, output: '', websockifyPort: await freePort(), httpPort: await freePort() });
+        Object.assign(service, { test: t, face, machine, apacheNames, stockLogs, output: '', websockifyPort: await freePort(), httpPort: await freePort() });
         t.after(() => service.end());
         running.add(service);
         await service.start({ settings: { service_port: service.websockifyPort, machine: machine.name, ...settings } });

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { clientPort } from '../lib/network.mjs';
 import { useService } from '../lib/service.mjs';
 import { removeRecords, samplesOf, writeRecords } from '../lib/session-records.mjs';
 
@@ -110,7 +111,8 @@ async function cpuOf(query, accept) {
     const { code, err } = await service.run(
         ['/usr/bin/time', '-f', '%U %S', 'sh', '-c', `for i in $(seq ${count}); do "$0" || exit 1; done`, service.cgiProgram], {
             env: { GATEWAY_INTERFACE: 'CGI/1.1', SERVER_PROTOCOL: 'HTTP/1.1', REQUEST_METHOD: 'GET', QUERY_STRING: query,
-                   SCRIPT_NAME: '/cgi-bin/qemu-web-desktop.cgi', REMOTE_ADDR: '127.0.0.1', HTTP_HOST: 'localhost', HTTP_ACCEPT: accept },
+                   SCRIPT_NAME: '/cgi-bin/qemu-web-desktop.cgi', REMOTE_ADDR: '127.0.0.1',
+                   REMOTE_PORT: String(await clientPort()), HTTP_HOST: 'localhost', HTTP_ACCEPT: accept },
         });
     assert.equal(code, 0, err);
     const [user, system] = err.trim().split('\n').at(-1).split(' ').map(Number);

@@ -83,6 +83,25 @@ static void test_by_mail(Fixture *f, gconstpointer unused)
     g_assert_true(login.is_by_mail);
 }
 
+/* A cookie says under which scheme its login began; one without that word is an older version's. */
+static void test_scheme(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    for (LoginScheme scheme = LOGIN_SCHEME_ANY; scheme <= LOGIN_SCHEME_HTTPS; scheme++) {
+        f->login.scheme = scheme;
+        g_auto(Login) login = {0};
+        g_autofree char *cookie = login_to_cookie(f->settings, &f->login, NULL);
+        g_assert_true(login_from_cookie(f->settings, cookie, &login, NULL));
+        g_assert_cmpint(login.scheme, ==, scheme);
+    }
+    g_auto(Login) login = {0};
+    g_autoptr(JsonValue) object = auth_identity_to_json(&f->login.identity);
+    json_object_set_new(object, "id", json_string(f->login.id));
+    g_autofree char *old = seal_close(f->settings, "login", object, f->login.expires_at, NULL);
+    g_assert_true(login_from_cookie(f->settings, old, &login, NULL));
+    g_assert_cmpint(login.scheme, ==, LOGIN_SCHEME_ANY);
+}
+
 static void test_expired(Fixture *f, gconstpointer unused)
 {
     (void)unused;
@@ -232,6 +251,7 @@ int main(int argc, char **argv)
 #define ADD(path, function) g_test_add(path, Fixture, NULL, set_up, function, tear_down)
     ADD("/login/cookie/round-trip", test_round_trip);
     ADD("/login/cookie/by-mail", test_by_mail);
+    ADD("/login/cookie/scheme", test_scheme);
     ADD("/login/cookie/expired", test_expired);
     ADD("/login/cookie/other-seals", test_other_seals);
     ADD("/login/cookie/nobody", test_nobody);

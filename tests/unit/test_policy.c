@@ -66,17 +66,25 @@ static void test_matrix(void)
     }
 }
 
-/* For administrators from anywhere, and for programs of this host without a login. */
+/* For administrators from anywhere, for programs with the token, and, without one, for those of this host. */
 static void test_metrics(void)
 {
     static const Identity far = {.user = "alice", .is_authenticated = true}, near = {.user = "", .is_local = true},
-                          admin = {.user = "root", .is_authenticated = true, .is_admin = true};
+                          admin = {.user = "root", .is_authenticated = true, .is_admin = true},
+                          program = {.user = "", .has_metrics_token = true};
     static const char *const settings_of[] = {NO_LOGIN, OPEN, LOGIN};
     for (size_t i = 0; i < G_N_ELEMENTS(settings_of); i++) {
         g_autoptr(Settings) settings = temp_settings("/nonexistent", settings_of[i], NULL);
         check(settings, &far, ACTION_METRICS, NULL, QWD_ERROR_DENIED);
         check(settings, &near, ACTION_METRICS, NULL, ALLOWED);
         check(settings, &admin, ACTION_METRICS, NULL, ALLOWED);
+        check(settings, &program, ACTION_METRICS, NULL, ALLOWED);
+        g_autoptr(Settings) with_token =
+            temp_settings("/nonexistent", settings_of[i], "metrics_token_file=/nonexistent/token", NULL);
+        check(with_token, &far, ACTION_METRICS, NULL, QWD_ERROR_DENIED);
+        check(with_token, &near, ACTION_METRICS, NULL, QWD_ERROR_DENIED);
+        check(with_token, &admin, ACTION_METRICS, NULL, ALLOWED);
+        check(with_token, &program, ACTION_METRICS, NULL, ALLOWED);
     }
 }
 

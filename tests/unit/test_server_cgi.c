@@ -167,9 +167,15 @@ static char **environment_of(const CgiRequest *request, const char *const header
 static void test_environment(void)
 {
     static const char *const overrides[] = {"accel=tcg", "dir_html=/x y", NULL};
-    static const char *const headers[][2] = {
-        {"Host", "localhost:8080"}, {"Cookie", "a=1"},       {"Cookie", "b=2"}, {"X-Two", "1"}, {"x-two", "2"},
-        {"Accept-Language", "fr"},  {"Content-Type", "a/b"}, {NULL, NULL}};
+    static const char *const headers[][2] = {{"Host", "localhost:8080"},
+                                             {"Cookie", "a=1"},
+                                             {"Cookie", "b=2"},
+                                             {"X-Two", "1"},
+                                             {"x-two", "2"},
+                                             {"Accept-Language", "fr"},
+                                             {"Content-Type", "a/b"},
+                                             {"Authorization", "Bearer abc"},
+                                             {NULL, NULL}};
     CgiRequest request = {
         .method = "POST",
         .script_name = "/cgi-bin/x",
@@ -203,6 +209,8 @@ static void test_environment(void)
                                            "HTTP_COOKIE=a=1; b=2",
                                            "HTTP_X_TWO=1, 2",
                                            "HTTP_ACCEPT_LANGUAGE=fr",
+                                           "HTTP_AUTHORIZATION=Bearer abc",
+                                           "QWD_SOCKET_TOKEN=protocol",
                                            "QWD_CONFIG=/etc/x.conf",
                                            "QWD_OVERRIDES=accel=tcg\ndir_html=/x y"};
     g_auto(GStrv) environment = environment_of(&request, headers);
@@ -229,8 +237,8 @@ static void test_environment_hostile(void)
                                              {"Transfer-Encoding", "chunked"},
                                              {NULL, NULL}};
     static const char *const allowed[] = {
-        "GATEWAY_INTERFACE", "REQUEST_METHOD", "QUERY_STRING", "SERVER_NAME", "SERVER_PORT", "REMOTE_PORT",
-        "SERVER_SOFTWARE",   "PATH",           "LANG",         "TZ",          NULL};
+        "GATEWAY_INTERFACE", "REQUEST_METHOD", "QUERY_STRING", "SERVER_NAME", "SERVER_PORT",      "REMOTE_PORT",
+        "SERVER_SOFTWARE",   "PATH",           "LANG",         "TZ",          "QWD_SOCKET_TOKEN", NULL};
     g_setenv("HTTP_PROXY", "http://evil", TRUE);
     g_setenv("LD_PRELOAD_X", "/evil.so", TRUE);
     g_setenv("QWD_SECRET", "x", TRUE);

@@ -56,11 +56,14 @@ RFB.messages.extendedClipboardProvide = (socket, formats, [text]) => {
     RFB.messages.clientCutText(socket, message, true);
 };
 
-function socketAddress(token) {
+// Web servers log addresses. Those that can take the token as a subprotocol, beside the one that websockify speaks.
+function openSocket(token) {
     const address = new URL(place.socket, location.href);
     address.protocol = address.protocol.replace("http", "ws");
+    if (place.tokenInProtocol !== undefined)
+        return new WebSocket(address.href, ["binary", `qwd.token.${token}`]);
     address.searchParams.set("token", token);
-    return address.href;
+    return new WebSocket(address.href, []);
 }
 
 export class Display extends EventTarget {
@@ -71,7 +74,7 @@ export class Display extends EventTarget {
         this.byServer = false;
         this.heard = 0; // messages
         this.heardAt = performance.now();
-        this.socket = new WebSocket(socketAddress(token), []);
+        this.socket = openSocket(token);
         this.socket.addEventListener("message", () => {
             this.heard++;
             this.heardAt = performance.now();
