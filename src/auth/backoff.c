@@ -104,8 +104,12 @@ static char *counted_user(const char *user)
 
 bool backoff_trusts(const Settings *settings, const char *address)
 {
+    struct in6_addr given;
+    if (!address_parse(address, &given))
+        return false;
     for (char **network = settings->login_trusted_networks; *network; network++) {
-        if (cidr_contains(*network, address))
+        Cidr cidr;
+        if (cidr_parse(*network, &cidr) && cidr_contains(&cidr, &given))
             return true;
     }
     return false;
@@ -114,7 +118,8 @@ bool backoff_trusts(const Settings *settings, const char *address)
 bool backoff_check_settings(const Settings *settings, GError **error)
 {
     for (char **network = settings->login_trusted_networks; *network; network++) {
-        if (!cidr_is_valid(*network))
+        Cidr cidr;
+        if (!cidr_parse(*network, &cidr))
             return qwd_error_fail(error, QWD_ERROR_CONFIG,
                                   "login_trusted_networks: \"%s\" is no network. Write one as 192.0.2.0/24 or "
                                   "2001:db8::/32.",

@@ -2,55 +2,126 @@
 #include "base/cidr.h"
 
 #include <arpa/inet.h>
-#include <glib.h>
 #include <string.h>
 
-#define ADDRESS_BITS 128
-#define MAPPED_BITS 96 /* ::ffff:0:0/96 holds the IPv4 addresses (RFC 4291, section 2.5.5.2) */
+#include "base/error.h"
 
-typedef struct {
-    struct in6_addr address;
-    unsigned bits;
-} Network;
+#define V4_BITS 32
+#define V6_BITS 128
 
-static bool parse_address(const char *text, Network *network)
+static const struct {
+    const char *name, *networks;
+} names[] = {
+    {"all", "0.0.0.0/0 ::/0"},
+    /* RFC 1918, RFC 6598, RFC 4193 */
+    {"private", "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 fc00::/7"},
+    {"link-local", "169.254.0.0/16 fe80::/10"},
+    /* Where clouds answer with the identity of the host: most of them; AWS (tasks, pods, IPv6); Google (IPv6); Alibaba;
+     * Azure; Oracle. */
+    {"metadata", "169.254.169.254 169.254.170.2 169.254.170.23 fd00:ec2::254 fd00:ec2::23 fd20:ce::254 100.100.100.200 "
+                 "168.63.129.16 192.0.0.192"},
+};
+
+/* --- addresses --- */
+
+struct in6_addr address_from_v4(const void *bytes)
 {
-    static const guint8 mapped[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    network->bits = ADDRESS_BITS;
-    if (inet_pton(AF_INET6, text, &network->address) == 1)
-        return true;
-    memcpy(network->address.s6_addr, mapped, sizeof mapped);
-    return inet_pton(AF_INET, text, network->address.s6_addr + sizeof mapped) == 1;
+    struct in6_addr address = {.s6_addr = {[10] = 0xff, [11] = 0xff}};
+    memcpy(address.s6_addr + 12, bytes, 4);
+    return address;
 }
 
-static bool parse_network(const char *text, Network *network)
+bool address_parse(const char *text, struct in6_addr *address)
 {
-    guint64 bits;
-    const char *slash = strchr(text, '/');
-    g_autofree char *address = slash ? g_strndup(text, (gsize)(slash - text)) : g_strdup(text);
-    if (!parse_address(address, network))
-        return false;
-    guint64 skipped = strchr(address, ':') ? 0 : MAPPED_BITS;
-    if (!slash)
-        return true;
-    if (!g_ascii_string_to_unsigned(slash + 1, 10, 0, ADDRESS_BITS - skipped, &bits, NULL))
-        return false;
-    network->bits = (unsigned)(skipped + bits);
+    struct in_addr v4;
+    if (inet_pton(AF_INET, text, &v4) != 1)
+        return inet_pton(AF_INET6, text, address) == 1;
+    *address = address_from_v4(&v4);
     return true;
 }
 
-bool cidr_is_valid(const char *network)
+char *address_format(const struct in6_addr *address)
 {
-    Network parsed;
-    return parse_network(network, &parsed);
+    char text[INET6_ADDRSTRLEN];
+    bool is_v4 = IN6_IS_ADDR_V4MAPPED(address);
+    inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? address->s6_addr + 12 : address->s6_addr, text, sizeof text);
+    return g_strdup(text);
 }
 
-bool cidr_contains(const char *network, const char *address)
+/* --- networks --- */
+
+Cidr cidr_of(const struct in6_addr *address, int prefix)
 {
-    Network wanted, given;
-    if (!parse_network(network, &wanted) || !parse_address(address, &given))
+    Cidr cidr = {*address, prefix};
+    for (int bit = prefix; bit < V6_BITS; bit++)
+        cidr.address.s6_addr[bit / 8] &= (guint8) ~(0x80 >> bit % 8);
+    return cidr;
+}
+
+bool cidr_contains(const Cidr *cidr, const struct in6_addr *address)
+{
+    Cidr other = cidr_of(address, cidr->prefix);
+    return memcmp(&other.address, &cidr->address, sizeof cidr->address) == 0;
+}
+
+bool cidr_parse(const char *text, Cidr *cidr)
+{
+    g_auto(GStrv) parts = g_strsplit(text, "/", 2);
+    struct in6_addr address;
+    guint64 prefix;
+    if (!parts[0] || !address_parse(parts[0], &address))
         return false;
-    unsigned bytes = wanted.bits / 8, rest = wanted.bits % 8;
-    const guint8 *a = wanted.address.s6_addr, *b = given.address.s6_addr;
-    return memcmp(a, b, bytes) == 0 && (rest == 0 || (a[bytes] ^ b[bytes]) >> (8 - rest) == 0);
+    int bits = strchr(parts[0], ':') ? V6_BITS : V4_BITS;
+    if (!parts[1])
+        prefix = (guint64)bits;
+    else if (!g_ascii_string_to_unsigned(parts[1], 10, 0, (guint64)bits, &prefix, NULL))
+        return false;
+    *cidr = cidr_of(&address, V6_BITS - bits + (int)prefix);
+    return true;
+}
+
+char *cidr_format(const Cidr *cidr)
+{
+    g_autofree char *address = address_format(&cidr->address);
+    bool is_v4 = IN6_IS_ADDR_V4MAPPED(&cidr->address) && cidr->prefix >= V6_BITS - V4_BITS;
+    return g_strdup_printf("%s/%d", address, is_v4 ? cidr->prefix - (V6_BITS - V4_BITS) : cidr->prefix);
+}
+
+/* --- lists --- */
+
+static const char *networks_of(const char *word)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        if (g_str_equal(names[i].name, word))
+            return names[i].networks;
+    }
+    return word;
+}
+
+static bool add_networks(GArray *list, const char *networks)
+{
+    g_auto(GStrv) words = g_strsplit(networks, " ", -1);
+    for (char **word = words; *word; word++) {
+        Cidr cidr;
+        if (!cidr_parse(*word, &cidr))
+            return false;
+        g_array_append_val(list, cidr);
+    }
+    return true;
+}
+
+GArray *cidr_list_parse(const char *text, GError **error)
+{
+    g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(Cidr));
+    g_auto(GStrv) words = g_strsplit_set(text, ", \t", -1);
+    for (char **word = words; *word; word++) {
+        if (**word && !add_networks(list, networks_of(*word))) {
+            qwd_error_fail(error, QWD_ERROR_CONFIG,
+                           "%s is no network. Write addresses such as 10.1.0.0/16 or 2001:db8::/32, or all, private, "
+                           "link-local, metadata.",
+                           *word);
+            return NULL;
+        }
+    }
+    return g_steal_pointer(&list);
 }

@@ -1,12 +1,35 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
- * Networks as people write them (RFC 4632, section 3.1; RFC 4291, section 2.3): 192.0.2.0/24, 2001:db8::/32, or one
- * address. */
+ * IP addresses, networks of them (RFC 4632, RFC 4291), and lists of networks with names for the usual ones.
+ * An IPv4 address has the form ::ffff:a.b.c.d everywhere. */
 #pragma once
 
+#include <glib.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 
-bool cidr_is_valid(const char *network);
+typedef struct {
+    struct in6_addr address; /* bits behind the prefix are 0 */
+    int prefix;              /* bits of 128 */
+} Cidr;
 
-/* Whether an address is in a network. An IPv4 address is the same one when it is written as ::ffff:192.0.2.1. False
- * when one of both is not valid. */
-bool cidr_contains(const char *network, const char *address);
+/* `bytes` are 4 of an IPv4 address. */
+struct in6_addr address_from_v4(const void *bytes);
+
+/* Without a zone ("%eth0"). */
+bool address_parse(const char *text, struct in6_addr *address);
+
+/* Free with g_free. */
+char *address_format(const struct in6_addr *address);
+
+Cidr cidr_of(const struct in6_addr *address, int prefix);
+bool cidr_contains(const Cidr *cidr, const struct in6_addr *address);
+
+/* ADDRESS or ADDRESS/PREFIX. */
+bool cidr_parse(const char *text, Cidr *cidr);
+
+/* ADDRESS/PREFIX. Free with g_free. */
+char *cidr_format(const Cidr *cidr);
+
+/* Words separated by commas or spaces, each a network or the name of some: all, private, link-local, metadata. Returns
+ * an array of Cidr, or NULL with QWD_ERROR_CONFIG that names the word. */
+GArray *cidr_list_parse(const char *text, GError **error);

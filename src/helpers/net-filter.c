@@ -7,12 +7,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "vm/frame.h"
+#include "vm/packet_filter.h"
 
 enum { QEMU_FD = 3, PASST_FD = 4 };
-
-/* How long new addresses of this host may go unnoticed. */
-#define HOST_REREAD_US G_USEC_PER_SEC
 
 static bool write_all(int fd, const guint8 *bytes, size_t length)
 {
@@ -48,25 +45,16 @@ static gpointer copy_inwards(gpointer unused)
     _exit(0);
 }
 
-static void refresh(FrameFilter *filter)
-{
-    static gint64 last_us;
-    gint64 now_us = g_get_monotonic_time();
-    if (last_us && now_us - last_us < HOST_REREAD_US)
-        return;
-    last_us = now_us;
-    frame_filter_read_host(filter);
-}
-
-static void filter_outwards(FrameFilter *filter)
+/* What the kernel has told of this host's addresses by then counts for the frames that have just been read. */
+static void filter_outwards(HostAddresses *host, const PacketFilter *filter)
 {
     static guint8 bytes[2 * FRAME_MAX_BYTES];
     size_t length = 0, passing;
     ssize_t n;
     while ((n = read_some(QEMU_FD, bytes + length, sizeof bytes - length)) > 0) {
-        refresh(filter);
+        host_addresses_update(host);
         length += (size_t)n;
-        ssize_t seen = frame_filter_stream(filter, bytes, length, &passing);
+        ssize_t seen = packet_filter_stream(filter, bytes, length, &passing);
         if (seen < 0 || !write_all(PASST_FD, bytes, passing))
             return;
         length -= (size_t)seen;
@@ -78,8 +66,9 @@ int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    g_autoptr(FrameFilter) filter = frame_filter_new();
+    g_autoptr(HostAddresses) host = host_addresses_new();
+    g_autoptr(PacketFilter) filter = packet_filter_new(host);
     g_thread_unref(g_thread_new("inwards", copy_inwards, NULL));
-    filter_outwards(filter);
+    filter_outwards(host, filter);
     _exit(0);
 }

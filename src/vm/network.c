@@ -89,7 +89,7 @@ static void on_filter_exit(pid_t pid, int status, gpointer data)
     (void)data;
 }
 
-/* Keeps the guest's packets from this host; see vm/frame.h. */
+/* Keeps the guest's packets from this host; see vm/packet_filter.h. */
 static bool run_filter(const char *program, int qemu_fd, int passt_fd, ProcessId *id, GError **error)
 {
     const char *argv[] = {program, NULL};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * The guest's network. passt(1) translates between the guest and ordinary sockets of an unprivileged process,
  * one for each session: the guest reaches what this host reaches, but neither the host itself nor another session.
- * A filter before passt sees to that (vm/frame.h). */
+ * A filter before passt sees to that (vm/packet_filter.h). */
 #pragma once
 
 #include <glib.h>

@@ -1,60 +1,88 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "base/cidr.h"
 
-#include <glib.h>
+#include "base/error.h"
 
-static const struct {
-    const char *network, *address;
-    bool contains;
-} rows[] = {
-    {"192.0.2.0/24", "192.0.2.255", true},
-    {"192.0.2.0/24", "192.0.3.0", false},
-    {"192.0.2.77/24", "192.0.2.1", true}, /* the host part does not count */
-    {"192.0.2.128/25", "192.0.2.127", false},
-    {"192.0.2.128/25", "192.0.2.128", true},
-    {"192.0.2.1", "192.0.2.1", true},
-    {"192.0.2.1", "192.0.2.2", false},
-    {"0.0.0.0/0", "198.51.100.1", true},
-    {"0.0.0.0/0", "2001:db8::1", false},
-    {"192.0.2.0/24", "::ffff:192.0.2.1", true},
-    {"2001:db8::/32", "2001:db8:ffff::1", true},
-    {"2001:db8::/32", "2001:db9::1", false},
-    {"2001:db8::1", "2001:db8::1", true},
-    {"::/0", "2001:db8::1", true},
-    {"2001:db8:8000::/33", "2001:db8:7fff::", false},
-    {"192.0.2.0/24", "", false},
-    {"192.0.2.0/24", "nowhere", false},
-    {"192.0.2.0/24", "192.0.2.0/24", false},
-};
-
-static const char *const invalid[] = {
-    "",         "/",      "/24",          "192.0.2.0/", "192.0.2.0/33",  "192.0.2.0/-1", "192.0.2/24",
-    "all",      "::/129", "192.0.2.0/2 ", " 192.0.2.0", "192.0.2.0/0x8", "1.2.3.4/8/8",  "fe80::1%1",
-    "localhost"};
-
-static void test_contains(void)
+static void test_parse(void)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-        g_test_message("%s %s", rows[i].network, rows[i].address);
-        g_assert_true(cidr_is_valid(rows[i].network));
-        g_assert_true(cidr_contains(rows[i].network, rows[i].address) == rows[i].contains);
+    static const struct {
+        const char *text, *canonical; /* NULL: is refused */
+    } cases[] = {
+        {"192.0.2.1", "192.0.2.1/32"},
+        {"10.1.2.3/8", "10.0.0.0/8"},
+        {"0.0.0.0/0", "0.0.0.0/0"},
+        {"2001:db8::1", "2001:db8::1/128"},
+        {"fe80::1/10", "fe80::/10"},
+        {"::/0", "::/0"},
+        {"", NULL},
+        {"/8", NULL},
+        {"10.0.0.0/", NULL},
+        {"10.0.0.0/33", NULL},
+        {"10.0.0.0/-1", NULL},
+        {"10.0.0.0/8/8", NULL},
+        {"10.0.0/8", NULL},
+        {"::/129", NULL},
+        {"fe80::1%eth0", NULL},
+        {"example.org", NULL},
+        {"10.0.0.0/8\n", NULL},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Cidr cidr;
+        g_test_message("%s", cases[i].text);
+        bool good = cidr_parse(cases[i].text, &cidr);
+        g_autofree char *text = good ? cidr_format(&cidr) : NULL;
+        g_assert_cmpstr(text, ==, cases[i].canonical);
     }
 }
 
-static void test_invalid(void)
+static void test_contains(void)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(invalid); i++) {
-        g_test_message("%s", invalid[i]);
-        g_assert_false(cidr_is_valid(invalid[i]));
-        g_assert_false(cidr_contains(invalid[i], "192.0.2.1"));
-        g_assert_false(cidr_contains(invalid[i], invalid[i]));
+    static const struct {
+        const char *network, *address;
+        bool inside;
+    } cases[] = {
+        {"10.0.0.0/8", "10.255.255.255", true},
+        {"10.0.0.0/8", "11.0.0.0", false},
+        {"10.0.0.0/9", "10.128.0.0", false},
+        {"0.0.0.0/0", "1.2.3.4", true},
+        {"0.0.0.0/0", "2001:db8::1", false},
+        {"::/0", "2001:db8::1", true},
+        {"fe80::/10", "febf::1", true},
+        {"fe80::/10", "fec0::1", false},
+        {"192.0.2.1", "192.0.2.1", true},
+        {"192.0.2.128/25", "192.0.2.127", false},
+        {"192.0.2.0/24", "::ffff:192.0.2.1", true},
+        {"2001:db8:8000::/33", "2001:db8:7fff::", false},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Cidr cidr;
+        struct in6_addr address;
+        g_assert_true(cidr_parse(cases[i].network, &cidr) && address_parse(cases[i].address, &address));
+        g_assert_true(cidr_contains(&cidr, &address) == cases[i].inside);
+    }
+}
+
+static void test_list(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GArray) none = cidr_list_parse(" , ", NULL), list = cidr_list_parse("all, link-local 10.0.0.0/8", NULL);
+    g_assert_cmpint(none->len, ==, 0);
+    g_assert_cmpint(list->len, ==, 5);
+    g_assert_null(cidr_list_parse("10.0.0.0/8, home", &error));
+    g_assert_error(error, QWD_ERROR, QWD_ERROR_CONFIG);
+    g_assert_true(g_str_has_prefix(error->message, "home is no network. "));
+    static const char *const names[] = {"all", "private", "link-local", "metadata"};
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autoptr(GArray) named = cidr_list_parse(names[i], NULL);
+        g_assert_cmpint(named->len, >=, 2);
     }
 }
 
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/cidr/parse", test_parse);
     g_test_add_func("/cidr/contains", test_contains);
-    g_test_add_func("/cidr/invalid", test_invalid);
+    g_test_add_func("/cidr/list", test_list);
     return g_test_run();
 }
