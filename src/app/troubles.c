@@ -4,10 +4,12 @@
 #include <stdbool.h>
 
 #include "auth/backoff.h"
+#include "base/cidr.h"
 #include "core/choices.h"
 #include "core/folder.h"
 #include "core/script.h"
 #include "vm/gpu.h"
+#include "vm/name_servers.h"
 #include "vm/options.h"
 
 static bool check_options(const Settings *settings, GError **error)
@@ -21,6 +23,13 @@ static bool check_gpus(const Settings *settings, GError **error)
     return gpu_check_blacklist(settings->gpu_blacklist, error);
 }
 
+static bool check_network(const Settings *settings, GError **error)
+{
+    g_autoptr(GArray) allow = cidr_list_parse(settings->network_allow, error);
+    g_autoptr(GArray) deny = allow ? cidr_list_parse(settings->network_deny, error) : NULL;
+    return deny && name_servers_check(settings->network_dns, error);
+}
+
 typedef bool Check(const Settings *settings, GError **error);
 
 static const struct {
@@ -29,6 +38,7 @@ static const struct {
 } checks[] = {
     {check_options, NULL, NULL},
     {check_gpus, NULL, NULL},
+    {check_network, NULL, NULL},
     {backoff_check_settings, NULL, NULL},
     {choices_check_settings, choices_check_table, "file_groups"},
     {scripts_check_settings, scripts_check_table, "file_scripts"},

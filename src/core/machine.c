@@ -36,6 +36,8 @@ static const MachineAttribute attributes[] = {
               "System; Windows gets a clock in local time and Hyper-V enlightenments."),
     ATTRIBUTE(gpu, "auto", "auto no",
               "Whether a session may ask for a physical GPU; no for systems without its driver."),
+    ATTRIBUTE(network_allow, "", "", "Networks that it may reach, beside the setting network_allow."),
+    ATTRIBUTE(network_deny, "", "", "Networks that it does not reach, beside the setting network_deny."),
     ATTRIBUTE(groups, "", "", "Groups whose members may use it, separated by commas; empty: everybody."),
     ATTRIBUTE(users, "", "",
               "Users who may use it, by the names they log in with, separated by commas; with groups, their members as "

@@ -11,18 +11,19 @@ typedef struct {
     char *name; /* the image's file name, and the machine's name everywhere */
     char *path; /* of the image, in dir_machines */
     char *description;
-    char *picture;                 /* name of a file in dir_layout/pictures; "" none */
-    char *cost;                    /* in words; "" not said */
-    char *url;                     /* where it comes from; "" unknown */
-    char *sha256, *sha256_url;     /* of what comes from there; "" unknown */
-    char *arch;                    /* "x86_64", "aarch64"; "" this host's */
-    char *firmware;                /* "bios", "uefi"; "" what the architecture has */
-    char *disk;                    /* bus: "virtio", "sata", "ide", "scsi", "nvme" */
-    char *display;                 /* QEMU device; "" the setting's */
-    char *accel;                   /* "auto", "kvm", "tcg", "hvf"; "" the setting's */
-    char *os;                      /* "linux", "windows", "other" */
-    char *gpu;                     /* "auto", "no": never with a physical GPU */
-    char *groups;                  /* who may use it: names separated by commas; "" everybody */
+    char *picture;                      /* name of a file in dir_layout/pictures; "" none */
+    char *cost;                         /* in words; "" not said */
+    char *url;                          /* where it comes from; "" unknown */
+    char *sha256, *sha256_url;          /* of what comes from there; "" unknown */
+    char *arch;                         /* "x86_64", "aarch64"; "" this host's */
+    char *firmware;                     /* "bios", "uefi"; "" what the architecture has */
+    char *disk;                         /* bus: "virtio", "sata", "ide", "scsi", "nvme" */
+    char *display;                      /* QEMU device; "" the setting's */
+    char *accel;                        /* "auto", "kvm", "tcg", "hvf"; "" the setting's */
+    char *os;                           /* "linux", "windows", "other" */
+    char *gpu;                          /* "auto", "no": never with a physical GPU */
+    char *network_allow, *network_deny; /* networks: base/cidr.h */
+    char *groups;                       /* who may use it: names separated by commas; "" everybody */
     char *users;                   /* users who may use it, in the same way; with groups, members of those as well */
     char *cpu, *memory, *lifetime; /* what may be chosen: lists, "" as elsewhere (core/choices.h) */
 

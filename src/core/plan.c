@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "core/plan.h"
 
+#include "base/cidr.h"
 #include "base/error.h"
 #include "base/units.h"
 #include "core/session_fields.h"
@@ -19,6 +20,7 @@ const Field plan_fields[] = {
     FIELD(Plan, os, TEXT),
     FIELD(Plan, script_method, TEXT),
     FIELD(Plan, network, TEXT),
+    FIELD(Plan, network_rules, TEXT),
     FIELD(Plan, cpus, INTEGER),
     FIELD(Plan, memory_mib, INTEGER),
     FIELD(Plan, disk_mib, INTEGER),
@@ -113,6 +115,25 @@ static void take_machine(Plan *plan, const Settings *settings, const Machine *ma
     plan->script_method = g_strdup(machine->script_method);
 }
 
+static bool add_rules(GString *rules, char sign, const char *networks, GError **error)
+{
+    g_autoptr(GArray) list = cidr_list_parse(networks, error);
+    for (guint i = 0; list && i < list->len; i++) {
+        g_autofree char *network = cidr_format(&g_array_index(list, Cidr, i));
+        g_string_append_printf(rules, "%s%c%s", rules->len ? " " : "", sign, network);
+    }
+    return list != NULL;
+}
+
+static char *make_network_rules(const Settings *settings, const Machine *machine, GError **error)
+{
+    g_autoptr(GString) rules = g_string_new(NULL);
+    if (add_rules(rules, '-', settings->network_deny, error) && add_rules(rules, '+', settings->network_allow, error) &&
+        add_rules(rules, '-', machine->network_deny, error) && add_rules(rules, '+', machine->network_allow, error))
+        return g_string_free(g_steal_pointer(&rules), FALSE);
+    return NULL;
+}
+
 Plan *plan_make(const Settings *settings, const Machine *machine, const PlanRequest *request, const Host *host,
                 GError **error)
 {
@@ -121,6 +142,9 @@ Plan *plan_make(const Settings *settings, const Machine *machine, const PlanRequ
     g_autoptr(Plan) plan = g_new0(Plan, 1);
     take_machine(plan, settings, machine, host);
     plan->network = g_strdup(settings->network);
+    plan->network_rules = make_network_rules(settings, machine, error);
+    if (!plan->network_rules)
+        return NULL;
     plan->cpus = asked_or_default(request->cpus, settings->snapshot_alloc_cpu, host->cpus, choices->cpus_max);
     plan->memory_mib =
         asked_or_default(request->memory_mib, settings->snapshot_alloc_mem, host->memory_mib, choices->memory_max_mib);

@@ -21,7 +21,9 @@ typedef struct {
     char *display;  /* QEMU device */
     char *accel;    /* "auto", "kvm", "tcg", "hvf" */
     char *os;
-    char *network; /* "auto", "passt", "restricted", "none" */
+    char *network;       /* "auto", "passt", "restricted", "none" */
+    char *network_rules; /* what it may reach: "+NETWORK" and "-NETWORK", separated by spaces; what is later counts more
+                          */
     gint64 cpus;
     gint64 memory_mib;
     gint64 disk_mib; /* of the empty disk beside an ISO */

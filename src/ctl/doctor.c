@@ -121,7 +121,7 @@ static const struct {
     bool by_account;
 } checks[] = {
     {doctor_check_settings, true}, {doctor_check_accelerator, true}, {doctor_check_programs, false},
-    {doctor_check_network, false}, {doctor_check_folders, false},    {doctor_check_sockets, false},
+    {doctor_check_network, true},  {doctor_check_folders, false},    {doctor_check_sockets, false},
     {doctor_check_disk, true},     {doctor_check_machines, true},    {doctor_check_looks, true},
     {doctor_check_login, true},    {doctor_check_secrets, false},    {doctor_check_apache, false},
     {doctor_check_clock, false},   {doctor_check_cleaning, false},

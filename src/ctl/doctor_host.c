@@ -8,6 +8,7 @@
 #include "core/host.h"
 #include "ctl/doctor.h"
 #include "vm/accelerator.h"
+#include "vm/network.h"
 #include "vm/qemu.h"
 
 static bool is_program(const char *name)
@@ -83,6 +84,42 @@ void doctor_check_programs(Doctor *doctor)
 
 /* --- network --- */
 
+static void note_reach(Doctor *doctor)
+{
+    const Settings *settings = doctor->settings;
+    doctor_note(doctor, LEVEL_OK, "network", "", "Machines reach other hosts but these networks: %s%s%s.",
+                *settings->network_deny ? settings->network_deny : "none",
+                *settings->network_allow ? "; although allowed: " : "", settings->network_allow);
+}
+
+static void note_names(Doctor *doctor)
+{
+    g_auto(NameServers) servers = {0};
+    name_servers_find(doctor->settings->network_dns, &servers);
+    if (servers.forward)
+        doctor_note(doctor, LEVEL_OK, "network", "", "Machines ask this server's own resolver for names.");
+    else if (!servers.addresses->len)
+        doctor_note(doctor, LEVEL_WARNING, "network", "qwdctl edit config",
+                    "Machines find no names: this server has no name server that they could reach. Set network_dns.");
+}
+
+/* As sessions do, so that whatever forbids it is found here. */
+static void try_passt(Doctor *doctor, bool is_needed)
+{
+    g_auto(Network) network = {0};
+    g_autoptr(GError) cause = NULL;
+    g_autofree char *filter = g_build_filename(doctor->settings->dir_lib, "qwd-net-filter", NULL);
+    NetworkOptions options = {.wish = "passt", .filter = filter, .rules = "", .name_servers = ""};
+    if (!network_open(&options, &network, &cause)) {
+        doctor_note(doctor, is_needed ? LEVEL_BROKEN : LEVEL_WARNING, "network", "", "Machines %s: %s",
+                    is_needed ? "do not start" : "have no network", cause->message);
+        return;
+    }
+    doctor_note(doctor, LEVEL_OK, "network", "", "passt starts.");
+    note_reach(doctor);
+    note_names(doctor);
+}
+
 void doctor_check_network(Doctor *doctor)
 {
     const char *wish = doctor->settings->network;
@@ -90,7 +127,7 @@ void doctor_check_network(Doctor *doctor)
     if (!may_passt)
         doctor_note(doctor, LEVEL_OK, "network", "", "network = %s: machines reach nothing.", wish);
     else if (is_program("passt"))
-        doctor_note(doctor, LEVEL_OK, "network", "", "passt is there.");
+        try_passt(doctor, wants_passt);
     else
         doctor_note(doctor, wants_passt ? LEVEL_BROKEN : LEVEL_WARNING, "network", "apt install passt",
                     "passt is not there: machines %s.", wants_passt ? "do not start" : "have no network");

@@ -185,7 +185,7 @@ static void note_processes(SessionRecord *session, const void *data)
     if (supervisor->network.mode != NETWORK_PASST)
         return;
     session_set_process(session, "net-filter", supervisor->network.filter);
-    session_set_process(session, "passt", supervisor->network.passt);
+    session_set_process(session, "passt", supervisor->network.passt.id);
 }
 
 /* When the monitor fails because QEMU has given up, QEMU's own words say why. */

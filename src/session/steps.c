@@ -159,8 +159,10 @@ static bool disk_start(Supervisor *supervisor, GError **error)
 static bool network_start(Supervisor *supervisor, GError **error)
 {
     g_autofree char *filter = g_build_filename(supervisor->settings->dir_lib, "qwd-net-filter", NULL);
-    NetworkOptions options = {
-        .wish = supervisor->session->plan->network, .run_folder = supervisor->run_folder, .filter = filter};
+    NetworkOptions options = {.wish = supervisor->session->plan->network,
+                              .filter = filter,
+                              .rules = supervisor->session->plan->network_rules,
+                              .name_servers = supervisor->settings->network_dns};
     return network_open(&options, &supervisor->network, error);
 }
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/process.h"
+#include "vm/passt.h"
 
 typedef enum {
     NETWORK_NONE,
@@ -17,15 +18,17 @@ typedef enum {
 
 typedef struct {
     NetworkMode mode;
-    int qemu_fd;             /* NETWORK_PASST: the end for QEMU; else -1 */
-    ProcessId filter, passt; /* end by themselves when QEMU closes its end */
-    char *note;              /* something the session's user should know; NULL nothing */
+    int qemu_fd;      /* NETWORK_PASST: the end for QEMU; else -1 */
+    ProcessId filter; /* ends by itself when QEMU closes its end, and passt with it */
+    Passt passt;
+    char *note; /* something the session's user should know; NULL nothing */
 } Network;
 
 typedef struct {
-    const char *wish;       /* "auto", "passt", "restricted", "none" */
-    const char *run_folder; /* of the session */
-    const char *filter;     /* the program qwd-net-filter */
+    const char *wish;         /* "auto", "passt", "restricted", "none" */
+    const char *filter;       /* the program qwd-net-filter */
+    const char *rules;        /* "+NETWORK" it may reach, "-NETWORK" not, separated by spaces: vm/packet_filter.h */
+    const char *name_servers; /* vm/name_servers.h; "" this host's */
 } NetworkOptions;
 
 /* Opens the network that is wished for. With "auto" a passt that is missing or does not start becomes
@@ -34,3 +37,4 @@ bool network_open(const NetworkOptions *options, Network *network, GError **erro
 
 /* Closes our end and sees to it that filter and passt are gone. */
 void network_close(Network *network);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Network, network_close)

@@ -3,64 +3,13 @@
 // namespace, which stands for the Internet: no packet leaves this host.
 
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { ask, gateway, inside, makeNamespaces, outside, own, removeNamespaces, serve } from '../lib/guest-network.mjs';
 import { bootDisk, tinyFolder } from '../lib/machines.mjs';
-import { isAlive, isRoot, processGone, readUntil } from '../lib/programs.mjs';
+import { isAlive, isRoot, processGone } from '../lib/programs.mjs';
 import { Service } from '../lib/service.mjs';
-
-const inside = `qwd-in-${process.pid}`, outside = `qwd-out-${process.pid}`;
-const own = '198.51.100.2', gateway = '198.51.100.1';
-
-function ip(...words) {
-    const made = spawnSync('ip', words, { encoding: 'utf8' });
-    assert.equal(made.status, 0, `ip ${words.join(' ')}: ${made.stderr}`);
-}
-
-function makeNamespaces() {
-    for (const name of [inside, outside]) {
-        ip('netns', 'add', name);
-        ip('-n', name, 'link', 'set', 'lo', 'up');
-    }
-    ip('link', 'add', 'veth-in', 'netns', inside, 'type', 'veth', 'peer', 'name', 'veth-out', 'netns', outside);
-    ip('-n', inside, 'addr', 'add', `${own}/24`, 'dev', 'veth-in');
-    ip('-n', outside, 'addr', 'add', `${gateway}/24`, 'dev', 'veth-out');
-    ip('-n', inside, 'link', 'set', 'veth-in', 'up');
-    ip('-n', outside, 'link', 'set', 'veth-out', 'up');
-    ip('-n', inside, 'route', 'add', 'default', 'via', gateway);
-}
-
-// Servers in a namespace: each answers HTTP with its name, "PUT n" and n bytes with "GOT n", and "SEND n" with n bytes. The
-// program ends with its standard input.
-const serverScript = `
-import socket, socketserver, sys, threading
-def serve(name, address, port):
-    class Handler(socketserver.StreamRequestHandler):
-        def handle(self):
-            word, number = (self.rfile.readline().split() + [b'', b''])[:2]
-            if word == b'PUT': self.wfile.write(b'GOT %d' % len(self.rfile.read(int(number)))); return
-            if word == b'SEND': self.wfile.write(b'x' * int(number)); return
-            while self.rfile.readline().strip(): pass
-            self.wfile.write(b'HTTP/1.0 200 OK\\r\\n\\r\\n' + name.encode())
-    class Server(socketserver.ThreadingTCPServer):
-        address_family = socket.AF_INET6 if ':' in address else socket.AF_INET
-    threading.Thread(target=Server((address, port), Handler).serve_forever, daemon=True).start()
-for word in sys.argv[1:]:
-    name, address, port = word.split('|')
-    serve(name, address, int(port))
-print('READY', flush=True)
-sys.stdin.read()
-`;
-
-const servers = [];
-async function serve(namespace, ...sites) {
-    const child = spawn('ip', ['netns', 'exec', namespace, 'python3', '-c', serverScript, ...sites],
-                        { stdio: ['pipe', 'pipe', 'inherit'] });
-    servers.push(child);
-    await readUntil(child.stdout, /READY/);
-}
 
 describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
     const tiny = isRoot ? tinyFolder() : '';
@@ -77,18 +26,8 @@ describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
     });
 
     after(async () => {
-        await service.end().finally(() => {
-            servers.forEach((child) => child.kill('SIGKILL'));
-            for (const name of [inside, outside])
-                spawnSync('ip', ['netns', 'del', name]);
-        });
+        await service.end().finally(removeNamespaces);
     });
-
-    // Asks all these places at once from a guest. Returns what the servers answer, or ''.
-    async function ask(guest, hosts, ports) {
-        await guest.run('get() { printf "GET / HTTP/1.0\\r\\n\\r\\n" | timeout 6 nc -w 3 $1 $2 2>/dev/null | tail -n 1; }');
-        return guest.text(`for h in ${hosts.join(' ')}; do for p in ${ports.join(' ')}; do get $h $p & done; done; wait`);
-    }
 
     // A guest reaches one of the places. A server that answers late, or does not listen yet, is asked again.
     async function assertReaches(guest, hosts, ports, name) {

@@ -9,7 +9,8 @@
 /* Values that the attribute accepts, without its default, which may be any of its words. Free with g_strfreev. */
 static inline char **attribute_other_values(const MachineAttribute *attribute)
 {
-    g_auto(GStrv) words = g_strsplit(*attribute->allowed ? attribute->allowed : "something else", " ", -1);
+    const char *any = g_str_has_prefix(attribute->key, "network_") ? "private" : "something else";
+    g_auto(GStrv) words = g_strsplit(*attribute->allowed ? attribute->allowed : any, " ", -1);
     g_autoptr(GStrvBuilder) others = g_strv_builder_new();
     for (char **word = words; *word; word++) {
         if (!g_str_equal(*word, attribute->default_text))

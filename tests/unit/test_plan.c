@@ -42,6 +42,23 @@ static Plan *make(const Fixture *f, PlanRequest request, GError **error)
     return plan_make(f->settings, f->machine, &request, &host, error);
 }
 
+static void test_network_rules(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GError) error = NULL;
+    settings_free(f->settings);
+    f->settings = temp_settings(f->folder, "network_deny=10.1.2.3/8", "network_allow=10.1.0.0/16, 2001:db8::1", NULL);
+    set(&f->machine->network_deny, "all");
+    set(&f->machine->network_allow, "192.0.2.7");
+    g_autoptr(Plan) plan = make(f, (PlanRequest){0}, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(plan->network_rules, ==,
+                    "-10.0.0.0/8 +10.1.0.0/16 +2001:db8::1/128 -0.0.0.0/0 -::/0 +192.0.2.7/32");
+    set(&f->machine->network_allow, "192.0.2.7;reboot");
+    g_assert_null(make(f, (PlanRequest){0}, &error));
+    assert_error(error, QWD_ERROR_CONFIG, "192.0.2.7;reboot is no network");
+}
+
 static void test_defaults(Fixture *f, gconstpointer unused)
 {
     (void)unused;
@@ -280,7 +297,7 @@ int main(int argc, char **argv)
     } tests[] = {{"/plan/defaults", test_defaults}, {"/plan/machine", test_machine},
                  {"/plan/limits", test_limits},     {"/plan/small-host", test_small_host},
                  {"/plan/gpu", test_gpu},           {"/plan/attributes", test_attributes},
-                 {"/plan/json", test_json}};
+                 {"/plan/json", test_json},         {"/plan/network-rules", test_network_rules}};
     g_test_init(&argc, &argv, NULL);
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
         g_test_add(tests[i].name, Fixture, NULL, set_up, tests[i].test, tear_down);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "vm/name_servers.h"
+
+#include <string.h>
+
+#include "base/cidr.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "vm/host_addresses.h"
+
+#define RESOLV_CONF_MAX_BYTES 65536
+#define SERVERS_MAX 3 /* of a family: passt's limit, and the resolver's (resolv.conf(5)) */
+
+static bool is_loopback(const struct in6_addr *address)
+{
+    return IN6_IS_ADDR_LOOPBACK(address) || (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == 127);
+}
+
+/* Not of one host: unspecified, multicast, or of a link that the text does not name. */
+static bool is_useless(const struct in6_addr *address)
+{
+    bool is_v4 = IN6_IS_ADDR_V4MAPPED(address);
+    int first = address->s6_addr[is_v4 ? 12 : 0];
+    return is_v4 ? first == 0 || first >= 224
+                 : IN6_IS_ADDR_UNSPECIFIED(address) || first == 0xff || IN6_IS_ADDR_LINKLOCAL(address);
+}
+
+static guint count_family(const GPtrArray *addresses, bool is_v6)
+{
+    guint count = 0;
+    for (guint i = 0; i < addresses->len; i++)
+        count += (strchr(addresses->pdata[i], ':') != NULL) == is_v6;
+    return count;
+}
+
+static void add(NameServers *servers, const HostAddresses *host, const char *text)
+{
+    struct in6_addr address;
+    if (!address_parse(text, &address) || is_useless(&address))
+        return;
+    bool is_v4 = IN6_IS_ADDR_V4MAPPED(&address);
+    if (is_loopback(&address) || host_addresses_may_contain(host, &address))
+        servers->forward = servers->forward || is_v4;
+    else if (count_family(servers->addresses, !is_v4) < SERVERS_MAX)
+        g_ptr_array_add(servers->addresses, address_format(&address));
+}
+
+static void add_file(NameServers *servers, const HostAddresses *host, const char *path)
+{
+    g_autofree char *text = file_read(path, RESOLV_CONF_MAX_BYTES, NULL, NULL);
+    g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
+    for (char **line = lines; *line; line++) {
+        g_auto(GStrv) words = g_strsplit_set(*line, " \t", 2);
+        if (words[0] && words[1] && g_str_equal(words[0], "nameserver"))
+            add(servers, host, g_strstrip(words[1]));
+    }
+}
+
+void name_servers_find(const char *chosen, NameServers *servers)
+{
+    g_autoptr(HostAddresses) host = host_addresses_new();
+    g_auto(GStrv) words = g_strsplit_set(chosen, ", \t", -1);
+    *servers = (NameServers){.addresses = g_ptr_array_new_with_free_func(g_free)};
+    host_addresses_update(host);
+    for (char **word = words; *word; word++)
+        add(servers, host, *word);
+    if (!*chosen)
+        add_file(servers, host, "/etc/resolv.conf");
+    if (!*chosen && !servers->addresses->len)
+        add_file(servers, host, "/run/systemd/resolve/resolv.conf");
+    servers->forward = servers->forward && !servers->addresses->len;
+}
+
+void name_servers_clear(NameServers *servers)
+{
+    g_clear_pointer(&servers->addresses, g_ptr_array_unref);
+}
+
+bool name_servers_check(const char *chosen, GError **error)
+{
+    g_auto(GStrv) words = g_strsplit_set(chosen, ", \t", -1);
+    for (char **word = words; *word; word++) {
+        struct in6_addr address;
+        if (!**word)
+            continue;
+        if (!address_parse(*word, &address) || is_useless(&address) || is_loopback(&address))
+            return qwd_error_fail(error, QWD_ERROR_CONFIG,
+                                  "network_dns: %s is not the address of a name server that machines can reach. Write "
+                                  "one such as 192.0.2.53.",
+                                  *word);
+    }
+    return true;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later
+ * passt(1), in the foreground and as our child: it writes no file, which Debian's AppArmor profile would refuse. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "base/process.h"
+#include "vm/name_servers.h"
+
+typedef struct {
+    ProcessId id;
+    int errors;          /* what it prints */
+    guint errors_source; /* reads on, so that it never waits */
+    GString *printed;    /* until it is ready */
+} Passt;
+
+/* Starts passt with its end of a stream of frames, which is closed here, and waits until it answers on `our_fd`, the
+ * other end. The answer is taken from there. QWD_ERROR_UNAVAILABLE with what passt says when it ends instead,
+ * QWD_ERROR_TIMEOUT. */
+bool passt_start(Passt *passt, int our_fd, int passt_fd, const NameServers *servers, GError **error);
+
+/* Sees to it that it is gone. Accepts one that was never started. */
+void passt_end(Passt *passt);
