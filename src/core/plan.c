@@ -20,6 +20,7 @@ const Field plan_fields[] = {
     FIELD(Plan, os, TEXT),
     FIELD(Plan, script_method, TEXT),
     FIELD(Plan, network, TEXT),
+    FIELD(Plan, network_denied, TEXT),
     FIELD(Plan, network_rules, TEXT),
     FIELD(Plan, cpus, INTEGER),
     FIELD(Plan, memory_mib, INTEGER),
@@ -145,6 +146,8 @@ Plan *plan_make(const Settings *settings, const Machine *machine, const PlanRequ
     plan->network_rules = make_network_rules(settings, machine, error);
     if (!plan->network_rules)
         return NULL;
+    const char *comma = *settings->network_deny && *machine->network_deny ? ", " : "";
+    plan->network_denied = g_strconcat(settings->network_deny, comma, machine->network_deny, NULL);
     plan->cpus = asked_or_default(request->cpus, settings->snapshot_alloc_cpu, host->cpus, choices->cpus_max);
     plan->memory_mib =
         asked_or_default(request->memory_mib, settings->snapshot_alloc_mem, host->memory_mib, choices->memory_max_mib);

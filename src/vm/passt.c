@@ -19,13 +19,14 @@
 #define END_DEADLINE_MS 2000
 #define PRINTED_MAX_BYTES 16384
 
-/* Ethernet and RFC 826: 192.0.2.1 at QEMU's usual address asks for 192.0.2.2. The length of the frame comes first. */
+/* Ethernet and RFC 826: 240.0.0.1 at QEMU's usual address asks for 240.0.0.2, which no host has: passt does not answer
+ * for the guest's own. The length of the frame comes first. */
 static const guint8 arp_request[] = {
-    0,    0,    0,    42,                                                               /* length */
-    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0,    0x12, 0x34, 0x56, 0x08, 0x06, /* Ethernet */
-    0,    1,    0x08, 0,    6,    4,    0,    1,    0x52, 0x54, 0,    0x12, 0x34, 0x56,
-    192,  0,    2,    1,    0,    0,    0,    0,    0, /* ARP */
-    0,    192,  0,    2,    2,
+    0,    0,    0,    42,                                                            /* length */
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0, 0x12, 0x34, 0x56, 0x08, 0x06, /* Ethernet */
+    0,    1,    0x08, 0,    6,    4,    0,    1,                                     /* ARP: a request */
+    0x52, 0x54, 0,    0x12, 0x34, 0x56, 240,  0,    0, 1,                            /* from */
+    0,    0,    0,    0,    0,    0,    240,  0,    0, 2,                            /* for */
 };
 
 /* RFC 4861: fe80::1 asks for fe80::2. */

@@ -173,6 +173,16 @@ static json_t *over_value(const PageContext *context, const SessionRecord *sessi
                      kept_value(context->settings, context->who, session));
 }
 
+/* The session's note says when there is none although it was wished for. */
+static char *network_text(const Plan *plan)
+{
+    if (g_str_equal(plan->network, "restricted") || g_str_equal(plan->network, "none"))
+        return g_strdup(tr("None"));
+    if (!*plan->network_denied)
+        return g_strdup(tr("Other computers, but not this server"));
+    return tr_format("Other computers, but not this server, nor %s", plan->network_denied);
+}
+
 /* What session.html and sessions.html have in common. */
 json_t *page_session_value(const PageContext *context, const SessionRecord *session)
 {
@@ -188,6 +198,7 @@ json_t *page_session_value(const PageContext *context, const SessionRecord *sess
     json_object_set_new(value, "cpus", json_integer(session->plan->cpus));
     json_object_set_new(value, "memory", json_take_text(tr_size(session->plan->memory_mib)));
     json_object_set_new(value, "gpu", json_text_or_null(session->plan->gpu_name));
+    json_object_set_new(value, "network", json_take_text(network_text(session->plan)));
     json_object_set_new(value, "state", json_string(session_state_name(session->state)));
     json_object_set_new(value, "state_text", json_string(page_state_text(session->state)));
     json_object_set_new(value, "end", alive && !queued ? time_value(session->ends_at) : json_null());
