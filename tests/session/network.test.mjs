@@ -62,7 +62,7 @@ async function serve(namespace, ...sites) {
     await readUntil(child.stdout, /READY/);
 }
 
-describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
+describe('network', { skip: !isRoot && 'needs root' }, () => {
     const tiny = isRoot ? tinyFolder() : '';
     const service = new Service();
     let session, shell, address;
