@@ -33,7 +33,7 @@ print('READY', flush=True)
 sys.stdin.read()
 `;
 
-describe('a guest', { skip: !isRoot && 'needs root: network namespaces' }, () => {
+describe('a guest', { skip: !isRoot && 'needs root' }, () => {
     const service = new Service();
     let resolver;
 

@@ -12,7 +12,7 @@ import { eventually } from '../lib/wait.mjs';
 const lib = path.join(installedRoot(), 'usr/lib/qemu-web-desktop');
 const outside = () => ({ 'outside IPv4': udp('203.0.113.9', 53), 'outside IPv6': tcp('2001:db8:1::9', 80) });
 
-describe('what a guest sends', { skip: !isRoot && 'changes of the network need root' }, () => {
+describe('what a guest sends', { skip: !isRoot && 'needs root' }, () => {
     before(() => {
         sh('ip', 'addr', 'add', '2001:db8::2/64', 'dev', 'eth0', 'nodad');
     });

@@ -9,9 +9,9 @@ import http from 'node:http';
 import https from 'node:https';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { build } from '../lib/files.mjs';
+import { build, makeFolder } from '../lib/files.mjs';
 
-const folder = fs.mkdtempSync('/tmp/qwd-fetch-');
+const folder = makeFolder('fetch-');
 after(() => fs.rmSync(folder, { recursive: true }));
 const [key, certificate] = ['key', 'certificate'].map((name) => path.join(folder, name));
 fs.writeFileSync(path.join(folder, 'settings'), '');

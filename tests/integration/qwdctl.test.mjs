@@ -366,9 +366,9 @@ test('colour on a terminal only, and not with NO_COLOR; a pipe gets rows and not
 
 describe('completion', () => {
     const complete = (...words) => {
-        const script = `compopt() { :; }; . ${top}/etc/bash-completion/qwdctl
+        const script = `compopt() { :; }; . "$0"
             COMP_WORDS=(qwdctl "$@"); COMP_CWORD=$#; _qwdctl; printf '%s\\n' "\${COMPREPLY[@]}"`;
-        const made = spawnSync('bash', ['-c', script, 'bash', ...words],
+        const made = spawnSync('bash', ['-c', script, `${top}/etc/bash-completion/qwdctl`, ...words],
                                { env: root.environment(), cwd: root.path('home'), encoding: 'utf8' });
         assert.equal(made.stderr, '');
         return made.stdout.trim().split('\n').filter(Boolean).sort();

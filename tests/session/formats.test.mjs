@@ -29,6 +29,8 @@ async function enable(file) {
     return path.join(service.path('service/machines'), path.basename(file));
 }
 
+const commandLine = (session) => fs.readFileSync(`/proc/${service.process(session, 'qemu')}/cmdline`, 'utf8').split('\0');
+
 async function stop(session) {
     await service.stop(session.id);
     await service.ended(session.id);
@@ -94,11 +96,27 @@ test('an image based on /etc/shadow is refused by qwdctl, and by a session when 
     assert.ok(!past.processes.some(({ name }) => name === 'qemu'));
 });
 
+// Each value differs from the default, and none stands for two of them.
+test('what the request, the machine and the settings say reaches QEMU', async () => {
+    fs.appendFileSync(service.path('etc/machines.conf'), '[planned.iso]\nos=windows\ndisplay=cirrus-vga\ndisk=nvme\n');
+    fs.symlinkSync(echoIso(), path.join(service.path('service/machines'), 'planned.iso'));
+    const session = await service.createRunning({ machine: 'planned.iso', cpu: '2', memory: '96M' }, { display_clipboard: 'no' });
+    const words = commandLine(session);
+    const values = (option) => words.filter((word, index) => words[index - 1] === option);
+    const devices = values('-device').map((device) => JSON.parse(device));
+    assert.deepEqual(values('-smp'), ['cpus=2']);
+    assert.deepEqual(values('-m'), ['size=96M']);
+    assert.deepEqual(values('-rtc'), ['base=localtime']);
+    assert.equal(devices.find(({ id }) => id === 'video').driver, 'cirrus-vga');
+    assert.equal(devices.find(({ id }) => id === 'disk').driver, 'nvme');
+    assert.ok(!words.some((word) => word.includes('vdagent')), 'no clipboard');
+    await stop(session);
+});
+
 test('qemu_exec_options reach QEMU; options that would undo the isolation are refused', async () => {
     const options = '-smbios "type=1,product=my desk"';
     const session = await service.createRunning({ machine: 'echo.iso', memory: '64M' }, { qemu_exec_options: options });
-    const words = fs.readFileSync(`/proc/${service.process(session, 'qemu')}/cmdline`, 'utf8').split('\0');
-    assert.deepEqual(words.slice(-3), ['-smbios', 'type=1,product=my desk', '']);
+    assert.deepEqual(commandLine(session).slice(-3), ['-smbios', 'type=1,product=my desk', '']);
     await service.stop(session.id);
     await service.ended(session.id);
     const id = await service.create({ machine: 'echo.iso', memory: '64M' }, { qemu_exec_options: '-vnc :7' });

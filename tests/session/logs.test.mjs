@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Logs: guests and QEMUs that write without end, logs of ended sessions, qwdctl log, rotation by the real logrotate, syslog.
+// Guests and QEMUs that write without end, the logs of ended sessions, qwdctl log, rotation by the real logrotate, syslog.
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';

@@ -11,7 +11,7 @@ import { bootDisk, tinyFolder } from '../lib/machines.mjs';
 import { isAlive, isRoot, processGone } from '../lib/programs.mjs';
 import { Service } from '../lib/service.mjs';
 
-describe('network', { skip: !isRoot && 'network namespaces need root' }, () => {
+describe('network', { skip: !isRoot && 'needs root' }, () => {
     const tiny = isRoot ? tinyFolder() : '';
     const service = new Service();
     let session, shell, address;

@@ -10,6 +10,7 @@ import http from 'node:http';
 import https from 'node:https';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { makeFolder } from '../lib/files.mjs';
 import { bootDisk, tinyFolder } from '../lib/machines.mjs';
 import { useSharedService } from '../lib/service.mjs';
 import { fullTest } from '../lib/tiers.mjs';
@@ -19,7 +20,7 @@ const tiny = tinyFolder();
 const hostile = `p'w"$(touch /tmp/pwned)\`touch /tmp/pwned\`; touch /tmp/pwned   #  *\\`;
 
 // Scripts on web servers: a good one, one that is too long, and one with an untrusted certificate.
-const folder = fs.mkdtempSync('/tmp/qwd-web-');
+const folder = makeFolder('web-');
 const web = http.createServer((request, response) => {
     response.end(request.url === '/script' ? 'echo from the web\n' : 'x'.repeat(100000));
 });
@@ -33,7 +34,6 @@ after(() => fs.rmSync(folder, { recursive: true }));
 const address = (server) => `127.0.0.1:${server.address().port}`;
 
 const checker = path.join(folder, 'checker'); // it accepts every login
-fs.chmodSync(folder, 0o755);
 fs.writeFileSync(checker, '#!/bin/sh\nuser=$(tr "\\0" "\\n" | head -n 1)\nprintf \'{"user": "%s", "groups": ["makers"]}\' "$user"\n', { mode: 0o755 });
 const file = path.join(folder, 'script');
 fs.writeFileSync(file, '#!/bin/sh -u\nprintf "%s|" @USER@ @VM@ @SESSION_NAME@ @PW@ "x @PW@" \'@PW@ x\' > /run/values\ncat /run/values\n');

@@ -241,6 +241,21 @@ static void test_strict(const void *fixture)
     g_assert_error(error, QWD_ERROR, QWD_ERROR_INTERNAL);
 }
 
+static void test_no_orphans(void)
+{
+    static const char *const suffixes[] = {".json", ".html", ".fr.html"};
+    g_autoptr(GPtrArray) names = fixture_names();
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    for (unsigned i = 0; i < names->len; i++) {
+        for (size_t j = 0; j < G_N_ELEMENTS(suffixes); j++) {
+            g_autofree char *file = g_strconcat(g_ptr_array_index(names, i), suffixes[j], NULL);
+            g_strv_builder_add(builder, file);
+        }
+    }
+    g_auto(GStrv) files = g_strv_builder_end(builder);
+    golden_check_orphans("tests/fixtures/pages", (const char *const *)files);
+}
+
 static void add_tests(const char *name)
 {
     static const struct {
@@ -264,5 +279,6 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < names->len; i++)
         add_tests(g_ptr_array_index(names, i));
     g_test_add_func("/pages/templates", test_templates);
+    g_test_add_func("/pages/no-orphans", test_no_orphans);
     return g_test_run();
 }
