@@ -21,7 +21,7 @@ typedef struct {
     char *display;  /* QEMU device */
     char *accel;    /* "auto", "kvm", "tcg", "hvf" */
     char *os;
-    char *network;       /* "auto", "passt", "restricted", "none" */
+    char *network;        /* "auto", "passt", "restricted", "none" */
     char *network_denied; /* networks that it does not reach, as settings and entry say it; "" none */
     char *network_rules; /* what it may reach: "+NETWORK" and "-NETWORK", separated by spaces; what is later counts more
                           */

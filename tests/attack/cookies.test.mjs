@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // Cookies of a service whose visitors come by https, which ends at a proxy: they go through no other scheme, and nobody on
 // the way or on a neighbouring host puts one there.
-// Images:
 
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';

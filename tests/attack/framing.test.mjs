@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // Requests on whose end two servers may not agree (RFC 9112, 11.2): qwd-server behind a proxy refuses them and closes,
 // so that nothing that follows on the connection is taken for another visitor's request.
-// Images:
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

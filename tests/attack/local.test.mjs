@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // Visitors from elsewhere who come through a proxy on the service's own host, one that says nothing of them: they are not
 // "this machine". Browsers and programs on this machine are.
-// Images:
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';

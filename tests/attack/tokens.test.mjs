@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // Keys to displays and logins in logs: an Apache that logs as Debian sets it up, qwd-server that logs each request, a
 // viewer in a browser, and a link by mail. Nothing that a reader of the logs could use is in them.
-// Images:
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
