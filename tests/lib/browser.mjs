@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach } from 'node:test';
 import { chromium } from 'playwright-core';
-import { top } from './files.mjs';
+import { makeFolder, top } from './files.mjs';
 import { isFull } from './tiers.mjs';
 import { timeoutMs, until } from './wait.mjs';
 
@@ -16,9 +16,15 @@ const args = [
     '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1',
 ];
 
+// Its libraries keep files of their own (sound, fonts), which go with it.
 export async function openBrowser(t) {
-    const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, chromiumSandbox: false, args, timeout: timeoutMs });
-    t.after(() => browser.close());
+    const home = makeFolder('browser-');
+    fs.chmodSync(home, 0o700);
+    const browser = await chromium.launch({
+        executablePath: '/usr/bin/chromium', headless: true, chromiumSandbox: false, args, timeout: timeoutMs,
+        env: { ...process.env, HOME: home, XDG_RUNTIME_DIR: home },
+    });
+    t.after(() => browser.close().finally(() => fs.rmSync(home, { recursive: true, force: true, maxRetries: 5 })));
     return browser;
 }
 
