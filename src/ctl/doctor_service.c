@@ -278,6 +278,7 @@ void doctor_check_secrets(Doctor *doctor)
     const Settings *settings = doctor->settings;
     check_secret(doctor, "ldap_bind_password_file", settings->ldap_bind_password_file, 0007);
     check_secret(doctor, "email_password_file", settings->email_password_file, 0007);
+    check_secret(doctor, "metrics_token_file", settings->metrics_token_file, 0007);
     check_secret(doctor, "dir_login", settings->dir_login, 0007);
     g_autofree char *display = store_display_folder(settings);
     check_secret(doctor, "the links to displays", display, 0007);

@@ -94,7 +94,7 @@ static void split_cookies(Request *request)
 /* The headers of proxies: RFC 7239, RFC 9110 (Via), and the many from before. */
 static bool is_of_proxy(const char *variable)
 {
-    static const char *const names[] = {"HTTP_FORWARDED=",      "HTTP_VIA=",       "HTTP_X_FORWARDED",
+    static const char *const names[] = {"HTTP_FORWARDED",       "HTTP_VIA=",       "HTTP_X_FORWARDED",
                                         "HTTP_X_REAL_IP=",      "HTTP_CLIENT_IP=", "HTTP_X_CLIENT_IP=",
                                         "HTTP_TRUE_CLIENT_IP=", "HTTP_X_CLUSTER_", "HTTP_CF_CONNECTING_",
                                         "HTTP_X_ORIGINAL_",     "HTTP_X_PROXY"};

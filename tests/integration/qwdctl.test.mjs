@@ -443,6 +443,7 @@ describe('doctor', () => {
 
     test('what is broken, with the command that mends it', async () => {
         root.write('service/login-password', 'secret', 0o644);
+        root.write('service/metrics-token', 'secret', 0o644);
         fs.rmSync(root.page, { force: true });
         root.write('service/machines/closed.raw', 'x', 0o600);
         root.write('etc/machines.conf', '[closed.raw]\n[gone.iso]\nurl=https://example.org/gone.iso\n');
@@ -453,7 +454,7 @@ describe('doctor', () => {
         fs.mkdirSync(root.path('closed/cache'), { recursive: true });
         fs.chmodSync(root.path('closed'), 0o700);
         const { code, list, of } = await findings({ APACHE_CONFDIR: '/nonexistent' },
-            `--email_password_file=${root.path('service/login-password')}`, '--dir_websockify=/nonexistent/websockify',
+            `--email_password_file=${root.path('service/login-password')}`, `--metrics_token_file=${root.path('service/metrics-token')}`, '--dir_websockify=/nonexistent/websockify',
             '--dir_novnc=/nonexistent', `--dir_cache=${root.path('open')}`, `--dir_login=/proc/nowhere`,
             `--dir_cfg=${root.path('run')}/${'x'.repeat(100)}`, '--service_open=yes', '--service_address=0.0.0.0',
             '--qemu_exec_options=-gdb tcp::1');
@@ -461,6 +462,7 @@ describe('doctor', () => {
         const broken = list.filter(({ level }) => level === 'broken').map(({ part, mend }) => `${part}: ${root.plain(mend)}`);
         for (const expected of ['display: apt install websockify', 'display: apt install novnc', 'folders: chmod o-w ROOT/open',
                                 'sockets: qwdctl edit config', 'secrets: chmod o= ROOT/service/login-password',
+                                'secrets: chmod o= ROOT/service/metrics-token',
                                 'settings: qwdctl edit config',
                                 ...(isRoot ? ["machines: chmod a+r 'ROOT/service/machines/closed.raw'"] : [])])
             assert.ok(broken.includes(expected), `${expected} in ${broken.join('\n')}`);
@@ -470,6 +472,7 @@ describe('doctor', () => {
         assert.ok(of('warning', 'login').some(({ text }) => /Whoever reaches the service/.test(text)));
         assert.ok(of('warning', 'login').some(({ text }) => /websockify listens on 0\.0\.0\.0/.test(text)));
         fs.rmSync(root.path('service/login-password'));
+        fs.rmSync(root.path('service/metrics-token'));
         fs.rmSync(root.path('open'), { recursive: true });
         if (isRoot)
             assert.ok((await findings({}, `--dir_cache=${root.path('closed/cache')}`)).of('broken', 'folders')
