@@ -173,14 +173,29 @@ static json_t *over_value(const PageContext *context, const SessionRecord *sessi
                      kept_value(context->settings, context->who, session));
 }
 
+/* The networks that somebody at a desk could miss. Free with g_free. */
+static char *denied_for_users(const char *denied)
+{
+    static const char *const technical[] = {"", "link-local", "metadata", NULL};
+    g_autoptr(GStrvBuilder) shown = g_strv_builder_new();
+    g_auto(GStrv) words = g_strsplit_set(denied, ", \t", -1);
+    for (char **word = words; *word; word++) {
+        if (!g_strv_contains(technical, *word))
+            g_strv_builder_add(shown, *word);
+    }
+    g_auto(GStrv) list = g_strv_builder_end(shown);
+    return g_strjoinv(", ", list);
+}
+
 /* The session's note says when there is none although it was wished for. */
 static char *network_text(const Plan *plan)
 {
+    g_autofree char *denied = denied_for_users(plan->network_denied);
     if (g_str_equal(plan->network, "restricted") || g_str_equal(plan->network, "none"))
         return g_strdup(tr("None"));
-    if (!*plan->network_denied)
+    if (!*denied)
         return g_strdup(tr("Other computers, but not this server"));
-    return tr_format("Other computers, but not this server, nor %s", plan->network_denied);
+    return tr_format("Other computers, but not this server, nor %s", denied);
 }
 
 /* What session.html and sessions.html have in common. */
