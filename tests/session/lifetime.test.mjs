@@ -11,7 +11,7 @@ import { Browser, LoginService, mailSink } from '../lib/login-service.mjs';
 import { noteDisk, notepad } from '../lib/machines.mjs';
 import { processGone } from '../lib/programs.mjs';
 import { fullTest } from '../lib/tiers.mjs';
-import { until, untilFiles } from '../lib/wait.mjs';
+import { timeoutMs, until, untilFiles } from '../lib/wait.mjs';
 
 const service = new LoginService();
 const image = () => service.path('service/machines/note.raw');
@@ -54,10 +54,10 @@ async function stop(id) {
     return service.ended(id);
 }
 
-// The first mail about this session, decoded.
-async function mailAbout(id) {
+// The first mail about this session, decoded, which is due at a time (ms).
+async function mailAbout(id, dueAt = Date.now()) {
     const found = () => mail.messages.find(({ text }) => text.replaceAll('=\n', '').includes(id));
-    const { to, text } = await until(mail, 'mail', found, `mail about ${id}`);
+    const { to, text } = await until(mail, 'mail', found, `mail about ${id}`, timeoutMs + Math.max(dueAt - Date.now(), 0));
     return { to, text: text.replaceAll('=\n', '').replaceAll('=3D', '=') };
 }
 
@@ -165,7 +165,7 @@ describe('the end of the life-time', { concurrency: true }, () => {
     fullTest('the user is warned on the page and by mail; an extension withdraws the warning', async () => {
         // The checks after the warning need time before the end.
         const { id, ends_at } = await alice.createRunning({ snapshot_lifetime: '3m' });
-        const { to, text } = await mailAbout(id);
+        const { to, text } = await mailAbout(id, (ends_at - 45) * 1000);
         assert.deepEqual(to, ['alice@example.org']);
         assert.match(text, /Subject: Your desktop note\.raw ends soon/);
         assert.match(text, /You can extend it/);
