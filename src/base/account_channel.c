@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/text.h"
 
 #define MESSAGE_MAX_BYTES (16 * 1024 * 1024)
@@ -139,18 +140,9 @@ char *account_channel_result(AccountChannel *channel, GError **error)
 
 static GString *unfinished[3]; /* lines, by descriptor */
 
-static bool write_fully(int fd, const char *bytes, size_t length, GError **error)
+static bool write_output(int fd, const char *bytes, size_t length, GError **error)
 {
-    while (length > 0) {
-        ssize_t n = write(fd, bytes, length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return qwd_error_errno(error, errno, "Cannot write the output");
-        bytes += n;
-        length -= (size_t)n;
-    }
-    return true;
+    return fd_write_all(fd, bytes, length) || qwd_error_errno(error, errno, "Cannot write the output");
 }
 
 /* The length of the sequence that sets a colour (ECMA-48, SGR) at the beginning of a text; 0: there is none. */
@@ -182,13 +174,13 @@ static bool write_lines(int fd, size_t length, GError **error)
 {
     g_autofree char *shown = text_with_colours(unfinished[fd]->str, length);
     g_string_erase(unfinished[fd], 0, (gssize)length);
-    return write_fully(fd, shown, strlen(shown), error);
+    return write_output(fd, shown, strlen(shown), error);
 }
 
 bool account_output_write(int fd, const char *bytes, size_t length, GError **error)
 {
     if (!isatty(fd))
-        return write_fully(fd, bytes, length, error);
+        return write_output(fd, bytes, length, error);
     if (!unfinished[fd])
         unfinished[fd] = g_string_new(NULL);
     g_string_append_len(unfinished[fd], bytes, (gssize)length);

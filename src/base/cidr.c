@@ -40,6 +40,11 @@ bool address_parse(const char *text, struct in6_addr *address)
     return true;
 }
 
+bool address_is_loopback(const struct in6_addr *address)
+{
+    return IN6_IS_ADDR_LOOPBACK(address) || (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == 127);
+}
+
 char *address_format(const struct in6_addr *address)
 {
     char text[INET6_ADDRSTRLEN];

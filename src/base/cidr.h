@@ -18,6 +18,9 @@ struct in6_addr address_from_v4(const void *bytes);
 /* Without a zone ("%eth0"). */
 bool address_parse(const char *text, struct in6_addr *address);
 
+/* 127.0.0.0/8 or ::1. */
+bool address_is_loopback(const struct in6_addr *address);
+
 /* Free with g_free. */
 char *address_format(const struct in6_addr *address);
 

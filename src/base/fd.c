@@ -25,6 +25,20 @@ int fd_steal(int *fd)
     return taken;
 }
 
+bool fd_write_all(int fd, const void *bytes, size_t length)
+{
+    for (const char *at = bytes; length > 0;) {
+        ssize_t n = write(fd, at, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        at += n;
+        length -= (size_t)n;
+    }
+    return true;
+}
+
 static bool unix_address(const char *path, struct sockaddr_un *address, GError **error)
 {
     if (strlen(path) > UNIX_PATH_MAX_BYTES)

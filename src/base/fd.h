@@ -26,4 +26,7 @@ int unix_connect(const char *path, GError **error);
 /* A connected pair, for parent and child. */
 bool unix_pair(int *ours, int *theirs, GError **error);
 
+/* Writes all bytes to a blocking descriptor. False with errno. */
+bool fd_write_all(int fd, const void *bytes, size_t length);
+
 bool fd_set_nonblocking(int fd, GError **error);

@@ -123,20 +123,6 @@ bool file_write_atomic(const char *path, const char *data, size_t length, mode_t
     return qwd_error_errno(error, errno_of(cause), "Cannot write %s", path);
 }
 
-static bool write_fully(int fd, const char *data, size_t length)
-{
-    while (length > 0) {
-        ssize_t n = write(fd, data, length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        data += n;
-        length -= (size_t)n;
-    }
-    return true;
-}
-
 /* The owner first: a change of it takes bits of the mode away. */
 static bool take_over_owner(int fd, const struct stat *like)
 {
@@ -155,7 +141,7 @@ bool file_replace(const char *path, const char *data, size_t length, mode_t mode
     bool exists = resolved && stat(resolved, &like) == 0;
     g_autofree char *temporary = g_strconcat(target, ".XXXXXX", NULL);
     autofd int fd = g_mkstemp_full(temporary, O_RDWR | O_CLOEXEC, 0600);
-    bool good = fd >= 0 && write_fully(fd, data, length) && (!exists || take_over_owner(fd, &like)) &&
+    bool good = fd >= 0 && fd_write_all(fd, data, length) && (!exists || take_over_owner(fd, &like)) &&
                 fchmod(fd, exists ? like.st_mode & 07777 : mode) == 0 && fsync(fd) == 0 &&
                 rename(temporary, target) == 0;
     int saved_errno = errno;

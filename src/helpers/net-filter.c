@@ -9,25 +9,12 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/sandbox.h"
 #include "vm/dhcp.h"
 #include "vm/packet_filter.h"
 
 enum { QEMU_FD = 3, PASST_FD = 4 };
-
-static bool write_all(int fd, const guint8 *bytes, size_t length)
-{
-    while (length > 0) {
-        ssize_t n = write(fd, bytes, length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        bytes += n;
-        length -= (size_t)n;
-    }
-    return true;
-}
 
 static ssize_t read_some(int fd, guint8 *bytes, size_t room)
 {
@@ -70,7 +57,7 @@ static gpointer copy_inwards(gpointer data)
     while ((n = read_some(PASST_FD, bytes + length, sizeof bytes - length)) > 0) {
         length += (size_t)n;
         ssize_t whole = job->forward.s_addr ? set_name_servers(job, bytes, length) : (ssize_t)length;
-        if (whole < 0 || !write_all(QEMU_FD, bytes, (size_t)whole))
+        if (whole < 0 || !fd_write_all(QEMU_FD, bytes, (size_t)whole))
             break;
         length -= (size_t)whole;
         memmove(bytes, bytes + whole, length);
@@ -88,7 +75,7 @@ static void filter_outwards(const Job *job)
         host_addresses_update(job->host);
         length += (size_t)n;
         ssize_t seen = packet_filter_stream(job->filter, bytes, length, &passing);
-        if (seen < 0 || !write_all(PASST_FD, bytes, passing))
+        if (seen < 0 || !fd_write_all(PASST_FD, bytes, passing))
             return;
         length -= (size_t)seen;
         memmove(bytes, bytes + seen, length);

@@ -11,11 +11,6 @@
 #define RESOLV_CONF_MAX_BYTES 65536
 #define SERVERS_MAX 3 /* of a family: passt's limit, and the resolver's (resolv.conf(5)) */
 
-static bool is_loopback(const struct in6_addr *address)
-{
-    return IN6_IS_ADDR_LOOPBACK(address) || (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == 127);
-}
-
 /* Not of one host: unspecified, multicast, or of a link that the text does not name. */
 static bool is_useless(const struct in6_addr *address)
 {
@@ -39,7 +34,7 @@ static void add(NameServers *servers, const HostAddresses *host, const char *tex
     if (!address_parse(text, &address) || is_useless(&address))
         return;
     bool is_v4 = IN6_IS_ADDR_V4MAPPED(&address);
-    if (is_loopback(&address) || host_addresses_may_contain(host, &address))
+    if (address_is_loopback(&address) || host_addresses_may_contain(host, &address))
         servers->forward = servers->forward || is_v4;
     else if (count_family(servers->addresses, !is_v4) < SERVERS_MAX)
         g_ptr_array_add(servers->addresses, address_format(&address));
@@ -83,7 +78,7 @@ bool name_servers_check(const char *chosen, GError **error)
         struct in6_addr address;
         if (!**word)
             continue;
-        if (!address_parse(*word, &address) || is_useless(&address) || is_loopback(&address))
+        if (!address_parse(*word, &address) || is_useless(&address) || address_is_loopback(&address))
             return qwd_error_fail(error, QWD_ERROR_CONFIG,
                                   "network_dns: %s is not the address of a name server that machines can reach. Write "
                                   "one such as 192.0.2.53.",

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "web/identity.h"
 
-#include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <string.h>
 
 #include "base/account.h"
+#include "base/cidr.h"
 #include "base/error.h"
 #include "base/secret.h"
 #include "base/tcp_peer.h"
@@ -20,19 +20,20 @@
 
 /* --- this machine --- */
 
-static bool is_of_interface(const IpAddress *address, const struct sockaddr *interface)
+static bool is_of_interface(const struct in6_addr *address, const struct sockaddr *interface)
 {
-    if (!interface || interface->sa_family != address->family)
+    if (!interface || (interface->sa_family != AF_INET && interface->sa_family != AF_INET6))
         return false;
-    if (address->family == AF_INET)
-        return memcmp(address->bytes, &((const struct sockaddr_in *)interface)->sin_addr, 4) == 0;
-    return memcmp(address->bytes, &((const struct sockaddr_in6 *)interface)->sin6_addr, 16) == 0;
+    struct in6_addr own = interface->sa_family == AF_INET
+                              ? address_from_v4(&((const struct sockaddr_in *)interface)->sin_addr)
+                              : ((const struct sockaddr_in6 *)interface)->sin6_addr;
+    return IN6_ARE_ADDR_EQUAL(&own, address);
 }
 
-static bool is_own(const IpAddress *address)
+static bool is_own(const struct in6_addr *address)
 {
     struct ifaddrs *interfaces = NULL;
-    bool own = ip_address_is_loopback(address);
+    bool own = address_is_loopback(address);
     if (own || getifaddrs(&interfaces) < 0)
         return own;
     for (const struct ifaddrs *interface = interfaces; interface && !own; interface = interface->ifa_next)
@@ -42,7 +43,7 @@ static bool is_own(const IpAddress *address)
 }
 
 /* The program at the other end is of people or of root. When the kernel does not tell, it is not. */
-static bool peer_is_of_people(const Request *request, const IpAddress *address)
+static bool peer_is_of_people(const Request *request, const struct in6_addr *address)
 {
     gint64 port;
     uid_t account;
@@ -52,11 +53,10 @@ static bool peer_is_of_people(const Request *request, const IpAddress *address)
 
 bool identity_is_local(const Request *request, const Settings *settings)
 {
-    IpAddress address;
+    struct in6_addr address;
     return !request_is_forwarded(request) && host_is_loopback(request_variable(request, REQUEST_HOST)) &&
-           !origin_names_others(settings) &&
-           ip_address_parse(request_variable(request, REQUEST_REMOTE_ADDR), &address) && is_own(&address) &&
-           peer_is_of_people(request, &address);
+           !origin_names_others(settings) && address_parse(request_variable(request, REQUEST_REMOTE_ADDR), &address) &&
+           is_own(&address) && peer_is_of_people(request, &address);
 }
 
 Identity identity_of(const Request *request, const Settings *settings, const char *user)

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "web/template.h"
 
 #define REDIRECT_MAX_BYTES 2048
@@ -221,20 +221,6 @@ void response_make_conditional(Response *response, const Request *request)
 
 /* --- writing --- */
 
-static bool write_all(int fd, const char *data, size_t length, GError **error)
-{
-    while (length) {
-        ssize_t n = write(fd, data, length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return qwd_error_errno(error, errno, "Cannot write the answer");
-        data += n;
-        length -= (size_t)n;
-    }
-    return true;
-}
-
 bool response_write_cgi(const Response *response, int fd, bool head_only, GError **error)
 {
     g_autoptr(GString) out = g_string_new(NULL);
@@ -246,5 +232,5 @@ bool response_write_cgi(const Response *response, int fd, bool head_only, GError
     g_string_append(out, "\r\n");
     if (!head_only)
         g_string_append_len(out, response->body->str, (gssize)response->body->len);
-    return write_all(fd, out->str, out->len, error);
+    return fd_write_all(fd, out->str, out->len) || qwd_error_errno(error, errno, "Cannot write the answer");
 }

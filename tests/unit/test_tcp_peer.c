@@ -4,6 +4,7 @@
 #include <glib.h>
 
 #include "base/account.h"
+#include "base/cidr.h"
 
 #define HEAD "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 #define ROW(local, state, account, inode)                                                                              \
@@ -13,9 +14,9 @@
 /* How many accounts the table has for 127.0.0.1, port 8080; with one, which. */
 static int search(const char *table, uid_t *account)
 {
-    IpAddress address;
+    struct in6_addr address;
     int count = 0;
-    g_assert_true(ip_address_parse("127.0.0.1", &address));
+    g_assert_true(address_parse("127.0.0.1", &address));
     tcp_table_search(table, &address, 8080, account, &count);
     return count;
 }
