@@ -93,6 +93,13 @@ bool process_wait_gone(ProcessId id, int deadline_ms)
     return ready == 1;
 }
 
+void process_end(ProcessId *id, int grace_ms)
+{
+    if (id->pid && !process_wait_gone(*id, grace_ms) && process_signal(*id, SIGKILL, NULL))
+        process_wait_gone(*id, grace_ms);
+    *id = (ProcessId){0};
+}
+
 /* --- starting --- */
 
 typedef struct {
@@ -150,6 +157,23 @@ static bool spawn(const SpawnOptions *options, GSpawnFlags flags, pid_t *pid, GE
 bool process_spawn(const SpawnOptions *options, pid_t *pid, GError **error)
 {
     return spawn(options, G_SPAWN_DO_NOT_REAP_CHILD, pid, error);
+}
+
+static void on_exit_of_reaped(pid_t pid, int status, gpointer data)
+{
+    (void)pid;
+    (void)status;
+    (void)data;
+}
+
+bool process_spawn_reaped(const SpawnOptions *options, ProcessId *id, GError **error)
+{
+    pid_t pid;
+    if (!process_spawn(options, &pid, error))
+        return false;
+    *id = process_id_of(pid);
+    g_child_watch_add(pid, on_exit_of_reaped, NULL);
+    return true;
 }
 
 bool process_spawn_detached(const SpawnOptions *options, GError **error)

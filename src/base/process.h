@@ -24,6 +24,9 @@ bool process_signal(ProcessId id, int signal_number, GError **error);
 /* Waits until the process is gone, or for deadline_ms. True when it is gone. */
 bool process_wait_gone(ProcessId id, int deadline_ms);
 
+/* Waits for grace_ms until the process is gone, then kills it. *id is no process then. */
+void process_end(ProcessId *id, int grace_ms);
+
 typedef struct {
     const char *const *argv;            /* argv[0] is looked up in PATH */
     const char *const *environment;     /* NULL: ours */
@@ -42,6 +45,9 @@ typedef struct {
 /* Starts a child that the caller must reap (g_child_watch_add). Blocks until exec has succeeded, so that
  * a missing program is an error here (QWD_ERROR_UNAVAILABLE). */
 bool process_spawn(const SpawnOptions *options, pid_t *pid, GError **error);
+
+/* The same for a child that nobody waits for: it is reaped as soon as the main context is served. */
+bool process_spawn_reaped(const SpawnOptions *options, ProcessId *id, GError **error);
 
 /* Starts a process that is nobody's child (reaped by init). */
 bool process_spawn_detached(const SpawnOptions *options, GError **error);

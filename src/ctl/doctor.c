@@ -115,7 +115,7 @@ static bool find_account(Doctor *doctor)
 
 /* --- all checks --- */
 
-/* Those that read what the service account may have written are left to it. */
+/* The service account runs the checks that read its own files. */
 static const struct {
     void (*run)(Doctor *doctor);
     bool by_account;
@@ -133,19 +133,20 @@ static json_t *finding_value(const Finding *finding)
                      "mend", finding->mend);
 }
 
-/* Runs the checks that are the account's: a list of findings for each check. */
-static char *account_work(void *data, GError **error)
+/* Runs the checks that are the account's. Returns a list of findings for each check. */
+static char *run_by_account(void *data, GError **error)
 {
     (void)error;
-    Doctor *doctor = data;
     g_autoptr(JsonValue) all = json_array();
     for (size_t i = 0; i < G_N_ELEMENTS(checks); i++) {
+        g_autoptr(GPtrArray) findings = findings_new();
+        Doctor doctor = *(const Doctor *)data;
         json_t *found = json_array();
-        guint before = doctor->findings->len;
+        doctor.findings = findings;
         if (checks[i].by_account)
-            checks[i].run(doctor);
-        for (guint j = before; j < doctor->findings->len; j++)
-            json_array_append_new(found, finding_value(doctor->findings->pdata[j]));
+            checks[i].run(&doctor);
+        for (guint j = 0; j < findings->len; j++)
+            json_array_append_new(found, finding_value(findings->pdata[j]));
         json_array_append_new(all, found);
     }
     return json_dumps(all, JSON_COMPACT);
@@ -167,13 +168,9 @@ static void add_findings(Doctor *doctor, json_t *found)
 static void run_all(Doctor *doctor)
 {
     g_autoptr(GError) cause = NULL;
-    GPtrArray *findings = doctor->findings;
-    doctor->findings = findings_new(); /* for a process that is not root: the account's are noted once more below */
-    AccountWork work = {.run = account_work, .data = doctor};
+    AccountWork work = {.run = run_by_account, .data = doctor};
     g_autofree char *text = account_run(doctor->settings->service_user, &work, &cause);
     g_autoptr(JsonValue) by_account = text ? json_loads(text, 0, NULL) : NULL;
-    g_ptr_array_unref(doctor->findings);
-    doctor->findings = findings;
     if (!by_account)
         doctor_note(doctor, LEVEL_BROKEN, "account", "", "%s", cause ? cause->message : "");
     for (size_t i = 0; i < G_N_ELEMENTS(checks); i++) {

@@ -224,13 +224,6 @@ static char **command_new(const WebsockifyOptions *options)
     return g_strv_builder_end(command);
 }
 
-static void reap(pid_t pid, int status, gpointer data)
-{
-    (void)pid;
-    (void)status;
-    (void)data;
-}
-
 /* The caller's environment stays here: a CGI's holds a visitor's cookies. */
 static bool spawn(const WebsockifyOptions *options, char **command, ProcessId *id, GError **error)
 {
@@ -244,12 +237,7 @@ static bool spawn(const WebsockifyOptions *options, char **command, ProcessId *i
     SpawnOptions how = {.argv = (const char *const *)command, SPAWN_OPTIONS_INIT, .environment = environment};
     how.stdin_fd = listener;
     how.new_session = true;
-    pid_t pid;
-    if (!process_spawn(&how, &pid, error))
-        return false;
-    *id = process_id_of(pid);
-    g_child_watch_add(pid, reap, NULL);
-    return true;
+    return process_spawn_reaped(&how, id, error);
 }
 
 /* Counts the ends right after the start; false when there were too many. */

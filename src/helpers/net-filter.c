@@ -103,13 +103,12 @@ static bool add_name_server(PacketFilter *filter, const char *text)
 /* "+NETWORK" and "-NETWORK" are rules; "dns=ADDRESS" a name server, "forward=ADDRESS" that of this host's resolver. */
 static bool read_word(Job *job, const char *word)
 {
-    const char *value = strchr(word, '=');
     if (*word == '+' || *word == '-')
         return add_rule(job->filter, word + 1, *word == '+');
-    if (g_str_has_prefix(word, "forward=") && inet_pton(AF_INET, value + 1, &job->forward) != 1)
-        return false;
-    return value && (g_str_has_prefix(word, "forward=") || g_str_has_prefix(word, "dns=")) &&
-           add_name_server(job->filter, value + 1);
+    if (g_str_has_prefix(word, "dns="))
+        return add_name_server(job->filter, word + strlen("dns="));
+    const char *address = g_str_has_prefix(word, "forward=") ? word + strlen("forward=") : "";
+    return inet_pton(AF_INET, address, &job->forward) == 1 && add_name_server(job->filter, address);
 }
 
 /* A word that is not understood could be a rule that denies. */

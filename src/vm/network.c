@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "vm/network.h"
 
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -11,13 +9,6 @@
 #include "vm/name_servers.h"
 
 #define END_DEADLINE_MS 2000
-
-static void on_filter_exit(pid_t pid, int status, gpointer data)
-{
-    (void)pid;
-    (void)status;
-    (void)data;
-}
 
 static char **filter_argv(const NetworkOptions *options, const NameServers *servers)
 {
@@ -44,12 +35,7 @@ static bool run_filter(char **argv, int qemu_fd, int passt_fd, ProcessId *id, GE
     options.pass_fds = (const int[]){qemu_fd, passt_fd};
     options.as_fds = (const int[]){3, 4};
     options.pass_count = 2;
-    pid_t pid;
-    if (!process_spawn(&options, &pid, error))
-        return false;
-    *id = process_id_of(pid);
-    g_child_watch_add(pid, on_filter_exit, NULL);
-    return true;
+    return process_spawn_reaped(&options, id, error);
 }
 
 /* QEMU - filter - passt: each is left when the one before it ends. */
@@ -75,7 +61,7 @@ bool network_open(const NetworkOptions *options, Network *network, GError **erro
 {
     const char *wish = options->wish;
     g_autoptr(GError) cause = NULL;
-    *network = (Network){.mode = NETWORK_NONE, .qemu_fd = -1, .passt.errors = -1};
+    *network = (Network){.mode = NETWORK_NONE, .qemu_fd = -1};
     if (g_str_equal(wish, "none"))
         return true;
     network->mode = NETWORK_RESTRICTED;
@@ -90,19 +76,10 @@ bool network_open(const NetworkOptions *options, Network *network, GError **erro
     return true;
 }
 
-static void end(ProcessId *id)
-{
-    if (id->pid && !process_wait_gone(*id, END_DEADLINE_MS)) {
-        process_signal(*id, SIGKILL, NULL);
-        process_wait_gone(*id, END_DEADLINE_MS);
-    }
-    *id = (ProcessId){0};
-}
-
 void network_close(Network *network)
 {
     fd_close_pointed(&network->qemu_fd);
     g_clear_pointer(&network->note, g_free);
-    end(&network->filter);
+    process_end(&network->filter, END_DEADLINE_MS);
     passt_end(&network->passt);
 }

@@ -4,7 +4,6 @@
 #include "vm/passt.h"
 
 #include <glib-unix.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -41,8 +40,6 @@ static const guint8 neighbour_solicitation[] = {
 };
 
 typedef struct {
-    Passt *passt;
-    int fd;
     bool has_answered, has_ended;
 } Start;
 
@@ -94,13 +91,6 @@ static char **passt_argv(const NameServers *servers)
     return g_strv_builder_end(argv);
 }
 
-static void on_exit_of_passt(pid_t pid, int status, gpointer data)
-{
-    (void)pid;
-    (void)status;
-    (void)data;
-}
-
 static bool spawn(Passt *passt, int passt_fd, const NameServers *servers, GError **error)
 {
     int ends[2];
@@ -108,38 +98,35 @@ static bool spawn(Passt *passt, int passt_fd, const NameServers *servers, GError
     if (!g_unix_open_pipe(ends, FD_CLOEXEC, error))
         return false;
     passt->errors = ends[0];
+    passt->printed = g_string_new(NULL);
     autofd int write_end = ends[1];
     SpawnOptions options = {.argv = (const char *const *)argv, SPAWN_OPTIONS_INIT, .die_with_parent = true};
     options.stderr_fd = write_end;
     options.pass_fds = &passt_fd;
     options.as_fds = (const int[]){3};
     options.pass_count = 1;
-    pid_t pid;
-    if (!process_spawn(&options, &pid, error))
+    if (!process_spawn_reaped(&options, &passt->id, error))
         return false;
-    passt->id = process_id_of(pid);
-    passt->printed = g_string_new(NULL);
     passt->errors_source = g_unix_fd_add(passt->errors, G_IO_IN | G_IO_HUP | G_IO_ERR, on_printed, passt);
-    g_child_watch_add(pid, on_exit_of_passt, NULL);
     return true;
 }
 
-static bool has_said_all(void *data)
+static bool has_closed_errors(void *data)
 {
     return ((const Passt *)data)->errors_source == 0;
 }
 
 static bool refuse(Passt *passt, GError **error)
 {
-    wait_until(has_said_all, passt, END_DEADLINE_MS, NULL);
+    wait_until(has_closed_errors, passt, END_DEADLINE_MS, NULL);
     g_autofree char *last = text_last_line(passt->printed->str);
     return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "passt does not start: %s", last);
 }
 
 bool passt_start(Passt *passt, int our_fd, int passt_fd, const NameServers *servers, GError **error)
 {
-    Start start = {.passt = passt, .fd = our_fd};
-    *passt = (Passt){.errors = -1};
+    Start start = {0};
+    *passt = (Passt){0};
     bool good = spawn(passt, passt_fd, servers, error);
     close(passt_fd); /* passt's end is the only one: then its end is seen */
     if (!good)
@@ -155,14 +142,11 @@ bool passt_start(Passt *passt, int our_fd, int passt_fd, const NameServers *serv
 
 void passt_end(Passt *passt)
 {
-    if (passt->id.pid && !process_wait_gone(passt->id, END_DEADLINE_MS)) {
-        process_signal(passt->id, SIGKILL, NULL);
-        process_wait_gone(passt->id, END_DEADLINE_MS);
-    }
+    process_end(&passt->id, END_DEADLINE_MS);
     g_clear_handle_id(&passt->errors_source, g_source_remove);
-    if (passt->printed)
+    if (passt->printed) {
         g_string_free(passt->printed, TRUE);
-    if (passt->id.pid)
-        fd_close_pointed(&passt->errors);
-    *passt = (Passt){.errors = -1};
+        close(passt->errors);
+    }
+    *passt = (Passt){0};
 }

@@ -10,9 +10,9 @@
 
 typedef struct {
     ProcessId id;
-    int errors;          /* what it prints */
+    GString *printed;    /* its first messages; NULL: never started */
+    int errors;          /* where it prints them */
     guint errors_source; /* reads on, so that it never waits */
-    GString *printed;    /* until it is ready */
 } Passt;
 
 /* Starts passt with its end of a stream of frames, which is closed here, and waits until it answers on `our_fd`, the
