@@ -69,7 +69,7 @@ static bool change_ids(const struct passwd *account, GError **error)
     return true;
 }
 
-static bool is_needed(const char *variable)
+static bool is_kept_variable(const char *variable)
 {
     static const char *const names[] = {"PATH",      "LANG",        "LANGUAGE",   "TZ",          "TERM",
                                         "NO_COLOR",  "TMPDIR",      "http_proxy", "https_proxy", "no_proxy",
@@ -79,12 +79,12 @@ static bool is_needed(const char *variable)
            g_str_has_prefix(variable, "QWD_") || g_str_has_suffix(variable, "SAN_OPTIONS");
 }
 
-/* Root's environment may hold secrets, and sockets of root's agents. */
+/* Root's environment may have secrets, and sockets of root's agents. */
 static void reduce_environment(const struct passwd *account)
 {
     g_auto(GStrv) names = g_listenv();
     for (char **name = names; *name; name++) {
-        if (!is_needed(*name))
+        if (!is_kept_variable(*name))
             g_unsetenv(*name);
     }
     g_setenv("HOME", account->pw_dir, TRUE);
@@ -116,7 +116,7 @@ bool account_is_child(void)
 
 bool account_confirm(const char *question, bool otherwise)
 {
-    fflush(NULL); /* what the question is about is printed before it */
+    fflush(NULL);
     return account_channel_ask(child.channel, question, otherwise);
 }
 
@@ -133,7 +133,7 @@ static bool bind_to_parent(pid_t parent, GError **error)
 }
 
 /* No descriptor of root's stays open but those of the work. */
-static bool leave_root_behind(const int streams[3], int channel, int fd, GError **error)
+static bool detach_from_root(const int streams[3], int channel, int fd, GError **error)
 {
     int kept[2] = {MIN(channel, fd > 2 ? fd : channel), MAX(channel, fd)};
     if (setsid() < 0 || dup2(streams[0], 0) < 0 || dup2(streams[1], 1) < 0 || dup2(streams[2], 2) < 0)
@@ -145,7 +145,7 @@ static bool leave_root_behind(const int streams[3], int channel, int fd, GError 
     return true;
 }
 
-static char *do_work(const struct passwd *account, const AccountWork *work, pid_t parent, GError **error)
+static char *run_work(const struct passwd *account, const AccountWork *work, pid_t parent, GError **error)
 {
     if (!change_ids(account, error))
         return NULL;
@@ -167,18 +167,18 @@ static void end_child(void)
 
 typedef struct {
     int null, channel[2], output[2], errors[2];
-} Plumbing;
+} Pipes;
 
-static void plumbing_clear(Plumbing *plumbing)
+static void pipes_clear(Pipes *pipes)
 {
-    fd_close_pointed(&plumbing->null);
+    fd_close_pointed(&pipes->null);
     for (int i = 0; i < 2; i++) {
-        fd_close_pointed(&plumbing->channel[i]);
-        fd_close_pointed(&plumbing->output[i]);
-        fd_close_pointed(&plumbing->errors[i]);
+        fd_close_pointed(&pipes->channel[i]);
+        fd_close_pointed(&pipes->output[i]);
+        fd_close_pointed(&pipes->errors[i]);
     }
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Plumbing, plumbing_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Pipes, pipes_clear)
 
 /* Whether both streams end in one file: then they share a pipe, and keep their order. */
 static bool is_same_file(int one, int other)
@@ -187,33 +187,32 @@ static bool is_same_file(int one, int other)
     return fstat(one, &a) == 0 && fstat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-static bool plumbing_open(Plumbing *plumbing, GError **error)
+static bool pipes_open(Pipes *pipes, GError **error)
 {
-    *plumbing = (Plumbing){-1, {-1, -1}, {-1, -1}, {-1, -1}};
-    plumbing->null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (plumbing->null < 0 || pipe2(plumbing->output, O_CLOEXEC) < 0 ||
-        (!is_same_file(1, 2) && pipe2(plumbing->errors, O_CLOEXEC) < 0))
+    *pipes = (Pipes){-1, {-1, -1}, {-1, -1}, {-1, -1}};
+    pipes->null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (pipes->null < 0 || pipe2(pipes->output, O_CLOEXEC) < 0 ||
+        (!is_same_file(1, 2) && pipe2(pipes->errors, O_CLOEXEC) < 0))
         return qwd_error_errno(error, errno, "Cannot open a pipe");
-    return unix_pair(&plumbing->channel[0], &plumbing->channel[1], error);
+    return unix_pair(&pipes->channel[0], &pipes->channel[1], error);
 }
 
-static void run_child(const struct passwd *account, const AccountWork *work, Plumbing *plumbing, pid_t parent)
+static void run_child(const struct passwd *account, const AccountWork *work, Pipes *pipes, pid_t parent)
 {
     g_autoptr(GError) error = NULL;
-    int errors = plumbing->errors[1] >= 0 ? plumbing->errors[1] : plumbing->output[1];
+    int errors = pipes->errors[1] >= 0 ? pipes->errors[1] : pipes->output[1];
     for (int fd = 0; fd < 3; fd++)
         child.has_terminal[fd] = isatty(fd);
-    child.channel = account_channel_new(plumbing->channel[1]);
+    child.channel = account_channel_new(pipes->channel[1]);
     g_autofree char *result = NULL;
-    if (leave_root_behind((const int[]){plumbing->null, plumbing->output[1], errors}, plumbing->channel[1], work->fd,
-                          &error))
-        result = do_work(account, work, parent, &error);
+    if (detach_from_root((const int[]){pipes->null, pipes->output[1], errors}, pipes->channel[1], work->fd, &error))
+        result = run_work(account, work, parent, &error);
     fflush(NULL);
     account_channel_end(child.channel, result, error);
     end_child();
 }
 
-/* Copies what the child prints. False when it cannot be written any more, which ends nothing that serves. */
+/* Copies output of the child. False when it cannot be written any more; work that serves goes on without. */
 static bool relay(const AccountWork *work, int from, int to, bool *is_open, GError **error)
 {
     char buffer[16384];
@@ -235,7 +234,7 @@ typedef struct {
     int signal_number; /* that was handed on; 0 none */
 } Watch;
 
-/* What was printed before a question is seen before it. */
+/* Output that was printed before a question is shown before it. */
 static bool drain(Watch *watch, GError **error)
 {
     const int from[] = {watch->errors, watch->output}, to[] = {2, 1};
@@ -292,7 +291,7 @@ static bool serve_once(Watch *watch, GError **error)
            (!fds[2].revents || on_message(watch, error));
 }
 
-/* A program that the child has left behind may hold the pipes: the work is over with the child's last word. */
+/* The work is over when the channel closes. A program that the child has started may hold the pipes for longer. */
 static bool serve(Watch *watch, GError **error)
 {
     while (watch->is_channel_open) {
@@ -313,7 +312,7 @@ static int reap(pid_t pid)
 }
 
 /* A signal that has ended the child was meant for both. */
-static char *conclude(Watch *watch, int status, GError **error)
+static char *result_of_child(Watch *watch, int status, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     char *result = account_channel_result(watch->channel, &cause);
@@ -328,28 +327,28 @@ static char *conclude(Watch *watch, int status, GError **error)
     return result;
 }
 
-static char *attend(const AccountWork *work, Plumbing *plumbing, pid_t pid, int signals, GError **error)
+static char *serve_child(const AccountWork *work, Pipes *pipes, pid_t pid, int signals, GError **error)
 {
-    fd_close_pointed(&plumbing->channel[1]);
-    fd_close_pointed(&plumbing->output[1]);
-    fd_close_pointed(&plumbing->errors[1]);
+    fd_close_pointed(&pipes->channel[1]);
+    fd_close_pointed(&pipes->output[1]);
+    fd_close_pointed(&pipes->errors[1]);
     if (work->fd)
         close(work->fd);
     if (work->is_long)
         signal(SIGPIPE, SIG_IGN);
     Watch watch = {.work = work,
-                   .channel = account_channel_new(plumbing->channel[0]),
-                   .output = plumbing->output[0],
-                   .errors = plumbing->errors[0],
+                   .channel = account_channel_new(pipes->channel[0]),
+                   .output = pipes->output[0],
+                   .errors = pipes->errors[0],
                    .signals = signals,
                    .pid = pid,
                    .is_output_open = true,
-                   .is_errors_open = plumbing->errors[0] >= 0,
+                   .is_errors_open = pipes->errors[0] >= 0,
                    .is_channel_open = true};
     bool good = serve(&watch, error);
     int status = reap(pid);
     account_output_end();
-    char *result = good ? conclude(&watch, status, error) : NULL;
+    char *result = good ? result_of_child(&watch, status, error) : NULL;
     account_channel_free(watch.channel);
     return result;
 }
@@ -368,20 +367,20 @@ static int block_signals(sigset_t *before)
 
 static char *run_as(const struct passwd *account, const AccountWork *work, GError **error)
 {
-    g_auto(Plumbing) plumbing;
+    g_auto(Pipes) pipes;
     sigset_t before;
-    if (!plumbing_open(&plumbing, error))
+    if (!pipes_open(&pipes, error))
         return NULL;
     fflush(NULL);
     autofd int signals = block_signals(&before);
     pid_t parent = getpid(), pid = fork();
     if (pid == 0) {
         sigprocmask(SIG_SETMASK, &before, NULL);
-        run_child(account, work, &plumbing, parent);
+        run_child(account, work, &pipes, parent);
     }
     char *result = NULL;
     if (pid > 0)
-        result = attend(work, &plumbing, pid, signals, error);
+        result = serve_child(work, &pipes, pid, signals, error);
     else
         qwd_error_errno(error, errno, "Cannot start a process");
     sigprocmask(SIG_SETMASK, &before, NULL);
@@ -398,7 +397,7 @@ char *account_run(const char *user, const AccountWork *work, GError **error)
 
 /* --- programs of the account --- */
 
-/* Whoever holds the terminal of root can type into root's shell. */
+/* A process that has root's terminal can type into root's shell. */
 static bool has_terminal(void)
 {
     autofd int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);

@@ -23,8 +23,8 @@ typedef struct {
     bool is_long; /* the work serves until it is stopped: SIGTERM and SIGINT are for it to handle */
 } AccountWork;
 
-/* Has the account `user` do the work, and waits for its end. What the child prints comes out here, on the same streams;
- * on a terminal without control characters, but for colours. Signals that end this process end the child as well.
+/* Has the account `user` do the work, and waits for its end. The child's output is copied to our streams; on a terminal
+ * without control characters, but for colours. Signals that end this process end the child as well.
  * Returns the work's result (g_free), or NULL with its error; QWD_ERROR_CONFIG when there is no such account or it is
  * root itself. A process that is not root does the work itself. */
 char *account_run(const char *user, const AccountWork *work, GError **error);
@@ -41,8 +41,7 @@ bool account_confirm(const char *question, bool otherwise);
 /* In the child: tells root's process how far the work is. */
 void account_progress(int percent);
 
-/* Whether what is printed on standard output (1) or standard error (2) ends on a terminal; 0: whether somebody types.
- */
+/* Whether standard input (0), output (1) or error (2) is a terminal; in the child: of root's process. */
 bool account_has_terminal(int fd);
 
 /* A program that root has started for the account, without a terminal: becomes the account `user` for good. Its

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
- * The two ways between root and the child that works as the service account (base/account.h): messages, and what the
- * child prints. Root trusts neither: a message is bounded, and a terminal gets no control characters. */
+ * Messages and output of the child that works as the service account for root (base/account.h). Root trusts neither: a
+ * message is bounded, and a terminal gets no control characters. */
 #pragma once
 
 #include <glib.h>
@@ -28,15 +28,15 @@ void account_channel_report(AccountChannel *channel, int percent);
 /* The last message: the result, or the error when it is NULL. */
 void account_channel_end(AccountChannel *channel, const char *result, const GError *error);
 
-/* Root's side. False when the channel is closed, or what comes is no message. */
+/* Root's side. False when the channel is closed, or broken. */
 bool account_channel_receive(AccountChannel *channel, AccountMessage *message);
 void account_channel_answer(AccountChannel *channel, bool answer);
 
 /* The result (g_free); NULL with the error; NULL without one when neither has come. */
 char *account_channel_result(AccountChannel *channel, GError **error);
 
-/* Writes what a child has printed to standard output (1) or standard error (2), byte for byte unless that is a
- * terminal: there whole lines without control characters, but for colours. Errors are those of the stream. */
+/* Writes output of the child to standard output (1) or standard error (2), byte for byte unless that is a terminal:
+ * there whole lines without control characters, but for colours. Errors are those of the stream. */
 bool account_output_write(int fd, const char *bytes, size_t length, GError **error);
 
 /* Writes lines that have no end yet. */

@@ -162,26 +162,26 @@ static bool enable_file(const Settings *settings, const MachineEntry *entry, con
     return refuse_existing(settings, entry->name, error) && copy_image(settings, path, entry, error);
 }
 
-/* --- the folder of images, which the service account looks at --- */
+/* --- the inventory, which the service account reads --- */
 
 typedef struct {
     const Settings *settings;
     const char *name; /* of one machine */
     char **names;     /* of those to download; empty: what is missing */
-} Lookup;
+} InventoryQuery;
 
-static char *look_up(const Lookup *lookup, char *(*run)(void *data, GError **error), GError **error)
+static char *query_inventory(const InventoryQuery *query, char *(*run)(void *data, GError **error), GError **error)
 {
-    AccountWork work = {.run = run, .data = (void *)lookup};
-    return account_run(lookup->settings->service_user, &work, error);
+    AccountWork work = {.run = run, .data = (void *)query};
+    return account_run(query->settings->service_user, &work, error);
 }
 
 /* "file": the image is there; "url": the entry says where it comes from; "none". */
 static char *find_source(void *data, GError **error)
 {
-    const Lookup *lookup = data;
-    g_autoptr(GPtrArray) inventory = inventory_load(lookup->settings, error);
-    const InventoryItem *item = inventory ? inventory_find(inventory, lookup->name) : NULL;
+    const InventoryQuery *query = data;
+    g_autoptr(GPtrArray) inventory = inventory_load(query->settings, error);
+    const InventoryItem *item = inventory ? inventory_find(inventory, query->name) : NULL;
     if (!inventory)
         return NULL;
     return g_strdup(item && item->has_file ? "file" : item && item->entry != ENTRY_NONE && *item->url ? "url" : "none");
@@ -190,7 +190,8 @@ static char *find_source(void *data, GError **error)
 /* Without an image, an entry that says where it comes from is enough. */
 static bool enable_name(const Settings *settings, const MachineEntry *entry, GError **error)
 {
-    g_autofree char *source = look_up(&(Lookup){.settings = settings, .name = entry->name}, find_source, error);
+    g_autofree char *source =
+        query_inventory(&(InventoryQuery){.settings = settings, .name = entry->name}, find_source, error);
     if (!source)
         return false;
     if (g_str_equal(source, "file"))
@@ -266,15 +267,15 @@ static bool add_named(json_t *requests, const GPtrArray *inventory, const char *
 /* Those that are named, else all enabled ones whose image is not there. */
 static char *list_requests(void *data, GError **error)
 {
-    const Lookup *lookup = data;
-    g_autoptr(GPtrArray) inventory = inventory_load(lookup->settings, error);
+    const InventoryQuery *query = data;
+    g_autoptr(GPtrArray) inventory = inventory_load(query->settings, error);
     g_autoptr(JsonValue) requests = json_array();
-    for (guint i = 0; inventory && !*lookup->names && i < inventory->len; i++) {
+    for (guint i = 0; inventory && !*query->names && i < inventory->len; i++) {
         const InventoryItem *item = inventory->pdata[i];
         if (item->entry == ENTRY_ENABLED && !item->has_file && *item->url && !add_item(requests, item, error))
             return NULL;
     }
-    for (char **name = lookup->names; inventory && *name; name++) {
+    for (char **name = query->names; inventory && *name; name++) {
         if (!add_named(requests, inventory, *name, error))
             return NULL;
     }
@@ -283,7 +284,8 @@ static char *list_requests(void *data, GError **error)
 
 static GPtrArray *choose(const Settings *settings, char **names, GError **error)
 {
-    g_autofree char *text = look_up(&(Lookup){.settings = settings, .names = names}, list_requests, error);
+    g_autofree char *text =
+        query_inventory(&(InventoryQuery){.settings = settings, .names = names}, list_requests, error);
     g_autoptr(JsonValue) requests = text ? json_loads(text, 0, NULL) : NULL;
     if (!requests)
         return NULL;

@@ -51,17 +51,17 @@ static void add_file(NameServers *servers, const HostAddresses *host, const char
     }
 }
 
-void name_servers_find(const char *chosen, NameServers *servers)
+void name_servers_find(const char *setting, NameServers *servers)
 {
     g_autoptr(HostAddresses) host = host_addresses_new();
-    g_auto(GStrv) words = g_strsplit_set(chosen, ", \t", -1);
+    g_auto(GStrv) words = g_strsplit_set(setting, ", \t", -1);
     *servers = (NameServers){.addresses = g_ptr_array_new_with_free_func(g_free)};
     host_addresses_update(host);
     for (char **word = words; *word; word++)
         add(servers, host, *word);
-    if (!*chosen)
+    if (!*setting)
         add_file(servers, host, "/etc/resolv.conf");
-    if (!*chosen && !servers->addresses->len)
+    if (!*setting && !servers->addresses->len)
         add_file(servers, host, "/run/systemd/resolve/resolv.conf");
     servers->forward = servers->forward && !servers->addresses->len;
 }
@@ -71,9 +71,9 @@ void name_servers_clear(NameServers *servers)
     g_clear_pointer(&servers->addresses, g_ptr_array_unref);
 }
 
-bool name_servers_check(const char *chosen, GError **error)
+bool name_servers_check(const char *setting, GError **error)
 {
-    g_auto(GStrv) words = g_strsplit_set(chosen, ", \t", -1);
+    g_auto(GStrv) words = g_strsplit_set(setting, ", \t", -1);
     for (char **word = words; *word; word++) {
         struct in6_addr address;
         if (!**word)

@@ -5,8 +5,8 @@
 #include <glib.h>
 #include <stdbool.h>
 
-/* What a guest is told where this host asks a resolver of its own, which guests do not reach: passt sends what comes
- * for this address on to that one. */
+/* The name server of guests whose host has a resolver of its own only, which they do not reach: passt forwards packets
+ * for this address to that resolver. */
 #define DNS_FORWARD_ADDRESS "169.254.1.53"
 
 typedef struct {
@@ -14,12 +14,13 @@ typedef struct {
     bool forward;         /* there are none, and this host has a resolver of its own */
 } NameServers;
 
-/* `chosen` are addresses separated by commas or spaces; "": those of resolv.conf(5), or, where that names none outside,
- * those that systemd-resolved asks. Addresses with a zone (fe80::1%2) are left out: they mean nothing to a guest. */
-void name_servers_find(const char *chosen, NameServers *servers);
+/* `setting` are addresses separated by commas or spaces; "": those of resolv.conf(5), or, where that names none
+ * outside, those that systemd-resolved asks. Addresses with a zone (fe80::1%2) are left out: they mean nothing to a
+ * guest. */
+void name_servers_find(const char *setting, NameServers *servers);
 
 void name_servers_clear(NameServers *servers);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(NameServers, name_servers_clear)
 
-/* Whether a text can be `chosen`; QWD_ERROR_CONFIG names what is no address, or one that no guest reaches. */
-bool name_servers_check(const char *chosen, GError **error);
+/* Whether a text can be such a setting; QWD_ERROR_CONFIG names the word that is no address, or one of this host. */
+bool name_servers_check(const char *setting, GError **error);

@@ -16,7 +16,7 @@
 
 #define START_DEADLINE_MS 120000 /* a busy host is no fault: only a hang counts */
 #define END_DEADLINE_MS 2000
-#define PRINTED_MAX_BYTES 16384
+#define MESSAGES_MAX_BYTES 16384
 
 /* Ethernet and RFC 826: 240.0.0.1 at QEMU's usual address asks for 240.0.0.2, which no host has: passt does not answer
  * for the guest's own. The length of the frame comes first. */
@@ -66,14 +66,14 @@ static gboolean on_answer(int fd, GIOCondition condition, gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-static gboolean on_printed(int fd, GIOCondition condition, gpointer data)
+static gboolean on_message(int fd, GIOCondition condition, gpointer data)
 {
     (void)condition;
     Passt *passt = data;
     char buffer[1024];
     ssize_t n = read(fd, buffer, sizeof buffer);
-    if (n > 0 && passt->printed->len < PRINTED_MAX_BYTES)
-        g_string_append_len(passt->printed, buffer, n);
+    if (n > 0 && passt->messages->len < MESSAGES_MAX_BYTES)
+        g_string_append_len(passt->messages, buffer, n);
     if (n > 0)
         return G_SOURCE_CONTINUE;
     passt->errors_source = 0;
@@ -98,7 +98,7 @@ static bool spawn(Passt *passt, int passt_fd, const NameServers *servers, GError
     if (!g_unix_open_pipe(ends, FD_CLOEXEC, error))
         return false;
     passt->errors = ends[0];
-    passt->printed = g_string_new(NULL);
+    passt->messages = g_string_new(NULL);
     autofd int write_end = ends[1];
     SpawnOptions options = {.argv = (const char *const *)argv, SPAWN_OPTIONS_INIT, .die_with_parent = true};
     options.stderr_fd = write_end;
@@ -107,7 +107,7 @@ static bool spawn(Passt *passt, int passt_fd, const NameServers *servers, GError
     options.pass_count = 1;
     if (!process_spawn_reaped(&options, &passt->id, error))
         return false;
-    passt->errors_source = g_unix_fd_add(passt->errors, G_IO_IN | G_IO_HUP | G_IO_ERR, on_printed, passt);
+    passt->errors_source = g_unix_fd_add(passt->errors, G_IO_IN | G_IO_HUP | G_IO_ERR, on_message, passt);
     return true;
 }
 
@@ -116,10 +116,10 @@ static bool has_closed_errors(void *data)
     return ((const Passt *)data)->errors_source == 0;
 }
 
-static bool refuse(Passt *passt, GError **error)
+static bool fail_with_message(Passt *passt, GError **error)
 {
     wait_until(has_closed_errors, passt, END_DEADLINE_MS, NULL);
-    g_autofree char *last = text_last_line(passt->printed->str);
+    g_autofree char *last = text_last_line(passt->messages->str);
     return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "passt does not start: %s", last);
 }
 
@@ -137,15 +137,15 @@ bool passt_start(Passt *passt, int our_fd, int passt_fd, const NameServers *serv
     bool decided = wait_unless_cancelled(is_decided, &start, START_DEADLINE_MS, error);
     if (!decided)
         g_source_remove(source);
-    return decided && (start.has_answered || refuse(passt, error));
+    return decided && (start.has_answered || fail_with_message(passt, error));
 }
 
 void passt_end(Passt *passt)
 {
     process_end(&passt->id, END_DEADLINE_MS);
     g_clear_handle_id(&passt->errors_source, g_source_remove);
-    if (passt->printed) {
-        g_string_free(passt->printed, TRUE);
+    if (passt->messages) {
+        g_string_free(passt->messages, TRUE);
         close(passt->errors);
     }
     *passt = (Passt){0};

@@ -10,8 +10,8 @@
 
 typedef struct {
     ProcessId id;
-    GString *printed;    /* its first messages; NULL: never started */
-    int errors;          /* where it prints them */
+    GString *messages;   /* its first ones; NULL: never started */
+    int errors;          /* its standard error */
     guint errors_source; /* reads on, so that it never waits */
 } Passt;
 
@@ -20,5 +20,5 @@ typedef struct {
  * QWD_ERROR_TIMEOUT. */
 bool passt_start(Passt *passt, int our_fd, int passt_fd, const NameServers *servers, GError **error);
 
-/* Sees to it that it is gone. Accepts one that was never started. */
+/* Ends it. Accepts one that was never started. */
 void passt_end(Passt *passt);
