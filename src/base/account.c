@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <grp.h>
+#include <linux/keyctl.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -16,6 +18,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -132,12 +135,19 @@ static bool bind_to_parent(pid_t parent, GError **error)
            qwd_error_fail(error, QWD_ERROR_CANCELLED, "The command has been ended.");
 }
 
+/* A child has the keys of its parent's session keyring (session-keyring(7)). Fails where the kernel has no keys. */
+static void leave_keyring(void)
+{
+    syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0);
+}
+
 /* No descriptor of root's stays open but those of the work. */
 static bool detach_from_root(const int streams[3], int channel, int fd, GError **error)
 {
     int kept[2] = {MIN(channel, fd > 2 ? fd : channel), MAX(channel, fd)};
     if (setsid() < 0 || dup2(streams[0], 0) < 0 || dup2(streams[1], 1) < 0 || dup2(streams[2], 2) < 0)
         return qwd_error_errno(error, errno, "Cannot leave the terminal");
+    leave_keyring();
     close_range(3, (unsigned)kept[0] - 1, 0);
     if (kept[1] > kept[0] + 1)
         close_range((unsigned)kept[0] + 1, (unsigned)kept[1] - 1, 0);
@@ -212,27 +222,56 @@ static void run_child(const struct passwd *account, const AccountWork *work, Pip
     end_child();
 }
 
-/* Copies output of the child. False when it cannot be written any more; work that serves goes on without. */
-static bool relay(const AccountWork *work, int from, int to, bool *is_open, GError **error)
-{
-    char buffer[16384];
-    ssize_t n = read(from, buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR)
-        return true;
-    *is_open = n > 0;
-    if (n > 0 && work->is_long)
-        account_output_write(to, buffer, (size_t)n, NULL);
-    return n <= 0 || work->is_long || account_output_write(to, buffer, (size_t)n, error);
-}
+/* Signals that would end this process. They are forwarded, so that it outlives the child. */
+typedef struct {
+    int fd;        /* signalfd(2) */
+    sigset_t mask; /* of the process, as it was before */
+} Signals;
 
 typedef struct {
     const AccountWork *work;
     AccountChannel *channel;
-    int output, errors, signals;
+    const Signals *signals;
+    int output, errors;
     pid_t pid;
     bool is_output_open, is_errors_open, is_channel_open;
-    int signal_number; /* that was handed on; 0 none */
+    int signal_number; /* the last one that was forwarded; 0 none */
 } Watch;
+
+static void on_signal(Watch *watch)
+{
+    struct signalfd_siginfo info;
+    if (read(watch->signals->fd, &info, sizeof info) != sizeof info)
+        return;
+    bool is_second = watch->signal_number != 0;
+    watch->signal_number = (int)info.ssi_signo;
+    kill(watch->pid, is_second ? SIGKILL : watch->signal_number);
+    kill(watch->pid, SIGCONT); /* another process of the account may have stopped it */
+}
+
+/* Whether our stream takes output. Waits for it, but not after a signal. */
+static bool is_writable(Watch *watch, int to)
+{
+    struct pollfd fds[] = {{.fd = to, .events = POLLOUT}, {.fd = watch->signals->fd, .events = POLLIN}};
+    while (poll(fds, G_N_ELEMENTS(fds), watch->signal_number ? 0 : -1) < 0 && errno == EINTR)
+        continue;
+    if (fds[1].revents)
+        on_signal(watch);
+    return fds[0].revents != 0;
+}
+
+/* Copies output of the child. False when it cannot be written any more; without messages the work goes on, and work
+ * that serves without all output. */
+static bool relay(Watch *watch, int from, int to, bool *is_open, GError **error)
+{
+    char buffer[PIPE_BUF]; /* as much as a stream takes that is writable */
+    bool writable = is_writable(watch, to), may_fail = watch->work->is_long || to == STDERR_FILENO;
+    ssize_t n = read(from, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR)
+        return true;
+    *is_open = n > 0;
+    return n <= 0 || !writable || account_output_write(to, buffer, (size_t)n, may_fail ? NULL : error) || may_fail;
+}
 
 /* Output that was printed before a question is shown before it. */
 static bool drain(Watch *watch, GError **error)
@@ -242,11 +281,21 @@ static bool drain(Watch *watch, GError **error)
     for (int i = 0; i < 2; i++) {
         struct pollfd ready = {.fd = from[i], .events = POLLIN};
         while (*open[i] && poll(&ready, 1, 0) > 0) {
-            if (!relay(watch->work, from[i], to[i], open[i], error))
+            if (!relay(watch, from[i], to[i], open[i], error))
                 return false;
         }
     }
     return true;
+}
+
+/* Ctrl-C at the question ends this process, and with it the child. */
+static bool confirm(const Watch *watch, const char *question, bool otherwise)
+{
+    sigset_t blocked;
+    sigprocmask(SIG_SETMASK, &watch->signals->mask, &blocked);
+    bool answer = watch->work->confirm && watch->work->confirm(question, otherwise);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
+    return answer;
 }
 
 static bool on_message(Watch *watch, GError **error)
@@ -260,18 +309,8 @@ static bool on_message(Watch *watch, GError **error)
     if (message.kind == ACCOUNT_PROGRESS && watch->work->progress)
         watch->work->progress(message.number);
     if (message.kind == ACCOUNT_QUESTION)
-        account_channel_answer(watch->channel,
-                               watch->work->confirm && watch->work->confirm(message.text, message.number));
+        account_channel_answer(watch->channel, confirm(watch, message.text, message.number));
     return true;
-}
-
-static void on_signal(Watch *watch)
-{
-    struct signalfd_siginfo info;
-    if (read(watch->signals, &info, sizeof info) != sizeof info)
-        return;
-    watch->signal_number = (int)info.ssi_signo;
-    kill(watch->pid, watch->signal_number);
 }
 
 static bool serve_once(Watch *watch, GError **error)
@@ -280,14 +319,14 @@ static bool serve_once(Watch *watch, GError **error)
         {.fd = watch->is_errors_open ? watch->errors : -1, .events = POLLIN},
         {.fd = watch->is_output_open ? watch->output : -1, .events = POLLIN},
         {.fd = watch->is_channel_open ? account_channel_fd(watch->channel) : -1, .events = POLLIN},
-        {.fd = watch->signals, .events = POLLIN},
+        {.fd = watch->signals->fd, .events = POLLIN},
     };
     if (poll(fds, G_N_ELEMENTS(fds), -1) < 0)
         return errno == EINTR || qwd_error_errno(error, errno, "Cannot wait for the account's work");
     if (fds[3].revents)
         on_signal(watch);
-    return (!fds[0].revents || relay(watch->work, watch->errors, 2, &watch->is_errors_open, error)) &&
-           (!fds[1].revents || relay(watch->work, watch->output, 1, &watch->is_output_open, error)) &&
+    return (!fds[0].revents || relay(watch, watch->errors, 2, &watch->is_errors_open, error)) &&
+           (!fds[1].revents || relay(watch, watch->output, 1, &watch->is_output_open, error)) &&
            (!fds[2].revents || on_message(watch, error));
 }
 
@@ -295,10 +334,8 @@ static bool serve_once(Watch *watch, GError **error)
 static bool serve(Watch *watch, GError **error)
 {
     while (watch->is_channel_open) {
-        if (!serve_once(watch, error)) {
-            kill(watch->pid, SIGTERM);
+        if (!serve_once(watch, error))
             return false;
-        }
     }
     return drain(watch, error);
 }
@@ -327,7 +364,7 @@ static char *result_of_child(Watch *watch, int status, GError **error)
     return result;
 }
 
-static char *serve_child(const AccountWork *work, Pipes *pipes, pid_t pid, int signals, GError **error)
+static char *serve_child(const AccountWork *work, Pipes *pipes, pid_t pid, const Signals *signals, GError **error)
 {
     fd_close_pointed(&pipes->channel[1]);
     fd_close_pointed(&pipes->output[1]);
@@ -346,6 +383,8 @@ static char *serve_child(const AccountWork *work, Pipes *pipes, pid_t pid, int s
                    .is_errors_open = pipes->errors[0] >= 0,
                    .is_channel_open = true};
     bool good = serve(&watch, error);
+    if (!account_channel_has_result(watch.channel))
+        kill(pid, SIGKILL); /* it has ended, or never will */
     int status = reap(pid);
     account_output_end();
     char *result = good ? result_of_child(&watch, status, error) : NULL;
@@ -353,37 +392,43 @@ static char *serve_child(const AccountWork *work, Pipes *pipes, pid_t pid, int s
     return result;
 }
 
-/* Signals that would end this process are handed on, so that it outlives the child. */
-static int block_signals(sigset_t *before)
+static Signals signals_block(void)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-    sigset_t signals;
-    sigemptyset(&signals);
+    Signals signals;
+    sigset_t blocked;
+    sigemptyset(&blocked);
     for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++)
-        sigaddset(&signals, numbers[i]);
-    sigprocmask(SIG_BLOCK, &signals, before);
-    return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+        sigaddset(&blocked, numbers[i]);
+    sigprocmask(SIG_BLOCK, &blocked, &signals.mask);
+    signals.fd = signalfd(-1, &blocked, SFD_CLOEXEC | SFD_NONBLOCK);
+    return signals;
+}
+
+static void signals_restore(Signals *signals)
+{
+    fd_close_pointed(&signals->fd);
+    sigprocmask(SIG_SETMASK, &signals->mask, NULL);
 }
 
 static char *run_as(const struct passwd *account, const AccountWork *work, GError **error)
 {
     g_auto(Pipes) pipes;
-    sigset_t before;
     if (!pipes_open(&pipes, error))
         return NULL;
     fflush(NULL);
-    autofd int signals = block_signals(&before);
+    Signals signals = signals_block();
     pid_t parent = getpid(), pid = fork();
     if (pid == 0) {
-        sigprocmask(SIG_SETMASK, &before, NULL);
+        signals_restore(&signals);
         run_child(account, work, &pipes, parent);
     }
     char *result = NULL;
     if (pid > 0)
-        result = serve_child(work, &pipes, pid, signals, error);
+        result = serve_child(work, &pipes, pid, &signals, error);
     else
         qwd_error_errno(error, errno, "Cannot start a process");
-    sigprocmask(SIG_SETMASK, &before, NULL);
+    signals_restore(&signals);
     return result;
 }
 
@@ -409,6 +454,7 @@ bool account_drop(const char *user, GError **error)
     if (!account_is_root())
         return true;
     setsid(); /* fails for who leads a group, and may have a terminal then */
+    leave_keyring();
     if (has_terminal())
         return qwd_error_fail(error, QWD_ERROR_DENIED, "This program does not run as root on a terminal.");
     const struct passwd *account = find_account(user, error);

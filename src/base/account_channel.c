@@ -125,6 +125,11 @@ void account_channel_answer(AccountChannel *channel, bool answer)
     send_all(channel->fd, &(char){answer}, 1);
 }
 
+bool account_channel_has_result(const AccountChannel *channel)
+{
+    return channel->kind == ACCOUNT_RESULT || channel->kind == ACCOUNT_ERROR;
+}
+
 char *account_channel_result(AccountChannel *channel, GError **error)
 {
     if (channel->kind == ACCOUNT_RESULT)

@@ -32,6 +32,9 @@ void account_channel_end(AccountChannel *channel, const char *result, const GErr
 bool account_channel_receive(AccountChannel *channel, AccountMessage *message);
 void account_channel_answer(AccountChannel *channel, bool answer);
 
+/* Whether the last message was a result or an error. */
+bool account_channel_has_result(const AccountChannel *channel);
+
 /* The result (g_free); NULL with the error; NULL without one when neither has come. */
 char *account_channel_result(AccountChannel *channel, GError **error);
 

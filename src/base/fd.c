@@ -25,6 +25,16 @@ int fd_steal(int *fd)
     return taken;
 }
 
+void fd_open_standard(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 bool fd_write_all(int fd, const void *bytes, size_t length)
 {
     for (const char *at = bytes; length > 0;) {

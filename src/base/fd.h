@@ -26,6 +26,10 @@ int unix_connect(const char *path, GError **error);
 /* A connected pair, for parent and child. */
 bool unix_pair(int *ours, int *theirs, GError **error);
 
+/* Opens the standard streams that the caller has closed, so that no other file gets their numbers: nothing can be read
+ * from them, and writing fails. Call it first in main(). */
+void fd_open_standard(void);
+
 /* Writes all bytes to a blocking descriptor. False with errno. */
 bool fd_write_all(int fd, const void *bytes, size_t length);
 

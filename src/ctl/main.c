@@ -6,6 +6,7 @@
 #include "app/local.h"
 #include "base/account.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "ctl/commands.h"
 #include "ctl/output.h"
 
@@ -130,6 +131,7 @@ static bool run(Arguments *arguments, GError **error)
 
 int main(int argc, char **argv)
 {
+    fd_open_standard();
     g_autoptr(GError) error = NULL;
     g_auto(Arguments) arguments = {0};
     local_arguments_read(&arguments, argc, argv, &arguments.trouble);

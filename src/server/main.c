@@ -214,6 +214,7 @@ static bool run(const Options *options, GError **error)
 int main(int argc, char **argv)
 {
     (void)argc;
+    fd_open_standard();
     g_autoptr(GError) error = NULL;
     g_auto(Options) options = {.port = 8080, .cgi_deadline = 30, .request_deadline = 60};
     bool good = parse_arguments(&options, argv + 1, &error);

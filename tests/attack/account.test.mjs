@@ -8,8 +8,8 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { command, sh, top } from '../lib/files.mjs';
-import { freePort } from '../lib/network.mjs';
+import { command, readIfThere, sh, top } from '../lib/files.mjs';
+import { freePort, http } from '../lib/network.mjs';
 import { account, allPids, asAccount, isRoot, outputHas, start } from '../lib/programs.mjs';
 import { Root, Web, randomImage } from '../lib/qwdctl.mjs';
 import { eventually, within } from '../lib/wait.mjs';
@@ -183,6 +183,41 @@ describe('the terminal of root', () => {
         assert.deepEqual(fs.readdirSync(root.machines), []);
     });
 
+    test('Ctrl-C at a question ends the command, and nothing is removed', async (t) => {
+        root.write('service/machines/orphan.raw', 'x'.repeat(5000));
+        root.give('service/machines');
+        const child = inTerminal(t, root.program, 'purge');
+        await outputHas(child, 'out', /Remove them for good\?/);
+        child.stdin.write('\x03');
+        assert.notEqual((await within('the end of purge', child.ended)).code, 0);
+        await eventually('the end of the account\'s part', () => ofTheAccount().length === 0);
+        assert.deepEqual(fs.readdirSync(root.machines), ['orphan.raw']);
+    });
+
+    test('a command whose part the account has stopped ends with a signal', async (t) => {
+        const child = start(t, path.join(root.bin, 'qwd-server'), [`--port=${await freePort()}`], { env: root.environment() });
+        await outputHas(child, 'out', /http:\/\//);
+        const [serving] = ofTheAccount();
+        asTheAccount('kill', '-STOP', String(serving));
+        child.kill('SIGTERM');
+        await within('the end of the server', child.ended);
+        assert.deepEqual(ofTheAccount(), []);
+    });
+
+    test('a reader that does not read keeps nobody from ending a command', async (t) => {
+        for (let i = 0; i < 3000; i++)
+            fs.writeFileSync(path.join(root.machines, `${'m'.repeat(90)}-${i}.raw`), '');
+        const fifo = root.path('home/fifo');
+        sh('mkfifo', fifo);
+        const stdout = fs.openSync(fifo, 'r+');
+        const child = start(t, root.program, ['names', 'machines'], { env: root.environment(), stdio: ['ignore', stdout, 'pipe'] });
+        await eventually('a full pipe', () => ofTheAccount().some((pid) => /pipe/.test(readIfThere(`/proc/${pid}/wchan`))));
+        child.kill('SIGTERM');
+        assert.equal((await within('the end of names', child.ended)).signal, 'SIGTERM');
+        fs.closeSync(stdout);
+        fs.rmSync(fifo);
+    });
+
     test('a download', async (t) => {
         const web = await new Web().start(root.path('home'));
         t.after(() => web.end());
@@ -205,7 +240,32 @@ describe('the terminal of root', () => {
     });
 });
 
+test('streams that are closed give their numbers to no other file', async (t) => {
+    const server = start(t, 'sh', ['-c', `exec '${path.join(root.bin, 'qwd-server')}' --port=0 <&- 2>&-`], { env: root.environment() });
+    await outputHas(server, 'out', /http:\/\/127\.0\.0\.1:[1-9]/);
+    const [, port] = /:(\d+)\//.exec(server.out);
+    assert.equal((await http(Number(port), 'GET', '/qemu-web-desktop/static/style.css')).status, 200);
+    server.kill('SIGTERM');
+    assert.equal((await within('the end of the server', server.ended)).code, 0);
+    root.write('etc/machines.conf', '[a.qcow2]\n');
+    const status = (redirections) => spawnSync('sh', ['-c', `exec '${root.program}' status ${redirections}`], { env: root.environment(), encoding: 'utf8' });
+    assert.equal(status('2>&-').status, 0);
+    assert.equal(status('2>/dev/full').status, 0);
+    assert.notEqual(status('>&-').status, 0);
+    assert.notEqual(status('>/dev/full').status, 0);
+});
+
 describe('texts of the account', () => {
+    test('too much of it makes no command of root wait', async () => {
+        const folder = path.join(root.machines, 'saved.d');
+        asTheAccount('mkdir', '-p', folder);
+        for (let i = 0; i < 300; i++)
+            fs.writeFileSync(path.join(folder, `alice:${i}.qcow2.ini`), `[alice:${i}.qcow2]\ndescription=${'x'.repeat(64000)}\n`);
+        root.give('service/machines');
+        const { code } = await root.run(['refresh']);
+        assert.equal(code, 0);
+    });
+
     // The record of an ended session whose disk was kept.
     function keptSession(plan) {
         const image = path.join(root.machines, 'base.qcow2');

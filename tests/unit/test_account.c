@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * Root and the service account: what the child of account_run has of root, and what comes back. */
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -91,6 +93,46 @@ static void test_descriptor(void)
     g_assert_cmpstr(text, ==, "given");
     g_assert_cmpint(fcntl(ends[0], F_GETFD), <, 0); /* it is the child's */
     close(ends[1]);
+}
+
+/* Found by the key's description: its number would tell whether there was one. */
+static char *find_key(void *data, GError **error)
+{
+    (void)data;
+    (void)error;
+    return g_strdup(syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_SESSION_KEYRING, "user", "qwd-test", 0) < 0 ? "none"
+                                                                                                          : "found");
+}
+
+static void test_keyring(void)
+{
+    if (!is_root())
+        return;
+    syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0);
+    if (syscall(SYS_add_key, "user", "qwd-test", "secret", 6, KEY_SPEC_SESSION_KEYRING) < 0) {
+        g_test_skip("hardware: this kernel keeps no keys");
+        return;
+    }
+    g_autofree char *before = find_key(NULL, NULL), *found = run(find_key, NULL, NULL);
+    g_assert_cmpstr(before, ==, "found");
+    g_assert_cmpstr(found, ==, "none");
+}
+
+static char *too_long_text(void *data, GError **error)
+{
+    (void)data;
+    (void)error;
+    return g_strnfill(20 * 1024 * 1024, 'x');
+}
+
+/* The parent neither takes it nor waits for the child. */
+static void test_too_long(void)
+{
+    g_autoptr(GError) error = NULL;
+    if (!is_root())
+        return;
+    g_assert_null(run(too_long_text, NULL, &error));
+    assert_error(error, QWD_ERROR_INTERNAL, "broke off");
 }
 
 /* --- what comes back --- */
@@ -242,6 +284,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/account/child", test_child);
     g_test_add_func("/account/descriptor", test_descriptor);
+    g_test_add_func("/account/keyring", test_keyring);
+    g_test_add_func("/account/too-long", test_too_long);
     g_test_add_func("/account/result", test_result);
     g_test_add_func("/account/questions", test_questions);
     g_test_add_func("/account/refused", test_refused);
