@@ -128,10 +128,10 @@ void account_progress(int percent)
     account_channel_report(child.channel, percent);
 }
 
-/* SIGTERM when the parent ends. The change of ids has taken such a bond away, so it comes last. */
-static bool bind_to_parent(pid_t parent, GError **error)
+/* A signal when the parent ends. The change of ids has taken such a bond away, so it comes last. */
+static bool bind_to_parent(pid_t parent, int signal_number, GError **error)
 {
-    return (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == parent) ||
+    return (prctl(PR_SET_PDEATHSIG, signal_number) == 0 && getppid() == parent) ||
            qwd_error_fail(error, QWD_ERROR_CANCELLED, "The command has been ended.");
 }
 
@@ -148,6 +148,8 @@ static bool detach_from_root(const int streams[3], int channel, int fd, GError *
     if (setsid() < 0 || dup2(streams[0], 0) < 0 || dup2(streams[1], 1) < 0 || dup2(streams[2], 2) < 0)
         return qwd_error_errno(error, errno, "Cannot leave the terminal");
     leave_keyring();
+    if (chdir("/") < 0)
+        return qwd_error_errno(error, errno, "Cannot leave the working folder");
     close_range(3, (unsigned)kept[0] - 1, 0);
     if (kept[1] > kept[0] + 1)
         close_range((unsigned)kept[0] + 1, (unsigned)kept[1] - 1, 0);
@@ -160,7 +162,7 @@ static char *run_work(const struct passwd *account, const AccountWork *work, pid
     if (!change_ids(account, error))
         return NULL;
     reduce_environment(account);
-    return bind_to_parent(parent, error) ? work->run(work->data, error) : NULL;
+    return bind_to_parent(parent, SIGTERM, error) ? work->run(work->data, error) : NULL;
 }
 
 static void end_child(void)
@@ -457,11 +459,14 @@ bool account_drop(const char *user, GError **error)
     leave_keyring();
     if (has_terminal())
         return qwd_error_fail(error, QWD_ERROR_DENIED, "This program does not run as root on a terminal.");
+    int signal_of_parent = 0;
+    pid_t parent = getppid();
+    prctl(PR_GET_PDEATHSIG, &signal_of_parent);
     const struct passwd *account = find_account(user, error);
     if (!account || !change_ids(account, error))
         return false;
     reduce_environment(account);
-    return true;
+    return !signal_of_parent || bind_to_parent(parent, signal_of_parent, error);
 }
 
 bool account_is_of_people(uid_t account)

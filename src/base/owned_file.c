@@ -42,8 +42,7 @@ static char *replace_work(void *data, GError **error)
 
 static char *run_by_owner(const char *user, const AccountWork *work, const char *path, GError **error)
 {
-    return account_is_root() && path_check_trusted(path, NULL) ? work->run(work->data, error)
-                                                               : account_run(user, work, error);
+    return account_is_root() && path_is_of_root(path) ? work->run(work->data, error) : account_run(user, work, error);
 }
 
 char *owned_file_read_text(const char *user, const char *path, size_t max_bytes, GError **error)

@@ -5,8 +5,9 @@
 
 #include <stdbool.h>
 
-/* The process and its children can no longer write, make, remove or rename files, nor start programs. Descriptors that
- * are open stay usable, and /dev/null can be opened. False when the kernel has no Landlock. */
+/* The process and its children can no longer write, make, remove, rename or (from Linux 6.2 on) truncate files, nor
+ * start programs. They can still change the mode, the owner and the times of a file: no version of Landlock knows of
+ * these. Descriptors that are open stay usable, and /dev/null can be opened. False when the kernel has no Landlock. */
 bool sandbox_read_only(void);
 
 /* The same outside of these folders (NULL at the end; absent ones are skipped), and programs may be started: for a

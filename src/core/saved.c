@@ -115,7 +115,7 @@ static char *load_work(void *data, GError **error)
 GPtrArray *saved_load(const Settings *settings)
 {
     g_autofree char *folder = entries_folder(settings);
-    if (!account_is_root() || path_check_trusted(folder, NULL))
+    if (!account_is_root() || path_is_of_root(folder))
         return load(settings);
     GPtrArray *files = g_ptr_array_new_with_free_func((GDestroyNotify)saved_file_free);
     AccountWork work = {.run = load_work, .data = (void *)settings};

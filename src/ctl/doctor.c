@@ -11,6 +11,7 @@
 #include "base/account.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/trusted_path.h"
 #include "ctl/commands.h"
 #include "ctl/output.h"
 
@@ -51,18 +52,43 @@ static char *quote(const char *word)
     return *word && strspn(word, plain) == strlen(word) ? g_strdup(word) : g_shell_quote(word);
 }
 
-char *doctor_command(const char *format, ...)
+static char *command_of(const char *format, va_list words)
 {
     g_auto(GStrv) parts = g_strsplit(format, "%s", -1);
     GString *command = g_string_new(parts[0]);
-    va_list args;
-    va_start(args, format);
     for (char **part = parts + 1; *parts && *part; part++) {
-        g_autofree char *word = quote(va_arg(args, const char *));
+        g_autofree char *word = quote(va_arg(words, const char *));
         g_string_append_printf(command, "%s%s", word, *part);
     }
-    va_end(args);
     return g_string_free(command, FALSE);
+}
+
+char *doctor_command(const char *format, ...)
+{
+    va_list words;
+    va_start(words, format);
+    char *command = command_of(format, words);
+    va_end(words);
+    return command;
+}
+
+/* Root's file in a folder of the account: neither may change it where the other could swap it. */
+static bool account_owns(const Doctor *doctor, const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && st.st_uid == doctor->account.uid;
+}
+
+char *doctor_command_on(const Doctor *doctor, const char *path, const char *format, ...)
+{
+    bool is_ours = (!account_is_root() && !account_is_child()) || path_is_placed_by_root(path);
+    if (!is_ours && !account_owns(doctor, path))
+        return g_strdup("");
+    va_list words;
+    va_start(words, format);
+    g_autofree char *command = command_of(format, words);
+    va_end(words);
+    return is_ours ? g_steal_pointer(&command) : g_strdup_printf("runuser -u %s -- %s", doctor->account.name, command);
 }
 
 /* --- the service account --- */

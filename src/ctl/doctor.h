@@ -38,6 +38,10 @@ void doctor_note(Doctor *doctor, Level level, const char *part, const char *mend
  * else. Free with g_free. */
 char *doctor_command(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
+/* The same, for a command that changes `path`. Root acts only where nobody else could put something in its place
+ * meanwhile; elsewhere the account does it, if it may. "" when neither can. Free with g_free. */
+char *doctor_command_on(const Doctor *doctor, const char *path, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
 /* Whether the service account has the rights `wanted` (4 read, 2 write, 1 enter) on a file, by its owner and mode. */
 bool doctor_account_may(const Doctor *doctor, const char *path, int wanted);
 

@@ -61,22 +61,28 @@ static char *nearest(const char *path)
 static bool check_way(Doctor *doctor, const char *part, const char *path)
 {
     g_autofree char *closed = doctor_closed_folder(doctor, path);
-    g_autofree char *mend = doctor_command("chmod a+x %s", closed ? closed : "");
+    g_autofree char *mend = closed ? doctor_command_on(doctor, closed, "chmod a+x %s", closed) : NULL;
     if (closed)
         doctor_note(doctor, LEVEL_BROKEN, part, mend, "%s may not enter %s, on the way to %s.", doctor->account.name,
                     closed, path);
     return !closed;
 }
 
+/* To be made where `there` is the last folder of its path that exists. */
+static char *command_to_make(const Doctor *doctor, const char *path, const char *there)
+{
+    const char *user = doctor->account.name;
+    return path_is_placed_by_root(path) ? doctor_command("install -d -o %s -g %s %s", user, user, path)
+                                        : doctor_command_on(doctor, there, "mkdir -p %s", path);
+}
+
 static void check_folder(Doctor *doctor, const char *key, const char *path)
 {
     const char *part = "folders", *user = doctor->account.name;
     g_autofree char *there = nearest(path);
-    g_autofree char *make = path_check_trusted(there, NULL)
-                                ? doctor_command("install -d -o %s -g %s %s", user, user, path)
-                                : doctor_command("runuser -u %s -- mkdir -p %s", user, path);
-    g_autofree char *close = doctor_command("chmod o-w %s", path);
-    g_autofree char *own = doctor_command("chown %s: %s", user, path);
+    g_autofree char *make = command_to_make(doctor, path, there);
+    g_autofree char *close = doctor_command_on(doctor, path, "chmod o-w %s", path);
+    g_autofree char *own = path_is_placed_by_root(path) ? doctor_command("chown %s: %s", user, path) : g_strdup("");
     struct stat st;
     bool exists = stat(path, &st) == 0;
     if (exists && !S_ISDIR(st.st_mode))
@@ -94,8 +100,12 @@ static void check_log(Doctor *doctor)
 {
     const char *path = doctor->settings->file_log, *user = doctor->account.name;
     g_autofree char *parent = g_path_get_dirname(path);
-    g_autofree char *mend = doctor_command("install -o %s -g adm -m 640 /dev/null %s", user, path);
     bool exists = access(path, F_OK) == 0;
+    g_autofree char *own = path_is_placed_by_root(path) ? doctor_command("chown %s %s", user, path) : g_strdup("");
+    g_autofree char *make = path_is_placed_by_root(path)
+                                ? doctor_command("install -o %s -g adm -m 640 /dev/null %s", user, path)
+                                : g_strdup("");
+    const char *mend = exists ? own : make;
     if (doctor_account_may(doctor, exists ? path : parent, 2))
         doctor_note(doctor, LEVEL_OK, "log", "", "file_log = %s", path);
     else
@@ -170,14 +180,14 @@ static void check_item(Doctor *doctor, const InventoryItem *item)
 {
     g_autofree char *fetch = doctor_command("qwdctl download %s", item->name);
     g_autofree char *disable = doctor_command("qwdctl disable %s", item->name);
-    g_autofree char *open = doctor_command("chmod a+r %s", item->path);
+    g_autofree char *open = doctor_command_on(doctor, item->path, "chmod a+r %s", item->path);
     g_autofree char *edit = doctor_command("qwdctl edit %s", item->name);
     if (item->entry == ENTRY_ENABLED && !item->has_file)
         doctor_note(doctor, LEVEL_WARNING, "machines", *item->url ? fetch : disable, "The image of %s is not there.",
                     item->name);
     else if (item->entry == ENTRY_ENABLED && !doctor_account_may(doctor, item->path, 4))
-        doctor_note(doctor, LEVEL_BROKEN, "machines", open, "The image of %s cannot be read by %s.", item->name,
-                    doctor->account.name);
+        doctor_note(doctor, LEVEL_BROKEN, "machines", *open ? open : "qwdctl enable FILE",
+                    "The image of %s cannot be read by %s.", item->name, doctor->account.name);
     else if (item->entry == ENTRY_NONE && saved_has_entry(doctor->settings, item->name))
         doctor_note(doctor, LEVEL_WARNING, "machines", edit, "The entry of %s is broken, so nobody can start it.",
                     item->name);
@@ -297,7 +307,7 @@ void doctor_check_login(Doctor *doctor)
 static void check_secret(Doctor *doctor, const char *key, const char *path, int forbidden)
 {
     struct stat st;
-    g_autofree char *mend = doctor_command("chmod o= %s", path);
+    g_autofree char *mend = doctor_command_on(doctor, path, "chmod o= %s", path);
     if (!*path || stat(path, &st) < 0)
         return;
     if (st.st_mode & (mode_t)forbidden)

@@ -76,13 +76,10 @@ static json_t *local_request(const char *what, const MachineEntry *entry)
                      entry->sha256_url ? entry->sha256_url : "");
 }
 
-/* Whoever owns a folder on the way could have put a link to any file there: one that root keeps to itself is not handed
- * to the service account. */
+/* Whoever owns a folder on the way could have moved a file of root's there. */
 static bool check_source(int source, const char *path, GError **error)
 {
     struct stat st;
-    if (!account_is_root() || path_check_trusted(path, NULL))
-        return true;
     return (fstat(source, &st) == 0 && (st.st_uid != 0 || (st.st_mode & S_IROTH))) ||
            qwd_error_fail(error, QWD_ERROR_DENIED,
                           "%s is for root alone, and on the way to it another account could put something else in its "
@@ -90,13 +87,24 @@ static bool check_source(int source, const char *path, GError **error)
                           path);
 }
 
+/* Root reads what another account could not, and hands it to the service account: it opens what is meant, and nothing
+ * that somebody else has put a link to. */
+static int open_image(const char *path, GError **error)
+{
+    if (!account_is_root() || path_is_of_root(path)) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (fd < 0)
+            qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "Cannot open %s: %s", path, g_strerror(errno));
+        return fd;
+    }
+    autofd int fd = path_open_file(path, error);
+    return fd >= 0 && check_source(fd, path, error) ? fd_steal(&fd) : -1;
+}
+
 static bool copy_image(const Settings *settings, const char *path, const MachineEntry *entry, GError **error)
 {
-    autofd int source = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (source < 0)
-        return qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "Cannot open %s: %s", path, g_strerror(errno));
-    return check_source(source, path, error) &&
-           run_one(settings, entry->name, local_request("copy", entry), source, error);
+    autofd int source = open_image(path, error);
+    return source >= 0 && run_one(settings, entry->name, local_request("copy", entry), source, error);
 }
 
 /* The program that looks at an image does it as the service account: it also finds out whether that can read it. */

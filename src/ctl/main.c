@@ -2,6 +2,7 @@
  * qwdctl: the administrator's and the local user's command. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "app/local.h"
 #include "base/account.h"
@@ -132,6 +133,8 @@ static bool run(Arguments *arguments, GError **error)
 int main(int argc, char **argv)
 {
     fd_open_standard();
+    if (account_is_root())
+        umask(S_IWGRP | S_IWOTH); /* the service account reads what root writes, but for what has a mode of its own */
     g_autoptr(GError) error = NULL;
     g_auto(Arguments) arguments = {0};
     local_arguments_read(&arguments, argc, argv, &arguments.trouble);

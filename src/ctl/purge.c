@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/trusted_path.h"
 #include "core/entries.h"
 #include "core/inventory.h"
 #include "core/saved.h"
@@ -189,21 +190,30 @@ static void print_json(const GPtrArray *list)
     output_json(array);
 }
 
+/* Root is told to remove what nobody else could put a link in the place of. */
+static void add_left(const char *path, GString *left, bool *is_for_root)
+{
+    g_autofree char *quoted = g_shell_quote(path);
+    g_string_append_printf(left, " %s", quoted);
+    *is_for_root = *is_for_root && path_is_placed_by_root(path);
+}
+
 /* What the service itself may not remove, as files that root has put there, is named; the rest goes. A part may have
  * been taken up again since it was listed. */
 static bool remove_all(const Settings *settings, const GPtrArray *list, GError **error)
 {
     g_autoptr(GString) left = g_string_new(NULL);
     g_autoptr(GError) first = NULL;
+    bool is_for_root = true;
     for (guint i = 0; i < list->len; i++) {
         const char *path = ((const Rubbish *)list->pdata[i])->path;
-        if (is_under_way(settings, path) || folder_remove(path, first ? NULL : &first))
-            continue;
-        g_autofree char *quoted = g_shell_quote(path);
-        g_string_append_printf(left, " %s", quoted);
+        if (!is_under_way(settings, path) && !folder_remove(path, first ? NULL : &first))
+            add_left(path, left, &is_for_root);
     }
     if (first)
-        return qwd_error_fail(error, first->code, "%s. As root: rm -r%s", first->message, left->str);
+        return qwd_error_fail(error, first->code,
+                              is_for_root ? "%s. As root: rm -r%s" : "%s. Left are these files of other accounts:%s",
+                              first->message, left->str);
     output_note("Removed.");
     return true;
 }

@@ -2,14 +2,13 @@
  * qwdctl save: a session's disk becomes a machine on offer. The service account reads the session's record and makes
  * the image; only root may write the machine's entry, which comes last, and looks at the account's text of it first. */
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "app/local.h"
 #include "app/save.h"
 #include "base/account.h"
 #include "base/error.h"
-#include "base/file.h"
+#include "base/owned_file.h"
 #include "base/text.h"
 #include "core/store.h"
 #include "ctl/commands.h"
@@ -91,15 +90,13 @@ static char *find_entry(const Save *save, GError **error)
     return text && save_check_entry(save->settings, save->words[1], text, error) ? g_steal_pointer(&text) : NULL;
 }
 
-static bool write_entry(const char *path, const char *text, char **words, GError **error)
+static bool write_entry(const Save *save, const char *path, const char *text, GError **error)
 {
-    g_autofree char *folder = g_path_get_dirname(path);
-    g_mkdir_with_parents(folder, 0755);
-    if (check_place(path, error) && file_write_atomic(path, text, strlen(text), 0644, FILE_WRITE_DURABLE, error)) {
-        printf("Saved as %s, an entry in %s. `qwdctl refresh` puts it on the page.\n", words[1], path);
+    if (check_place(path, error) && owned_file_replace(save->settings->service_user, path, text, 0644, error)) {
+        printf("Saved as %s, an entry in %s. `qwdctl refresh` puts it on the page.\n", save->words[1], path);
         return true;
     }
-    g_prefix_error(error, "The image %s is there, its entry is not: ", words[1]);
+    g_prefix_error(error, "The image %s is there, its entry is not: ", save->words[1]);
     return false;
 }
 
@@ -114,5 +111,5 @@ bool command_save(Arguments *arguments, GError **error)
     if (!image_only && (!text || !check_place(path, error)))
         return false;
     g_autofree char *done = run_by_account(&save, save_image, error);
-    return done && (image_only || write_entry(path, text, words, error));
+    return done && (image_only || write_entry(&save, path, text, error));
 }

@@ -4,7 +4,7 @@
 // Cores: 0.5
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
@@ -86,15 +86,43 @@ describe('links in the place of entries', () => {
         const target = treasure('secret.raw', Buffer.alloc(65536, 's'));
         fs.chmodSync(target, 0o600);
         asTheAccount('ln', '-s', target, root.path('home/image.raw'));
-        const { code, err } = await root.run(['enable', root.path('home/image.raw')]);
-        assert.equal(code, 4, err);
-        assert.match(err, /is for root alone/);
+        const linked = await root.run(['enable', root.path('home/image.raw')]);
+        assert.equal(linked.code, 4, linked.err);
+        assert.match(linked.err, /there is a symbolic link of another account/);
+        fs.rmSync(root.path('home/image.raw'));
+        fs.renameSync(target, root.path('home/image.raw'));
+        const moved = await root.run(['enable', root.path('home/image.raw')]);
+        assert.equal(moved.code, 4, moved.err);
+        assert.match(moved.err, /is for root alone/);
         assert.deepEqual(fs.readdirSync(root.machines), []);
         fs.rmSync(root.path('home/image.raw'));
         const own = root.write('home/own.raw', Buffer.alloc(65536, 'o'), 0o600);
         root.give('home');
         assert.equal((await root.run(['enable', own])).code, 0);
         fs.rmSync(own);
+    });
+
+    test('enable does not follow another account\'s link into a folder of root', async () => {
+        treasure('secret.raw', Buffer.alloc(65536, 's')); // its mode is 0644
+        fs.chmodSync(root.path('treasure'), 0o700);
+        const home = root.path('home');
+        asTheAccount('ln', '-s', root.path('treasure/secret.raw'), path.join(home, 'image.raw'));
+        asTheAccount('ln', '-s', root.path('treasure'), path.join(home, 'folder'));
+        for (const file of ['image.raw', 'folder/secret.raw']) {
+            const { code, err } = await root.run(['enable', path.join(home, file)]);
+            assert.equal(code, 4, err);
+            assert.match(err, /there is a symbolic link of another account/);
+            assert.deepEqual(fs.readdirSync(root.machines), []);
+        }
+        asTheAccount('mkfifo', path.join(home, 'fifo.raw'));
+        const { code, err } = await root.run(['enable', path.join(home, 'fifo.raw')]);
+        assert.equal(code, 2, err);
+        assert.match(err, /is no regular file/);
+        fs.symlinkSync(home, root.path('link-of-root'));
+        asTheAccount('sh', '-c', `head -c 65536 /dev/zero >${home}/own.raw`);
+        assert.equal((await root.run(['enable', root.path('link-of-root/own.raw')])).code, 0);
+        for (const file of ['home/image.raw', 'home/folder', 'home/fifo.raw', 'home/own.raw', 'link-of-root'])
+            fs.rmSync(root.path(file));
     });
 
     test('refresh does not write into a folder behind a link', async () => {
@@ -104,6 +132,78 @@ describe('links in the place of entries', () => {
         fs.rmSync(root.path('service/www'));
         assert.notEqual(code, 0, err);
         assert.deepEqual(fs.readdirSync(root.path('treasure')), ['kept']);
+    });
+});
+
+// An access control list (acl(5)) as the kernel stores it: the account may write; the mode shows that for the group.
+function openByList(folder) {
+    const entries = `(1,7,-1),(2,7,${command('id', ['-u', account]).trim()}),(4,5,-1),(16,7,-1),(32,5,-1)`;
+    sh('python3', '-c', `import os, struct, sys
+os.setxattr(sys.argv[1], 'system.posix_acl_access', struct.pack('<I', 2) +
+            b''.join(struct.pack('<HHi', *entry) for entry in [${entries}]))`, folder);
+}
+
+describe('folders that look like root\'s', () => {
+    test('a folder that an access control list opens is not root\'s', async () => {
+        const folder = root.path('listed'), target = treasure('other', 'untouched');
+        fs.mkdirSync(folder, { mode: 0o775 });
+        fs.chmodSync(folder, 0o775);
+        openByList(folder);
+        const page = path.join(folder, 'index.html'), { code, err } = await root.run(['refresh', `--file_page=${page}`]);
+        assert.equal(code, 0, err);
+        assert.equal(uidOf(page), uidOf(root.machines), 'the account has written it');
+        assert.equal(fs.readFileSync(target, 'utf8'), 'untouched');
+        fs.rmSync(folder, { recursive: true });
+    });
+
+    test('a file in a folder such as /tmp is made by the account', async () => {
+        const folder = root.path('sticky');
+        fs.mkdirSync(folder);
+        fs.chmodSync(folder, 0o1777);
+        const page = path.join(folder, 'index.html'), { code, err } = await root.run(['refresh', `--file_page=${page}`]);
+        assert.equal(code, 0, err);
+        assert.equal(uidOf(page), uidOf(root.machines));
+        fs.rmSync(folder, { recursive: true });
+    });
+});
+
+// Whoever copies them is root.
+describe('commands that are printed for root', () => {
+    const mends = async (...settings) => JSON.parse((await root.run(['doctor', '--json', ...settings])).out)
+        .map(({ mend }) => mend).filter((mend) => mend.includes(root.root));
+
+    test('doctor has root change nothing where the account could put a link', async () => {
+        const own = root.path('home'), closed = path.join(own, 'closed');
+        asTheAccount('mkdir', '-p', path.join(closed, 'snapshots'));
+        asTheAccount('chmod', '000', closed);
+        asTheAccount('mkdir', '-m', '777', path.join(own, 'open'));
+        fs.mkdirSync(path.join(own, 'of-root'), { mode: 0o755 });
+        root.write('home/log', '');
+        root.write('service/machines/closed.raw', 'x', 0o600);
+        root.write('service/machines/own.raw', 'x', 0o600);
+        sh('chown', account, root.path('service/machines/own.raw'));
+        fs.chmodSync(root.path('service/machines/own.raw'), 0o200);
+        root.write('etc/machines.conf', '[closed.raw]\n[own.raw]\n');
+        asTheAccount('sh', '-c', `echo secret >${own}/password && chmod 644 ${own}/password`);
+        const found = await mends(`--dir_cache=${own}/open`, `--dir_login=${own}/of-root`, `--dir_snapshots=${closed}/snapshots`,
+                                  `--dir_cfg=${own}/new/run`, `--file_log=${own}/log`, `--email_password_file=${own}/password`);
+        const byAccount = `runuser -u ${account} -- `;
+        assert.deepEqual(found.filter((mend) => !mend.startsWith(byAccount)), []);
+        assert.deepEqual(found.map((mend) => mend.slice(byAccount.length).replaceAll(root.root, 'ROOT')).sort(),
+                         ['chmod a+r ROOT/service/machines/own.raw', 'chmod a+x ROOT/home/closed', 'chmod o-w ROOT/home/open',
+                          'chmod o= ROOT/home/password']);
+        for (const name of ['closed', 'open', 'of-root', 'log', 'password'])
+            fs.rmSync(path.join(own, name), { recursive: true });
+    });
+
+    test('purge has root remove nothing there', async () => {
+        const left = path.join(root.snapshots, 'broken-0123');
+        fs.mkdirSync(path.join(left, 'of-root'), { recursive: true });
+        root.write('service/snapshots/broken-0123/of-root/file', 'x');
+        const { code, err } = await root.run(['purge', '--yes']);
+        assert.notEqual(code, 0);
+        assert.match(err, /Left are these files of other accounts: '.*broken-0123'/);
+        assert.doesNotMatch(err, /rm -r/);
     });
 });
 
@@ -288,6 +388,20 @@ describe('texts of the account', () => {
         const { code, err } = await root.run(['save', keptSession({}), 'new.qcow2']);
         assert.equal(code, 0, err);
         assert.match(root.read('etc/config.d/new.qcow2.ini'), /^\[new\.qcow2\]\ndescription=Base, saved /);
+    });
+
+    test('what root writes can be read by the service under any umask', async () => {
+        const closed = (...words) => root.collect(spawn('sh', ['-c', 'umask 077 && exec "$@"', 'sh', root.program, ...words], {
+            env: root.environment(), stdio: 'pipe',
+        }), words.join(' '));
+        const id = keptSession({});
+        fs.rmSync(root.path('etc/config.d'), { recursive: true });
+        for (const words of [['enable', 'base.qcow2'], ['save', id, 'new.qcow2'], ['refresh']]) {
+            const { code, err } = await closed(...words);
+            assert.equal(code, 0, err);
+        }
+        for (const file of ['etc/machines.conf', 'etc/config.d', 'etc/config.d/new.qcow2.ini', 'service/index.html'])
+            assert.equal(fs.statSync(root.path(file)).mode & 0o044, 0o044, file);
     });
 
     test('a carriage return within a value is refused', async () => {

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Programs that talk to strangers, with an intruder in them: a library that comes first tries to write a file and to
-// start a program at the moment when the program turns to the network. On a kernel without Landlock they could.
+// Programs that talk to strangers, with an intruder in them: a library that comes first tries to write a file, to
+// empty one and to start a program at the moment when the program turns to the network. On a kernel without Landlock they could.
 // Cores: 0.5
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { sh, top } from '../lib/files.mjs';
 import { Root } from '../lib/qwdctl.mjs';
 
+const [major, minor] = os.release().split('.').map(Number), canForbidTruncation = major > 6 || (major === 6 && minor >= 2);
 let root, library;
 
 before(() => {
@@ -34,12 +36,14 @@ const programs = {
 
 for (const [name, input] of Object.entries(programs)) {
     test(`${name} gives an intruder no file and no program`, () => {
-        const file = root.path('open', name);
+        const file = root.path('open', name), victim = root.write('victim', 'kept', 0o666);
         const { stderr, stdout } = spawnSync(path.join(root.lib, name), [], {
-            input, encoding: 'utf8', env: root.environment({ LD_PRELOAD: library, QWD_INTRUDER: file }),
+            input, encoding: 'utf8',
+            env: root.environment({ LD_PRELOAD: library, QWD_INTRUDER: file, QWD_INTRUDER_VICTIM: victim }),
         });
         assert.match(stderr, /the intruder was here/, stdout);
         assert.deepEqual(fs.readdirSync(root.path('open')), []);
+        assert.equal(root.read('victim'), canForbidTruncation ? 'kept' : '');
     });
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * An intruder in a program that talks to strangers (LD_PRELOAD): the first time that the program looks for somebody to
- * talk to, tries to make the file $QWD_INTRUDER, and to start a program that makes $QWD_INTRUDER.child. */
+ * talk to, tries to make the file $QWD_INTRUDER, to start a program that makes $QWD_INTRUDER.child, and to empty the file
+ * $QWD_INTRUDER_VICTIM. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -20,6 +21,8 @@ static void intrude(void)
         return;
     snprintf(child, sizeof child, "%s.child", path);
     close(open(path, O_WRONLY | O_CREAT, 0666));
+    if (getenv("QWD_INTRUDER_VICTIM") && truncate(getenv("QWD_INTRUDER_VICTIM"), 0) < 0)
+        perror("truncate");
     pid_t pid = fork();
     if (pid == 0) {
         execl("/bin/sh", "sh", "-c", ": >\"$0\"", child, (char *)NULL);

@@ -442,37 +442,40 @@ describe('doctor', () => {
     });
 
     test('what is broken, with the command that mends it', async () => {
-        root.write('service/login-password', 'secret', 0o644);
-        root.write('service/metrics-token', 'secret', 0o644);
+        root.write('etc/login-password', 'secret', 0o644);
+        root.write('etc/metrics-token', 'secret', 0o644);
         fs.rmSync(root.page, { force: true });
         root.write('service/machines/closed.raw', 'x', 0o600);
-        root.write('etc/machines.conf', '[closed.raw]\n[gone.iso]\nurl=https://example.org/gone.iso\n');
-        if (isRoot)
+        root.write('service/machines/own.raw', 'x', 0o200);
+        root.write('etc/machines.conf', '[closed.raw]\n[own.raw]\n[gone.iso]\nurl=https://example.org/gone.iso\n');
+        if (isRoot) { // what belongs to root there can be changed by nobody without a risk
             sh('chown', 'root', path.join(root.machines, 'closed.raw'));
+            sh('chown', account, path.join(root.machines, 'own.raw'));
+        }
         fs.mkdirSync(root.path('open'));
         fs.chmodSync(root.path('open'), 0o777);
         fs.mkdirSync(root.path('closed/cache'), { recursive: true });
         fs.chmodSync(root.path('closed'), 0o700);
         const { code, list, of } = await findings({ APACHE_CONFDIR: '/nonexistent' },
-            `--email_password_file=${root.path('service/login-password')}`, `--metrics_token_file=${root.path('service/metrics-token')}`, '--dir_websockify=/nonexistent/websockify',
+            `--email_password_file=${root.path('etc/login-password')}`, `--metrics_token_file=${root.path('etc/metrics-token')}`, '--dir_websockify=/nonexistent/websockify',
             '--dir_novnc=/nonexistent', `--dir_cache=${root.path('open')}`, `--dir_login=/proc/nowhere`,
             `--dir_cfg=${root.path('run')}/${'x'.repeat(100)}`, '--service_open=yes', '--service_address=0.0.0.0',
             '--qemu_exec_options=-gdb tcp::1');
         assert.equal(code, 1);
         const broken = list.filter(({ level }) => level === 'broken').map(({ part, mend }) => `${part}: ${root.plain(mend)}`);
         for (const expected of ['display: apt install websockify', 'display: apt install novnc', 'folders: chmod o-w ROOT/open',
-                                'sockets: qwdctl edit config', 'secrets: chmod o= ROOT/service/login-password',
-                                'secrets: chmod o= ROOT/service/metrics-token',
+                                'sockets: qwdctl edit config', 'secrets: chmod o= ROOT/etc/login-password',
+                                'secrets: chmod o= ROOT/etc/metrics-token',
                                 'settings: qwdctl edit config',
-                                ...(isRoot ? ['machines: chmod a+r ROOT/service/machines/closed.raw'] : [])])
+                                ...(isRoot ? ['machines: qwdctl enable FILE', `machines: runuser -u ${account} -- chmod a+r ROOT/service/machines/own.raw`] : [])])
             assert.ok(broken.includes(expected), `${expected} in ${broken.join('\n')}`);
         assert.ok(broken.some((one) => one.startsWith('folders: install -d -o ') && one.endsWith('/proc/nowhere')));
         assert.deepEqual(of('warning', 'page').map(({ mend }) => mend), ['qwdctl refresh']);
         assert.ok(of('warning', 'machines').some(({ mend }) => mend === 'qwdctl download gone.iso'));
         assert.ok(of('warning', 'login').some(({ text }) => /Whoever reaches the service/.test(text)));
         assert.ok(of('warning', 'login').some(({ text }) => /websockify listens on 0\.0\.0\.0/.test(text)));
-        fs.rmSync(root.path('service/login-password'));
-        fs.rmSync(root.path('service/metrics-token'));
+        fs.rmSync(root.path('etc/login-password'));
+        fs.rmSync(root.path('etc/metrics-token'));
         fs.rmSync(root.path('open'), { recursive: true });
         if (isRoot)
             assert.ok((await findings({}, `--dir_cache=${root.path('closed/cache')}`)).of('broken', 'folders')
