@@ -5,6 +5,8 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "vm/host_addresses.h"
+
 /* The name server of guests whose host has a resolver of its own only, which they do not reach: passt forwards packets
  * for this address to that resolver. */
 #define DNS_FORWARD_ADDRESS "169.254.1.53"
@@ -18,6 +20,10 @@ typedef struct {
  * outside, those that systemd-resolved asks. Addresses with a zone (fe80::1%2) are left out: they mean nothing to a
  * guest. */
 void name_servers_find(const char *setting, NameServers *servers);
+
+/* Adds those that a text in the form of resolv.conf(5) names, as glibc reads it: a keyword at the beginning of a line,
+ * blanks, and one word. Everything behind it is ignored, and so are lines that begin with ; or #. */
+void name_servers_read(NameServers *servers, const HostAddresses *host, const char *text);
 
 void name_servers_clear(NameServers *servers);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(NameServers, name_servers_clear)
