@@ -23,6 +23,9 @@
 #define FRAME_LENGTH_BYTES 4
 #define FRAME_MAX_BYTES (68 * 1024) /* QEMU's and passt's are at most 64 KiB and a head */
 
+/* How the program qwd-net-filter exits when passt has ended before QEMU; with 0 when QEMU has. */
+#define PACKET_FILTER_EXIT_PASST 3
+
 typedef struct PacketFilter PacketFilter;
 
 /* The addresses of this host are borrowed. Without rules every other host may be reached. */
