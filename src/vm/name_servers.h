@@ -8,7 +8,9 @@
 #include "vm/host_addresses.h"
 
 /* The name server of guests whose host has a resolver of its own only, which they do not reach: passt forwards packets
- * for this address to that resolver. */
+ * for this address to that resolver. A resolver that only listens on an IPv6 address of this host is not forwarded:
+ * passt 2023 does it only on hosts with an IPv6 default route, and tells guests of it neither by router advertisement
+ * nor by DHCPv6, so that we would have to write it into the former, which not all guests read. */
 #define DNS_FORWARD_ADDRESS "169.254.1.53"
 
 typedef struct {

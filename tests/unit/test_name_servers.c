@@ -40,6 +40,9 @@ static void test_resolv_conf(void)
         {"nameserver 127.0.0.53 # of systemd\n", "", true},
         {"nameserver 127.1\n", "", true},
         {"nameserver 192.0.2.2\n", "", true},
+        {"nameserver ::1\n", "", false},
+        {"nameserver 2001:db8::2\n", "", false},
+        {"nameserver ::1\nnameserver 127.0.0.1\n", "", true},
     };
     g_autoptr(HostAddresses) host = example_host();
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
