@@ -63,8 +63,16 @@ Cidr cidr_of(const struct in6_addr *address, int prefix)
     return cidr;
 }
 
+/* ::ffff:0:0/96 is all of IPv4, however it is written; a shorter prefix is of IPv6, and then IPv4 is not in it. */
+static bool is_v4(const Cidr *cidr)
+{
+    return IN6_IS_ADDR_V4MAPPED(&cidr->address) && cidr->prefix >= V6_BITS - V4_BITS;
+}
+
 bool cidr_contains(const Cidr *cidr, const struct in6_addr *address)
 {
+    if (is_v4(cidr) != (bool)IN6_IS_ADDR_V4MAPPED(address))
+        return false;
     Cidr other = cidr_of(address, cidr->prefix);
     return memcmp(&other.address, &cidr->address, sizeof cidr->address) == 0;
 }
@@ -88,8 +96,7 @@ bool cidr_parse(const char *text, Cidr *cidr)
 char *cidr_format(const Cidr *cidr)
 {
     g_autofree char *address = address_format(&cidr->address);
-    bool is_v4 = IN6_IS_ADDR_V4MAPPED(&cidr->address) && cidr->prefix >= V6_BITS - V4_BITS;
-    return g_strdup_printf("%s/%d", address, is_v4 ? cidr->prefix - (V6_BITS - V4_BITS) : cidr->prefix);
+    return g_strdup_printf("%s/%d", address, is_v4(cidr) ? cidr->prefix - (V6_BITS - V4_BITS) : cidr->prefix);
 }
 
 /* --- lists --- */

@@ -25,6 +25,8 @@ bool address_is_loopback(const struct in6_addr *address);
 char *address_format(const struct in6_addr *address);
 
 Cidr cidr_of(const struct in6_addr *address, int prefix);
+
+/* A network of IPv6 contains no address of IPv4, not even ::/0. */
 bool cidr_contains(const Cidr *cidr, const struct in6_addr *address);
 
 /* ADDRESS or ADDRESS/PREFIX. */

@@ -7,11 +7,16 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* The account whose socket has this address and port at its own end. False when there is no such socket, when no
- * program has it open any more, or when accounts share the address and port: then nobody knows whose connection it is.
- */
-bool tcp_peer_account(const struct in6_addr *address, int port, uid_t *account);
+typedef struct {
+    struct in6_addr address; /* ::: any */
+    int port;                /* 0: any */
+} TcpEnd;
+
+/* The account whose socket is connected from one end to the other. False when there is no such socket, when no program
+ * has it open any more, or when several accounts have one (the same port of their own, if an end is not known wholly):
+ * then nobody knows whose connection it is. */
+bool tcp_peer_account(const TcpEnd *from, const TcpEnd *to, uid_t *account);
 
 /* The same in the text of one of the kernel's tables. *count is how many accounts were found, 2 for any number above 1;
  * it goes on from what it is, with *account. */
-void tcp_table_search(const char *table, const struct in6_addr *address, int port, uid_t *account, int *count);
+void tcp_table_search(const char *table, const TcpEnd *from, const TcpEnd *to, uid_t *account, int *count);

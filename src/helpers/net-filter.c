@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * qwd-net-filter: stands between QEMU (descriptor 3) and passt (descriptor 4) and keeps a guest's packets from this
- * host. It ends when one of them does. What it reads comes from a guest: a process of its own, with nothing to lose. */
+ * host. It ends when one of them does: with 0 when QEMU has. What it reads comes from a guest: a process of its own,
+ * with nothing to lose. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
@@ -57,12 +58,14 @@ static gpointer copy_inwards(gpointer data)
     while ((n = read_some(PASST_FD, bytes + length, sizeof bytes - length)) > 0) {
         length += (size_t)n;
         ssize_t whole = job->forward.s_addr ? set_name_servers(job, bytes, length) : (ssize_t)length;
-        if (whole < 0 || !fd_write_all(QEMU_FD, bytes, (size_t)whole))
+        if (whole < 0)
             break;
+        if (!fd_write_all(QEMU_FD, bytes, (size_t)whole))
+            _exit(0);
         length -= (size_t)whole;
         memmove(bytes, bytes + whole, length);
     }
-    _exit(0);
+    _exit(PACKET_FILTER_EXIT_PASST);
 }
 
 /* What the kernel has told of this host's addresses by then counts for the frames that have just been read. */
@@ -75,8 +78,12 @@ static void filter_outwards(const Job *job)
         host_addresses_update(job->host);
         length += (size_t)n;
         ssize_t seen = packet_filter_stream(job->filter, bytes, length, &passing);
-        if (seen < 0 || !fd_write_all(PASST_FD, bytes, passing))
-            return;
+        if (seen < 0) {
+            fputs("qwd-net-filter: QEMU sends something else than frames.\n", stderr);
+            _exit(2);
+        }
+        if (!fd_write_all(PASST_FD, bytes, passing))
+            _exit(PACKET_FILTER_EXIT_PASST);
         length -= (size_t)seen;
         memmove(bytes, bytes + seen, length);
     }

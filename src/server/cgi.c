@@ -15,6 +15,7 @@ static char **make_environment(const Request *request)
     int remote_port;
     bool has_body = request->body->len > 0 || routes_method(request->method) == METHOD_POST;
     g_autofree char *client = request_client(request, &remote_port);
+    g_autofree char *own = request_server_address(request);
     g_autofree char *script = g_strndup(request->path, request->route_length);
     g_autoptr(GPtrArray) headers = request_headers(request);
     CgiRequest cgi = {
@@ -27,6 +28,7 @@ static char **make_environment(const Request *request)
         .host_header = request_header(request, "Host"),
         .remote_address = client,
         .remote_port = remote_port,
+        .server_address = own,
         .server_port = server_port(request->server),
         .content_type = has_body ? request_header(request, "Content-Type") : NULL,
         .content_length = has_body ? (gint64)request->body->len : -1,

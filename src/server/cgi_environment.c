@@ -30,10 +30,11 @@ static void set_texts(char ***environment, const CgiRequest *request)
         const char *name;
         size_t offset;
     } texts[] = {
-        {"REQUEST_METHOD", offsetof(CgiRequest, method)},     {"SCRIPT_NAME", offsetof(CgiRequest, script_name)},
-        {"PATH_INFO", offsetof(CgiRequest, path_info)},       {"REQUEST_URI", offsetof(CgiRequest, uri)},
-        {"SERVER_PROTOCOL", offsetof(CgiRequest, protocol)},  {"REMOTE_ADDR", offsetof(CgiRequest, remote_address)},
-        {"CONTENT_TYPE", offsetof(CgiRequest, content_type)}, {"QWD_CONFIG", offsetof(CgiRequest, config_file)},
+        {"REQUEST_METHOD", offsetof(CgiRequest, method)},      {"SCRIPT_NAME", offsetof(CgiRequest, script_name)},
+        {"PATH_INFO", offsetof(CgiRequest, path_info)},        {"REQUEST_URI", offsetof(CgiRequest, uri)},
+        {"SERVER_PROTOCOL", offsetof(CgiRequest, protocol)},   {"REMOTE_ADDR", offsetof(CgiRequest, remote_address)},
+        {"SERVER_ADDR", offsetof(CgiRequest, server_address)}, {"CONTENT_TYPE", offsetof(CgiRequest, content_type)},
+        {"QWD_CONFIG", offsetof(CgiRequest, config_file)},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
         set(environment, texts[i].name, g_strdup(*(const char *const *)((const char *)request + texts[i].offset)));

@@ -16,6 +16,7 @@ typedef struct {
     const char *host_header; /* a known name: see host_is_known() */
     const char *remote_address;
     int remote_port;
+    const char *server_address;
     int server_port;
     const char *content_type;
     gint64 content_length;    /* -1: no body */

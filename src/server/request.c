@@ -80,23 +80,40 @@ GPtrArray *request_headers(const Request *request)
     return headers;
 }
 
-char *request_client(const Request *request, int *port)
+/* The address, "" for another family. An IPv4 client of an IPv6 socket has its IPv4 address. */
+static char *format_end(const struct sockaddr *end, int *port)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     char text[INET6_ADDRSTRLEN] = "";
     *port = 0;
-    if (info && info->client_addr->sa_family == AF_INET) {
-        const struct sockaddr_in *four = (const struct sockaddr_in *)info->client_addr;
+    if (end->sa_family == AF_INET) {
+        const struct sockaddr_in *four = (const struct sockaddr_in *)end;
         inet_ntop(AF_INET, &four->sin_addr, text, sizeof text);
         *port = ntohs(four->sin_port);
-    } else if (info && info->client_addr->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)info->client_addr;
+    } else if (end->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)end;
         inet_ntop(AF_INET6, &six->sin6_addr, text, sizeof text);
         *port = ntohs(six->sin6_port);
     }
-    /* An IPv4 client of an IPv6 socket. */
     return g_strdup(g_str_has_prefix(text, "::ffff:") ? text + 7 : text);
+}
+
+char *request_client(const Request *request, int *port)
+{
+    static const struct sockaddr unknown = {.sa_family = AF_UNSPEC};
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return format_end(info ? info->client_addr : &unknown, port);
+}
+
+char *request_server_address(const Request *request)
+{
+    struct sockaddr_storage end = {.ss_family = AF_UNSPEC};
+    socklen_t length = sizeof end;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info)
+        getsockname(info->connect_fd, (struct sockaddr *)&end, &length);
+    return format_end((const struct sockaddr *)&end, &(int){0});
 }
 
 /* --- answers --- */

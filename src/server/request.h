@@ -46,6 +46,9 @@ GPtrArray *request_headers(const Request *request);
 /* The client's address as text, and its port. Free with g_free. */
 char *request_client(const Request *request, int *port);
 
+/* The address of ours that the client has connected to. Free with g_free. */
+char *request_server_address(const Request *request);
+
 /* Takes the response, adds what all answers carry, and sends it. */
 enum MHD_Result request_reply(Request *request, unsigned status, struct MHD_Response *response);
 

@@ -163,7 +163,11 @@ static bool network_start(Supervisor *supervisor, GError **error)
                               .filter = filter,
                               .rules = supervisor->session->plan->network_rules,
                               .name_servers = supervisor->settings->network_dns};
-    return network_open(&options, &supervisor->network, error);
+    if (!network_open(&options, &supervisor->network, error))
+        return false;
+    supervisor->network.on_lost = trouble_on_network_end;
+    supervisor->network.data = supervisor;
+    return true;
 }
 
 static void network_undo(Supervisor *supervisor)

@@ -108,6 +108,9 @@ void display_stop(Supervisor *supervisor);
 void trouble_on_event(Supervisor *supervisor, const char *name, const json_t *data);
 void trouble_clear(Supervisor *supervisor);
 
+/* The network has ended by itself. `data` is the supervisor. */
+void trouble_on_network_end(void *data, const char *reason);
+
 /* What the session's note is when nothing is wrong at the moment. Borrowed; "" when there is nothing to say. */
 const char *trouble_lasting_note(const Supervisor *supervisor);
 

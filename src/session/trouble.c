@@ -68,15 +68,29 @@ static void on_disk_error(Supervisor *supervisor, const json_t *data)
 
 /* --- the network --- */
 
-static void on_network_lost(Supervisor *supervisor, const json_t *data)
+/* QEMU tells of it, if its monitor is ready by then, and so does the end of one of the processes. */
+static void note_lost_network(Supervisor *supervisor, const char *reason)
 {
-    (void)data;
     if (supervisor->ending)
         return;
+    if (g_strcmp0(supervisor->network.note, network_note) != 0)
+        journal_session(supervisor->settings, "ERROR", supervisor->session, network_note);
+    if (reason)
+        journal_session(supervisor->settings, "ERROR", supervisor->session, reason);
     g_free(supervisor->network.note);
     supervisor->network.note = g_strdup(network_note);
     set_note(supervisor, network_note);
-    journal_session(supervisor->settings, "ERROR", supervisor->session, network_note);
+}
+
+static void on_network_lost(Supervisor *supervisor, const json_t *data)
+{
+    (void)data;
+    note_lost_network(supervisor, NULL);
+}
+
+void trouble_on_network_end(void *data, const char *reason)
+{
+    note_lost_network(data, reason);
 }
 
 /* --- all --- */

@@ -73,12 +73,19 @@ static size_t address_bytes(int family)
     return family == AF_INET ? 4 : 16;
 }
 
-/* Everything in this table is delivered to the host itself, whatever the type of the route is. */
+/* Everything in the table `local` is delivered to the host itself, whatever the type of the route is, and so is a route
+ * of the type `local` in any table that a rule (ip-rule(8)) leads to. One for all addresses is that of a transparent
+ * proxy, whose rule is for marked packets only: it would take the whole network from guests. */
+static bool is_of_host(const struct rtmsg *route)
+{
+    return route->rtm_table == RT_TABLE_LOCAL || (route->rtm_type == RTN_LOCAL && route->rtm_dst_len > 0);
+}
+
 static void add_route(HostAddresses *host, int family, const struct nlmsghdr *header)
 {
     static const guint8 any[16];
     const struct rtmsg *route = NLMSG_DATA(header);
-    if (header->nlmsg_type != RTM_NEWROUTE || route->rtm_family != family || route->rtm_table != RT_TABLE_LOCAL)
+    if (header->nlmsg_type != RTM_NEWROUTE || route->rtm_family != family || !is_of_host(route))
         return;
     const void *destination = find_attribute(RTM_RTA(route), RTM_PAYLOAD(header), RTA_DST, address_bytes(family));
     add(host, family, destination ? destination : any, route->rtm_dst_len);
@@ -142,16 +149,11 @@ static ssize_t receive(int fd, void *bytes, size_t room, int flags)
     return n;
 }
 
-static bool dump(HostAddresses *host, int family, int type)
+static bool dump(HostAddresses *host, int family, Request request, size_t body_bytes)
 {
     static _Alignas(struct nlmsghdr) char bytes[MESSAGE_MAX_BYTES];
-    Request request = {.header = {.nlmsg_type = (guint16)type, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP}};
-    if (type == RTM_GETROUTE)
-        request.body.route = (struct rtmsg){.rtm_family = (guint8)family, .rtm_table = RT_TABLE_LOCAL};
-    else
-        request.body.address = (struct ifaddrmsg){.ifa_family = (guint8)family};
-    request.header.nlmsg_len =
-        NLMSG_LENGTH(type == RTM_GETROUTE ? sizeof request.body.route : sizeof request.body.address);
+    request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    request.header.nlmsg_len = (guint32)NLMSG_LENGTH(body_bytes);
     autofd int fd = open_netlink(0);
     if (fd < 0 || send(fd, &request, request.header.nlmsg_len, 0) < 0)
         return false;
@@ -165,9 +167,24 @@ static bool dump(HostAddresses *host, int family, int type)
     return part == PART_DONE;
 }
 
+static bool dump_routes(HostAddresses *host, int family, int table, int type)
+{
+    struct rtmsg route = {.rtm_family = (guint8)family, .rtm_table = (guint8)table, .rtm_type = (guint8)type};
+    Request request = {.header.nlmsg_type = RTM_GETROUTE, .body.route = route};
+    return dump(host, family, request, sizeof route);
+}
+
+static bool dump_interfaces(HostAddresses *host, int family)
+{
+    struct ifaddrmsg address = {.ifa_family = (guint8)family};
+    Request request = {.header.nlmsg_type = RTM_GETADDR, .body.address = address};
+    return dump(host, family, request, sizeof address);
+}
+
 static bool read_family(HostAddresses *host, int family)
 {
-    return dump(host, family, RTM_GETADDR) && dump(host, family, RTM_GETROUTE);
+    return dump_interfaces(host, family) && dump_routes(host, family, RT_TABLE_LOCAL, RTN_UNSPEC) &&
+           dump_routes(host, family, RT_TABLE_UNSPEC, RTN_LOCAL);
 }
 
 /* --- following them --- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
- * The addresses under which this host answers: those of its interfaces, and what the kernel's table `local` delivers to
- * it besides (whole networks with AnyIP, forwarded addresses of clouds, broadcasts). Read by netlink(7). */
+ * The addresses under which this host answers: those of its interfaces, and what the kernel's routes deliver to it
+ * besides (whole networks with AnyIP, forwarded addresses of clouds, broadcasts). Read by netlink(7). */
 #pragma once
 
 #include <glib.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "vm/name_servers.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "base/cidr.h"
@@ -28,27 +29,45 @@ static guint count_family(const GPtrArray *addresses, bool is_v6)
     return count;
 }
 
-static void add(NameServers *servers, const HostAddresses *host, const char *text)
+static void add(NameServers *servers, const HostAddresses *host, const struct in6_addr *address)
 {
-    struct in6_addr address;
-    if (!address_parse(text, &address) || is_useless(&address))
+    bool is_v4 = IN6_IS_ADDR_V4MAPPED(address);
+    if (is_useless(address))
         return;
-    bool is_v4 = IN6_IS_ADDR_V4MAPPED(&address);
-    if (address_is_loopback(&address) || host_addresses_may_contain(host, &address))
+    if (address_is_loopback(address) || host_addresses_may_contain(host, address))
         servers->forward = servers->forward || is_v4;
     else if (count_family(servers->addresses, !is_v4) < SERVERS_MAX)
-        g_ptr_array_add(servers->addresses, address_format(&address));
+        g_ptr_array_add(servers->addresses, address_format(address));
+}
+
+/* Of IPv4 also the short and odd forms, as 127.1. */
+static bool parse_as_glibc(const char *word, struct in6_addr *address)
+{
+    struct in_addr v4;
+    bool is_v4 = inet_aton(word, &v4) != 0;
+    if (is_v4)
+        *address = address_from_v4(&v4);
+    return is_v4 || address_parse(word, address);
+}
+
+void name_servers_read(NameServers *servers, const HostAddresses *host, const char *text)
+{
+    static const char keyword[] = "nameserver";
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        const char *rest = g_str_has_prefix(*line, keyword) ? *line + strlen(keyword) : "";
+        size_t blanks = strspn(rest, " \t");
+        g_autofree char *word = g_strndup(rest + blanks, strcspn(rest + blanks, " \t"));
+        struct in6_addr address;
+        if (blanks > 0 && parse_as_glibc(word, &address))
+            add(servers, host, &address);
+    }
 }
 
 static void add_file(NameServers *servers, const HostAddresses *host, const char *path)
 {
     g_autofree char *text = file_read(path, RESOLV_CONF_MAX_BYTES, NULL, NULL);
-    g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
-    for (char **line = lines; *line; line++) {
-        g_auto(GStrv) words = g_strsplit_set(*line, " \t", 2);
-        if (words[0] && words[1] && g_str_equal(words[0], "nameserver"))
-            add(servers, host, g_strstrip(words[1]));
-    }
+    name_servers_read(servers, host, text ? text : "");
 }
 
 void name_servers_find(const char *setting, NameServers *servers)
@@ -57,8 +76,11 @@ void name_servers_find(const char *setting, NameServers *servers)
     g_auto(GStrv) words = g_strsplit_set(setting, ", \t", -1);
     *servers = (NameServers){.addresses = g_ptr_array_new_with_free_func(g_free)};
     host_addresses_update(host);
-    for (char **word = words; *word; word++)
-        add(servers, host, *word);
+    for (char **word = words; *word; word++) {
+        struct in6_addr address;
+        if (address_parse(*word, &address))
+            add(servers, host, &address);
+    }
     if (!*setting)
         add_file(servers, host, "/etc/resolv.conf");
     if (!*setting && !servers->addresses->len)

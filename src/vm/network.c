@@ -2,11 +2,14 @@
 #include "vm/network.h"
 
 #include <string.h>
+#include <sys/wait.h>
 
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "base/wait.h"
 #include "vm/name_servers.h"
+#include "vm/packet_filter.h"
 
 #define END_DEADLINE_MS 2000
 
@@ -28,33 +31,115 @@ static char **filter_argv(const NetworkOptions *options, const NameServers *serv
     return g_strv_builder_end(argv);
 }
 
-/* Keeps the guest's packets from this host; see vm/packet_filter.h. */
-static bool run_filter(char **argv, int qemu_fd, int passt_fd, ProcessId *id, GError **error)
+/* --- the filter's end --- */
+
+static bool passt_has_ended(const Network *network)
 {
+    return WIFEXITED(network->filter_status) && WEXITSTATUS(network->filter_status) == PACKET_FILTER_EXIT_PASST;
+}
+
+/* The last message of the one that has ended first; of one without a message, how it ended. Free with g_free. */
+static char *describe_end(Network *network)
+{
+    bool is_passt = passt_has_ended(network);
+    g_autoptr(GError) how = NULL;
+    g_autofree char *line = child_messages_last_line(is_passt ? &network->passt.messages : &network->filter_messages);
+    if (*line)
+        return g_steal_pointer(&line);
+    if (is_passt || g_spawn_check_wait_status(network->filter_status, &how))
+        return g_strdup("It exited without a message.");
+    return g_strdup(how->message);
+}
+
+static void on_filter_exit(pid_t pid, int status, gpointer data)
+{
+    (void)pid;
+    Network *network = data;
+    network->filter_watch = 0;
+    network->filter_status = status;
+    if (!network->on_lost || (WIFEXITED(status) && WEXITSTATUS(status) == 0))
+        return;
+    g_autofree char *words = describe_end(network);
+    g_autofree char *reason = g_strdup_printf("%s: %s", passt_has_ended(network) ? "passt" : "qwd-net-filter", words);
+    network->on_lost(network->data, reason);
+}
+
+static bool filter_has_ended(void *data)
+{
+    return ((const Network *)data)->filter_watch == 0;
+}
+
+/* --- opening it --- */
+
+/* Keeps the guest's packets from this host; see vm/packet_filter.h. */
+static bool run_filter(Network *network, char **argv, int qemu_fd, int passt_fd, GError **error)
+{
+    autofd int errors = -1;
+    pid_t pid;
+    if (!child_messages_open(&network->filter_messages, &errors, error))
+        return false;
     SpawnOptions options = {.argv = (const char *const *)argv, SPAWN_OPTIONS_INIT, .die_with_parent = true};
+    options.stderr_fd = errors;
     options.pass_fds = (const int[]){qemu_fd, passt_fd};
     options.as_fds = (const int[]){3, 4};
     options.pass_count = 2;
-    return process_spawn_reaped(&options, id, error);
+    if (!process_spawn(&options, &pid, error))
+        return false;
+    network->filter = process_id_of(pid);
+    network->filter_watch = g_child_watch_add(pid, on_filter_exit, network);
+    return true;
 }
 
-/* QEMU - filter - passt: each is left when the one before it ends. */
-static bool open_passt(const NetworkOptions *options, Network *network, GError **error)
+/* QEMU - filter - passt: each is left when the one before it ends. Returns QEMU's end; -1 on error. */
+static int start_processes(Network *network, const NetworkOptions *options, const NameServers *servers, GError **error)
 {
     autofd int for_qemu = -1, to_qemu = -1, to_passt = -1, for_passt = -1;
+    g_auto(GStrv) argv = filter_argv(options, servers);
+    bool good = unix_pair(&for_qemu, &to_qemu, error) && unix_pair(&to_passt, &for_passt, error) &&
+                passt_start(&network->passt, fd_steal(&for_passt), servers, error) &&
+                run_filter(network, argv, to_qemu, to_passt, error);
+    return good ? fd_steal(&for_qemu) : -1;
+}
+
+/* The answer of passt comes through the filter: then both work. */
+static bool await_both(Network *network, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    if (passt_await(network->qemu_fd, &cause) && network->filter_watch)
+        return true;
+    if (cause && !g_error_matches(cause, QWD_ERROR, QWD_ERROR_UNAVAILABLE)) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return false;
+    }
+    wait_until(filter_has_ended, network, END_DEADLINE_MS, NULL);
+    g_autofree char *words = describe_end(network);
+    if (passt_has_ended(network))
+        return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "passt does not start: %s", words);
+    return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "qwd-net-filter does not start: %s", words);
+}
+
+static bool open_passt(const NetworkOptions *options, Network *network, GError **error)
+{
     g_auto(NameServers) servers = {0};
     name_servers_find(options->name_servers, &servers);
-    g_auto(GStrv) argv = filter_argv(options, &servers);
-    if (!unix_pair(&for_qemu, &to_qemu, error) || !unix_pair(&to_passt, &for_passt, error) ||
-        !passt_start(&network->passt, to_passt, fd_steal(&for_passt), &servers, error) ||
-        !run_filter(argv, to_qemu, to_passt, &network->filter, error))
+    network->qemu_fd = start_processes(network, options, &servers, error);
+    if (network->qemu_fd < 0 || !await_both(network, error))
         return false;
     network->mode = NETWORK_PASST;
-    network->qemu_fd = fd_steal(&for_qemu);
     if (!servers.addresses->len && !servers.forward)
         network->note = g_strdup(N_("This machine finds no names in the network, since this server has no name server "
                                     "for it. The administrator can set network_dns."));
     return true;
+}
+
+static void close_passt(Network *network)
+{
+    fd_close_pointed(&network->qemu_fd);
+    process_end(&network->filter, END_DEADLINE_MS);
+    wait_until(filter_has_ended, network, END_DEADLINE_MS, NULL);
+    g_clear_handle_id(&network->filter_watch, g_source_remove);
+    child_messages_close(&network->filter_messages);
+    passt_end(&network->passt);
 }
 
 bool network_open(const NetworkOptions *options, Network *network, GError **error)
@@ -67,7 +152,7 @@ bool network_open(const NetworkOptions *options, Network *network, GError **erro
     network->mode = NETWORK_RESTRICTED;
     if (g_str_equal(wish, "restricted") || open_passt(options, network, &cause))
         return true;
-    passt_end(&network->passt);
+    close_passt(network);
     if (g_str_equal(wish, "passt")) {
         g_propagate_error(error, g_steal_pointer(&cause));
         return false;
@@ -78,8 +163,7 @@ bool network_open(const NetworkOptions *options, Network *network, GError **erro
 
 void network_close(Network *network)
 {
-    fd_close_pointed(&network->qemu_fd);
+    network->on_lost = NULL;
+    close_passt(network);
     g_clear_pointer(&network->note, g_free);
-    process_end(&network->filter, END_DEADLINE_MS);
-    passt_end(&network->passt);
 }

@@ -20,8 +20,13 @@ typedef struct {
     NetworkMode mode;
     int qemu_fd;      /* NETWORK_PASST: the end for QEMU; else -1 */
     ProcessId filter; /* ends by itself when QEMU closes its end, and passt with it */
+    ChildMessages filter_messages;
+    guint filter_watch; /* 0: it has ended */
+    int filter_status;  /* how (waitpid(2)) */
     Passt passt;
-    char *note; /* something the session's user should know; NULL nothing */
+    char *note;                                      /* something the session's user should know; NULL nothing */
+    void (*on_lost)(void *data, const char *reason); /* it has ended, and not because QEMU has; NULL: nobody cares */
+    void *data;                                      /* for on_lost */
 } Network;
 
 typedef struct {
@@ -32,7 +37,8 @@ typedef struct {
 } NetworkOptions;
 
 /* Opens the network that is wished for. With "auto" a passt that is missing or does not start becomes
- * NETWORK_RESTRICTED with a note; with "passt" it is an error. */
+ * NETWORK_RESTRICTED with a note; with "passt" it is an error. The struct must stay where it is until network_close;
+ * on_lost is set when it is open. */
 bool network_open(const NetworkOptions *options, Network *network, GError **error);
 
 /* Closes our end and sees to it that filter and passt are gone. */

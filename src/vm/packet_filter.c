@@ -94,26 +94,49 @@ static int read_16(const guint8 *bytes)
     return bytes[0] << 8 | bytes[1];
 }
 
-/* One host: neither "this one" (0.x.y.z, 127.x.y.z, ::1) nor many nor reserved. What embeds an IPv4 address in ::/8
- * does not count, but for the NAT64 of RFC 6052. */
+/* Where addresses of IPv6 hold one of IPv4, to which a translator or tunnel on the way sends the packet. */
+static const struct {
+    int at, length; /* of the mark */
+    guint8 mark[12];
+    guint8 places[4]; /* of the IPv4 address */
+    guint8 flip;
+} embeddings[] = {
+    {0, 12, {0, 0x64, 0xff, 0x9b}, {12, 13, 14, 15}, 0}, /* NAT64: RFC 6052 */
+    /* NAT64 of a site: RFC 8215. Only its translator knows which of the forms of RFC 6052 counts. */
+    {0, 6, {0, 0x64, 0xff, 0x9b, 0, 1}, {6, 7, 9, 10}, 0},
+    {0, 6, {0, 0x64, 0xff, 0x9b, 0, 1}, {7, 9, 10, 11}, 0},
+    {0, 6, {0, 0x64, 0xff, 0x9b, 0, 1}, {9, 10, 11, 12}, 0},
+    {0, 6, {0, 0x64, 0xff, 0x9b, 0, 1}, {12, 13, 14, 15}, 0},
+    {0, 2, {0x20, 0x02}, {2, 3, 4, 5}, 0},           /* 6to4: RFC 3056 */
+    {0, 4, {0x20, 0x01}, {4, 5, 6, 7}, 0},           /* Teredo, the server: RFC 4380 */
+    {0, 4, {0x20, 0x01}, {12, 13, 14, 15}, 0xff},    /* Teredo, the client */
+    {8, 4, {0, 0, 0x5e, 0xfe}, {12, 13, 14, 15}, 0}, /* ISATAP: RFC 5214 */
+    {8, 4, {0x02, 0, 0x5e, 0xfe}, {12, 13, 14, 15}, 0},
+};
+
+/* The IPv4 address in the form of this number; false when the address does not have that form. */
+static bool get_embedded(const struct in6_addr *address, size_t form, struct in6_addr *embedded)
+{
+    const guint8 *bytes = address->s6_addr;
+    guint8 v4[4];
+    if (memcmp(bytes + embeddings[form].at, embeddings[form].mark, (size_t)embeddings[form].length) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof v4; i++)
+        v4[i] = bytes[embeddings[form].places[i]] ^ embeddings[form].flip;
+    *embedded = address_from_v4(v4);
+    return true;
+}
+
+/* One host: neither "this one" (0.x.y.z, 127.x.y.z, ::1) nor many nor reserved. The only hosts in ::/8 are those of
+ * NAT64. */
 static bool is_unicast(const struct in6_addr *address)
 {
     const guint8 *bytes = address->s6_addr;
     if (IN6_IS_ADDR_V4MAPPED(address))
         return bytes[12] != 0 && bytes[12] != 127 && bytes[12] < 224;
-    bool is_nat64 = bytes[0] == 0 && bytes[1] == 0x64 && bytes[2] == 0xff && bytes[3] == 0x9b;
+    struct in6_addr embedded;
+    bool is_nat64 = get_embedded(address, 0, &embedded) || get_embedded(address, 1, &embedded);
     return bytes[0] != 0xff && (bytes[0] != 0 || is_nat64);
-}
-
-/* The IPv4 address in 64:ff9b::/96 (NAT64, RFC 6052) or 2002::/16 (6to4, RFC 3056). */
-static bool get_embedded(const struct in6_addr *address, struct in6_addr *embedded)
-{
-    static const guint8 nat64[12] = {0, 0x64, 0xff, 0x9b};
-    const guint8 *bytes = address->s6_addr;
-    bool is_nat64 = memcmp(bytes, nat64, sizeof nat64) == 0, is_6to4 = bytes[0] == 0x20 && bytes[1] == 0x02;
-    if (is_nat64 || is_6to4)
-        *embedded = address_from_v4(bytes + (is_nat64 ? 12 : 2));
-    return is_nat64 || is_6to4;
 }
 
 static bool rules_allow(const PacketFilter *filter, const struct in6_addr *address)
@@ -127,12 +150,31 @@ static bool rules_allow(const PacketFilter *filter, const struct in6_addr *addre
     return !best || best->allowed;
 }
 
-static bool may_reach(const PacketFilter *filter, const struct in6_addr *address)
+static bool may_reach(const PacketFilter *filter, const struct in6_addr *address, bool by_rules);
+
+/* An address that holds addresses of IPv4 leads to one of them: all must be allowed. 0.x.y.z is no host's, so that form
+ * is not meant; when nothing else is left, the address leads nowhere. */
+static bool may_reach_embedded(const PacketFilter *filter, const struct in6_addr *address, bool by_rules)
 {
-    struct in6_addr embedded;
-    if (!is_unicast(address) || host_addresses_may_contain(filter->host, address) || !rules_allow(filter, address))
-        return false;
-    return !get_embedded(address, &embedded) || may_reach(filter, &embedded);
+    bool has_form = false, has_host = false;
+    for (size_t i = 0; i < G_N_ELEMENTS(embeddings); i++) {
+        struct in6_addr embedded;
+        if (!get_embedded(address, i, &embedded))
+            continue;
+        has_form = true;
+        if (embedded.s6_addr[12] == 0)
+            continue;
+        has_host = true;
+        if (!may_reach(filter, &embedded, by_rules))
+            return false;
+    }
+    return has_host || !has_form;
+}
+
+static bool may_reach(const PacketFilter *filter, const struct in6_addr *address, bool by_rules)
+{
+    return is_unicast(address) && !host_addresses_may_contain(filter->host, address) &&
+           (!by_rules || rules_allow(filter, address)) && may_reach_embedded(filter, address, by_rules);
 }
 
 /* --- packets --- */
@@ -148,7 +190,7 @@ static bool is_for_name_server(const PacketFilter *filter, const Packet *packet)
     for (guint i = 0; i < filter->name_servers->len && has_port(packet, PORT_DNS); i++) {
         const struct in6_addr *server = &g_array_index(filter->name_servers, struct in6_addr, i);
         if (IN6_ARE_ADDR_EQUAL(server, &packet->destination))
-            return is_unicast(server) && !host_addresses_may_contain(filter->host, server);
+            return may_reach(filter, server, false);
     }
     return false;
 }
@@ -163,7 +205,7 @@ static bool is_whole(const Packet *packet)
 
 static bool packet_passes(const PacketFilter *filter, const Packet *packet)
 {
-    return is_for_name_server(filter, packet) || may_reach(filter, &packet->destination);
+    return is_for_name_server(filter, packet) || may_reach(filter, &packet->destination, true);
 }
 
 static bool v4_passes(const PacketFilter *filter, const guint8 *header, size_t length)

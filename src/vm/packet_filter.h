@@ -6,7 +6,9 @@
  * - what passt answers itself and never sends on: ARP, DHCP, NDP, MLD, DHCPv6. No other multicast or broadcast: the
  *   kernel delivers a datagram for 224.0.0.1 or ff02::1 to the sockets of this host as well;
  * - TCP, UDP and ICMP for one other host: not this one, as long as its own addresses are known, and where the rules
- *   allow it. Fragments, IP options and extension headers do not pass: passt has no use for them.
+ *   allow it. An address of IPv6 that holds one of IPv4, for a translator (NAT64) or a tunnel (6to4, Teredo, ISATAP),
+ *   must be allowed as both; a NAT64 prefix that a site has chosen for itself is not known as one. Fragments, IP
+ *   options and extension headers do not pass: passt has no use for them.
  *
  * The stream between QEMU and passt is Ethernet frames, before each its length in four bytes, big-endian. */
 #pragma once
@@ -20,6 +22,9 @@
 
 #define FRAME_LENGTH_BYTES 4
 #define FRAME_MAX_BYTES (68 * 1024) /* QEMU's and passt's are at most 64 KiB and a head */
+
+/* How the program qwd-net-filter exits when passt has ended before QEMU; with 0 when QEMU has. */
+#define PACKET_FILTER_EXIT_PASST 3
 
 typedef struct PacketFilter PacketFilter;
 

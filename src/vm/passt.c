@@ -3,20 +3,17 @@
  * on hosts without IPv4, as soon as it is. */
 #include "vm/passt.h"
 
+#include <errno.h>
 #include <glib-unix.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
-#include "base/text.h"
 #include "base/wait.h"
 #include "vm/packet_filter.h"
 
 #define START_DEADLINE_MS 120000 /* a busy host is no fault: only a hang counts */
 #define END_DEADLINE_MS 2000
-#define MESSAGES_MAX_BYTES 16384
 
 /* Ethernet and RFC 826: 240.0.0.1 at QEMU's usual address asks for 240.0.0.2, which no host has: passt does not answer
  * for the guest's own. The length of the frame comes first. */
@@ -39,46 +36,7 @@ static const guint8 neighbour_solicitation[] = {
     0,    0,    0,    0,    0, 0,  0,    2, /* ICMPv6 */
 };
 
-typedef struct {
-    bool has_answered, has_ended;
-} Start;
-
-static bool is_decided(void *data)
-{
-    const Start *start = data;
-    return start->has_answered || start->has_ended;
-}
-
-/* The frame is taken as a whole: passt sends each at once. */
-static gboolean on_answer(int fd, GIOCondition condition, gpointer data)
-{
-    (void)condition;
-    Start *start = data;
-    guint8 length[FRAME_LENGTH_BYTES];
-    if (recv(fd, length, sizeof length, MSG_WAITALL) != sizeof length) {
-        start->has_ended = true;
-        return G_SOURCE_REMOVE;
-    }
-    g_autofree guint8 *frame = g_malloc(FRAME_MAX_BYTES);
-    size_t size = frame_length(length);
-    start->has_answered = size <= FRAME_MAX_BYTES && recv(fd, frame, size, MSG_WAITALL) == (ssize_t)size;
-    start->has_ended = !start->has_answered;
-    return G_SOURCE_REMOVE;
-}
-
-static gboolean on_message(int fd, GIOCondition condition, gpointer data)
-{
-    (void)condition;
-    Passt *passt = data;
-    char buffer[1024];
-    ssize_t n = read(fd, buffer, sizeof buffer);
-    if (n > 0 && passt->messages->len < MESSAGES_MAX_BYTES)
-        g_string_append_len(passt->messages, buffer, n);
-    if (n > 0)
-        return G_SOURCE_CONTINUE;
-    passt->errors_source = 0;
-    return G_SOURCE_REMOVE;
-}
+/* --- the process --- */
 
 static char **passt_argv(const NameServers *servers)
 {
@@ -91,62 +49,73 @@ static char **passt_argv(const NameServers *servers)
     return g_strv_builder_end(argv);
 }
 
-static bool spawn(Passt *passt, int passt_fd, const NameServers *servers, GError **error)
+bool passt_start(Passt *passt, int passt_fd, const NameServers *servers, GError **error)
 {
-    int ends[2];
+    autofd int end = passt_fd, errors = -1; /* passt's end is the only one: then its end is seen */
     g_auto(GStrv) argv = passt_argv(servers);
-    if (!g_unix_open_pipe(ends, FD_CLOEXEC, error))
+    *passt = (Passt){0};
+    if (!child_messages_open(&passt->messages, &errors, error))
         return false;
-    passt->errors = ends[0];
-    passt->messages = g_string_new(NULL);
-    autofd int write_end = ends[1];
     SpawnOptions options = {.argv = (const char *const *)argv, SPAWN_OPTIONS_INIT, .die_with_parent = true};
-    options.stderr_fd = write_end;
-    options.pass_fds = &passt_fd;
+    options.stderr_fd = errors;
+    options.pass_fds = &end;
     options.as_fds = (const int[]){3};
     options.pass_count = 1;
-    if (!process_spawn_reaped(&options, &passt->id, error))
-        return false;
-    passt->errors_source = g_unix_fd_add(passt->errors, G_IO_IN | G_IO_HUP | G_IO_ERR, on_message, passt);
-    return true;
-}
-
-static bool has_closed_errors(void *data)
-{
-    return ((const Passt *)data)->errors_source == 0;
-}
-
-static bool fail_with_message(Passt *passt, GError **error)
-{
-    wait_until(has_closed_errors, passt, END_DEADLINE_MS, NULL);
-    g_autofree char *last = text_last_line(passt->messages->str);
-    return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "passt does not start: %s", last);
-}
-
-bool passt_start(Passt *passt, int our_fd, int passt_fd, const NameServers *servers, GError **error)
-{
-    Start start = {0};
-    *passt = (Passt){0};
-    bool good = spawn(passt, passt_fd, servers, error);
-    close(passt_fd); /* passt's end is the only one: then its end is seen */
-    if (!good)
-        return false;
-    send(our_fd, arp_request, sizeof arp_request, MSG_NOSIGNAL);
-    send(our_fd, neighbour_solicitation, sizeof neighbour_solicitation, MSG_NOSIGNAL);
-    guint source = g_unix_fd_add(our_fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_answer, &start);
-    bool decided = wait_unless_cancelled(is_decided, &start, START_DEADLINE_MS, error);
-    if (!decided)
-        g_source_remove(source);
-    return decided && (start.has_answered || fail_with_message(passt, error));
+    return process_spawn_reaped(&options, &passt->id, error);
 }
 
 void passt_end(Passt *passt)
 {
     process_end(&passt->id, END_DEADLINE_MS);
-    g_clear_handle_id(&passt->errors_source, g_source_remove);
-    if (passt->messages) {
-        g_string_free(passt->messages, TRUE);
-        close(passt->errors);
-    }
-    *passt = (Passt){0};
+    child_messages_close(&passt->messages);
+}
+
+/* --- its readiness --- */
+
+typedef struct {
+    guint8 *bytes; /* of the first frame, its length before it */
+    size_t length;
+    bool has_answered, has_ended;
+} Answer;
+
+static bool is_decided(void *data)
+{
+    const Answer *answer = data;
+    return answer->has_answered || answer->has_ended;
+}
+
+/* How long the frame is with all that is known of it; 0 when there is none like that. */
+static size_t expected_bytes(const Answer *answer)
+{
+    if (answer->length < FRAME_LENGTH_BYTES)
+        return FRAME_LENGTH_BYTES;
+    size_t frame = frame_length(answer->bytes);
+    return frame > 0 && frame <= FRAME_MAX_BYTES ? FRAME_LENGTH_BYTES + frame : 0;
+}
+
+/* Takes what is there of one frame, and nothing of the next one. */
+static gboolean on_answer(int fd, GIOCondition condition, gpointer data)
+{
+    (void)condition;
+    Answer *answer = data;
+    ssize_t n = recv(fd, answer->bytes + answer->length, expected_bytes(answer) - answer->length, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return G_SOURCE_CONTINUE;
+    answer->length += n > 0 ? (size_t)n : 0;
+    answer->has_ended = n <= 0 || expected_bytes(answer) == 0;
+    answer->has_answered = !answer->has_ended && answer->length == expected_bytes(answer);
+    return is_decided(answer) ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+}
+
+bool passt_await(int fd, GError **error)
+{
+    g_autofree guint8 *bytes = g_malloc(FRAME_LENGTH_BYTES + FRAME_MAX_BYTES);
+    Answer answer = {.bytes = bytes};
+    send(fd, arp_request, sizeof arp_request, MSG_NOSIGNAL);
+    send(fd, neighbour_solicitation, sizeof neighbour_solicitation, MSG_NOSIGNAL);
+    guint source = g_unix_fd_add(fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_answer, &answer);
+    bool decided = wait_unless_cancelled(is_decided, &answer, START_DEADLINE_MS, error);
+    if (!decided)
+        g_source_remove(source);
+    return decided && (answer.has_answered || qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "passt does not start."));
 }

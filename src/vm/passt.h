@@ -6,19 +6,21 @@
 #include <stdbool.h>
 
 #include "base/process.h"
+#include "vm/child_messages.h"
 #include "vm/name_servers.h"
 
 typedef struct {
     ProcessId id;
-    GString *messages;   /* its first ones; NULL: never started */
-    int errors;          /* its standard error */
-    guint errors_source; /* reads on, so that it never waits */
+    ChildMessages messages;
 } Passt;
 
-/* Starts passt with its end of a stream of frames, which is closed here, and waits until it answers on `our_fd`, the
- * other end. The answer is taken from there. QWD_ERROR_UNAVAILABLE with what passt says when it ends instead,
- * QWD_ERROR_TIMEOUT. */
-bool passt_start(Passt *passt, int our_fd, int passt_fd, const NameServers *servers, GError **error);
+/* Starts passt with its end of a stream of frames, which is closed here. The struct must stay where it is until
+ * passt_end. QWD_ERROR_UNAVAILABLE when there is no passt. */
+bool passt_start(Passt *passt, int passt_fd, const NameServers *servers, GError **error);
+
+/* Asks passt by way of `fd`, a guest's end of the stream, and waits until an answer has come from there, which is
+ * taken. QWD_ERROR_UNAVAILABLE when the stream ends instead, QWD_ERROR_TIMEOUT. */
+bool passt_await(int fd, GError **error);
 
 /* Ends it. Accepts one that was never started. */
 void passt_end(Passt *passt);

@@ -42,13 +42,30 @@ static bool is_own(const struct in6_addr *address)
     return own;
 }
 
+/* Our end of the connection, as far as it is known. With Apache, SERVER_PORT is what the client's field Host says: only
+ * qwd-server's is the connection's. */
+static TcpEnd server_end(const Request *request)
+{
+    TcpEnd end = {.address = IN6ADDR_ANY_INIT};
+    gint64 port;
+    if (!address_parse(request_variable(request, REQUEST_SERVER_ADDR), &end.address))
+        end.address = in6addr_any;
+    if (*request_variable(request, REQUEST_SOCKET_TOKEN) &&
+        units_parse_integer(request_variable(request, REQUEST_SERVER_PORT), 1, 65535, &port))
+        end.port = (int)port;
+    return end;
+}
+
 /* The program at the other end is of people or of root. When the kernel does not tell, it is not. */
 static bool peer_is_of_people(const Request *request, const struct in6_addr *address)
 {
     gint64 port;
     uid_t account;
-    return units_parse_integer(request_variable(request, REQUEST_REMOTE_PORT), 1, 65535, &port) &&
-           tcp_peer_account(address, (int)port, &account) && account_is_of_people(account);
+    TcpEnd server = server_end(request), client = {.address = *address};
+    if (!units_parse_integer(request_variable(request, REQUEST_REMOTE_PORT), 1, 65535, &port))
+        return false;
+    client.port = (int)port;
+    return tcp_peer_account(&client, &server, &account) && account_is_of_people(account);
 }
 
 bool identity_is_local(const Request *request, const Settings *settings)

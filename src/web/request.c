@@ -29,7 +29,7 @@ enum {
     VAR_COUNT
 };
 
-/* RFC 3875, section 4.1; HTTPS and REQUEST_SCHEME are Apache's. */
+/* RFC 3875, section 4.1; HTTPS, REQUEST_SCHEME and SERVER_ADDR are Apache's. */
 static const char *const variable_names[VAR_COUNT] = {
     [REQUEST_SCRIPT_NAME] = "SCRIPT_NAME",
     [REQUEST_PATH_INFO] = "PATH_INFO",
@@ -40,6 +40,8 @@ static const char *const variable_names[VAR_COUNT] = {
     [REQUEST_ACCEPT_LANGUAGE] = "HTTP_ACCEPT_LANGUAGE",
     [REQUEST_IF_NONE_MATCH] = "HTTP_IF_NONE_MATCH",
     [REQUEST_REMOTE_PORT] = "REMOTE_PORT",
+    [REQUEST_SERVER_ADDR] = "SERVER_ADDR",
+    [REQUEST_SERVER_PORT] = "SERVER_PORT",
     [REQUEST_SOCKET_TOKEN] = "QWD_SOCKET_TOKEN",
     [REQUEST_AUTHORIZATION] = "HTTP_AUTHORIZATION",
     [VAR_METHOD] = "REQUEST_METHOD",

@@ -30,6 +30,8 @@ typedef enum {
     REQUEST_ACCEPT_LANGUAGE,
     REQUEST_IF_NONE_MATCH,
     REQUEST_REMOTE_PORT,
+    REQUEST_SERVER_ADDR,
+    REQUEST_SERVER_PORT,
     REQUEST_SOCKET_TOKEN,  /* how the web server takes the token of a websocket: see web/viewer.h */
     REQUEST_AUTHORIZATION, /* only a bearer token (RFC 6750); passwords stay in the web server */
     REQUEST_VARIABLES

@@ -41,6 +41,31 @@ describe('what a guest sends', { skip: !isRoot && 'needs root' }, () => {
         }), Object.keys(outside()));
     });
 
+    test('local routes in other tables are this host\'s, but for those of a transparent proxy', async (t) => {
+        for (const route of [['-4', '10.6.0.0/16', '100'], ['-6', '2001:db8:6::/48', '100'], ['-4', '10.5.0.1/32', '70000'],
+                             ['-4', '0.0.0.0/0', '101'], ['-6', '::/0', '101']])
+            sh('ip', route[0], 'route', 'add', 'local', route[1], 'dev', 'lo', 'table', route[2]);
+        sh('ip', 'route', 'add', '10.4.0.0/16', 'dev', 'eth0', 'table', '100');
+        const filter = new PacketFilter(t, lib), others = { 'another network of the table': tcp('10.4.0.1', 80), ...outside() };
+        assert.deepEqual(await filter.passing({
+            'IPv4': tcp('10.6.1.2', 80), 'IPv6': udp('2001:db8:6:1::1', 53), 'a table with a large number': tcp('10.5.0.1', 80),
+            ...others,
+        }), Object.keys(others));
+    });
+
+    test('an IPv6 address that leads to this host by way of IPv4 is this host\'s', async (t) => {
+        const filter = new PacketFilter(t, lib, ['-169.254.0.0/16']);
+        const others = { 'NAT64': tcp('64:ff9b::cb00:7109', 80), 'NAT64 of the site': tcp('64:ff9b:1::cb00:7109', 80),
+                         '6to4': tcp('2002:cb00:7109::1', 80), ...outside() };
+        assert.deepEqual(await filter.passing({
+            'NAT64 of this host': tcp('64:ff9b::c000:202', 80), 'NAT64 of the site, of this host': tcp('64:ff9b:1::c000:202', 80),
+            'of its loopback': tcp('64:ff9b:1::7f00:1', 80), 'behind another prefix': tcp('64:ff9b:1:7f00:0:100::', 80),
+            'of what is denied': tcp('64:ff9b:1::a9fe:a9fe', 80), '6to4 of this host': tcp('2002:c000:202::1', 80),
+            'Teredo of this host': tcp('2001:0:c000:202::34ff:8ef6', 80), 'ISATAP of this host': tcp('2001:db8:1::5efe:c000:202', 80),
+            ...others,
+        }), Object.keys(others));
+    });
+
     test('an address of this host is known from the moment it has it, until it is gone', async (t) => {
         const filter = new PacketFilter(t, lib);
         const frames = { 'IPv4': tcp('192.0.2.77', 80), 'IPv6': tcp('2001:db8::77', 80), 'AnyIP': tcp('10.8.7.6', 80) };

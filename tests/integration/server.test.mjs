@@ -426,7 +426,7 @@ describe('CGI', () => {
         const expected = {
             GATEWAY_INTERFACE: 'CGI/1.1', REQUEST_METHOD: 'GET', QUERY_STRING: 'env', PATH_INFO: '/a b',
             SCRIPT_NAME: '/cgi-bin/qemu-web-desktop.pl', SERVER_NAME: '127.0.0.1', SERVER_PORT: String(server.port),
-            SERVER_PROTOCOL: 'HTTP/1.1', REMOTE_ADDR: '127.0.0.1', REQUEST_URI: '/cgi-bin/qemu-web-desktop.pl/a%20b?env',
+            SERVER_PROTOCOL: 'HTTP/1.1', REMOTE_ADDR: '127.0.0.1', SERVER_ADDR: '127.0.0.1', REQUEST_URI: '/cgi-bin/qemu-web-desktop.pl/a%20b?env',
             HTTP_HOST: `127.0.0.1:${server.port}`, HTTP_COOKIE: 'a=1; b=2', HTTP_X_A: '1, 2', HTTP_ACCEPT_LANGUAGE: 'fr',
             QWD_CONFIG: path.join(server.folder, 'qwd.conf'), QWD_SOCKET_TOKEN: 'protocol', PATH: process.env.PATH,
         };

@@ -8,7 +8,7 @@
 //   kill -9: the supervisor while its session runs                       lifecycle, network
 //   kill -9: the supervisor, or what copies a kept disk, in a save       user-machines
 //   kill -9: QEMU while it starts; while it runs                         faults; lifecycle
-//   kill -9: passt, the network filter                                   kill
+//   kill -9: passt, the network filter; before QEMU answers              kill; faults
 //   kill -9: websockify; one viewer's process of it; its port is taken   lifecycle; kill; kill
 //   kill -9: qwd-server                                                  kill
 //   kill -9: everything, and the folder of sockets is emptied (reboot)   kill

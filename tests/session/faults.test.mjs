@@ -9,12 +9,15 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { fastQemu } from '../lib/faults.mjs';
+import { command } from '../lib/files.mjs';
 import { useService } from '../lib/service.mjs';
 import { within } from '../lib/wait.mjs';
 
 const service = useService();
 const MINUTE_MS = 60000;
 const hang = '#!/bin/sh\nexec sleep 1000\n';
+const halfAnswer = '#!/bin/sh\nprintf "\\000\\000\\000\\052half" >&3\nexec sleep 1000\n';
 
 // The setting of a QEMU that is this script.
 let count = 0;
@@ -157,6 +160,7 @@ const hangingSteps = {
     accelerator: { settings: () => ({ ...qemu(hang), accel: 'kvm' }) },
     disk: { settings: () => ({}), program: 'qemu-img' },
     network: { settings: () => ({ network: 'auto' }), program: 'passt' },
+    'network, half an answer': { settings: () => ({ network: 'auto' }), program: 'passt', script: halfAnswer },
     starting: { settings: () => ({ ...qemu(hang), session_start_deadline: '1h' }) },
 };
 
@@ -171,11 +175,12 @@ const enders = {
     },
 };
 
-for (const [step, { settings, program }] of Object.entries(hangingSteps)) {
+for (const [title, { settings, program, script = hang }] of Object.entries(hangingSteps)) {
+    const [step] = title.split(',');
     for (const [name, end] of Object.entries(enders)) {
-        test(`${name} ends the session at once while the step "${step}" hangs`, async (t) => {
+        test(`${name} ends the session at once while the step "${title}" hangs`, async (t) => {
             if (program) {
-                const file = service.shim(program, hang);
+                const file = service.shim(program, script);
                 t.after(() => fs.rmSync(file));
             }
             const id = await service.create({}, settings());
@@ -203,6 +208,46 @@ test('SIGTERM to the supervisor ends the session while the display waits for its
         await service.assertNothingLeft(record);
         await service.assertAllGone();
     });
+});
+
+// --- a packet filter that ends ---
+
+// The helpers' folder with another packet filter.
+function withFilter(script) {
+    const library = service.path(`lib-${++count}`);
+    fs.mkdirSync(library);
+    for (const name of fs.readdirSync(service.lib).filter((file) => file !== 'qwd-net-filter'))
+        fs.symlinkSync(path.join(service.lib, name), path.join(library, name));
+    fs.writeFileSync(path.join(library, 'qwd-net-filter'), script, { mode: 0o755 });
+    return { ...fastQemu(service), dir_lib: library };
+}
+
+const failingFilter = '#!/bin/sh\necho "There is no room." >&2\nexit 5\n';
+
+test('a packet filter that does not start is a network that does not', async () => {
+    const record = await service.createRunning({}, { ...withFilter(failingFilter), network: 'auto' });
+    assert.equal(record.note, 'This machine has no network. (qwd-net-filter does not start: There is no room.)');
+    await service.stop(record.id);
+    await service.ended(record.id);
+    const past = await failure({ ...withFilter(failingFilter), network: 'passt' });
+    assert.equal(past.reason, 'qwd-net-filter does not start: There is no room.');
+});
+
+test('a session whose packet filter fails before QEMU answers says so in its note and in the log', async () => {
+    const gate = service.path('gate'), { qemu_exec } = fastQemu(service);
+    command('mkfifo', ['-m', '666', gate]);
+    const id = await service.create({}, { ...qemu(`#!/bin/sh\nread -r go <${gate}\nexec ${qemu_exec} "$@"\n`), network: 'passt',
+                                          session_start_deadline: '1h' });
+    const filter = service.process(await service.until(id, (record) => service.process(record, 'net-filter')), 'net-filter');
+    process.kill(filter, 'SIGKILL');
+    const note = 'The machine has lost its network. A new session has one again.';
+    await service.until(id, (record) => record.state === 'starting' && record.note === note);
+    fs.writeFileSync(gate, 'go\n');
+    assert.equal((await service.state(id, 'running')).note, note);
+    assert.match(service.log(), new RegExp(`ERROR .*NAME=${id} qwd-net-filter: .*signal 9`));
+    await service.stop(id);
+    await service.ended(id);
+    await service.assertAllGone();
 });
 
 // --- missing parts ---

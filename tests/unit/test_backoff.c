@@ -243,6 +243,10 @@ static void test_trusted_setting(Fixture *f, gconstpointer unused)
     g_assert_true(backoff_trusts(f->settings, HERE));
     g_assert_false(backoff_trusts(f->settings, THERE));
     g_assert_false(backoff_trusts(f->settings, ""));
+    trust(f, "::/0");
+    g_assert_false(backoff_trusts(f->settings, HERE));
+    g_assert_false(backoff_trusts(f->settings, "::ffff:" HERE));
+    g_assert_true(backoff_trusts(f->settings, "2001:db8::1"));
 }
 
 static void test_numbers(Fixture *f, gconstpointer unused)

@@ -11,6 +11,7 @@
 /* A connection of this process to itself on an address of the loopback interface. */
 typedef struct {
     int listener, client, port; /* the client's own */
+    int server_port;
 } Connection;
 
 static Connection connection_open(int family)
@@ -28,6 +29,7 @@ static Connection connection_open(int family)
     g_assert_cmpint(bind(connection.listener, &address.any, length), ==, 0);
     g_assert_cmpint(listen(connection.listener, 1), ==, 0);
     g_assert_cmpint(getsockname(connection.listener, &address.any, &length), ==, 0);
+    connection.server_port = ntohs(family == AF_INET ? address.four.sin_port : address.six.sin6_port);
     g_assert_cmpint(connect(connection.client, &address.any, length), ==, 0);
     g_assert_cmpint(getsockname(connection.client, &address.any, &length), ==, 0);
     connection.port = ntohs(family == AF_INET ? address.four.sin_port : address.six.sin6_port);
@@ -81,6 +83,39 @@ static void test_addresses(void)
         g_assert_false(is_local_from(remote[i], connection.port));
     connection_close(&connection);
     g_assert_false(is_local_from("127.0.0.1", connection.port)); /* nobody has it open any more */
+}
+
+/* Our end, as the web server tells it. Apache's port is the client's word. */
+static void test_server_end(void)
+{
+    Connection connection = connection_open(AF_INET);
+    g_autofree char *client = g_strdup_printf("REMOTE_PORT=%d", connection.port);
+    g_autofree char *right = g_strdup_printf("SERVER_PORT=%d", connection.server_port);
+    const char *wrong = "SERVER_PORT=1", *embedded = "QWD_SOCKET_TOKEN=protocol", *apache = "QWD_SOCKET_TOKEN=";
+    const struct {
+        const char *address, *port, *server;
+        bool is_local;
+    } rows[] = {
+        {"SERVER_ADDR=127.0.0.1", right, embedded, true},
+        {"SERVER_ADDR=::ffff:127.0.0.1", right, embedded, true},
+        {"SERVER_ADDR=127.0.0.1", wrong, embedded, false},
+        {"SERVER_ADDR=127.0.0.1", wrong, apache, true},
+        {"SERVER_ADDR=127.0.0.2", right, embedded, false},
+        {"SERVER_ADDR=127.0.0.2", wrong, apache, false},
+        {"SERVER_ADDR=", wrong, apache, true},
+        {"SERVER_ADDR=fe80::1%eth0", wrong, apache, true},
+    };
+    g_autoptr(Settings) settings = test_settings();
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        const char *environment[] = {"REQUEST_METHOD=GET",  "REMOTE_ADDR=127.0.0.1",
+                                     "HTTP_HOST=localhost", client,
+                                     rows[i].address,       rows[i].port,
+                                     rows[i].server,        NULL};
+        g_autoptr(Request) request = test_request_new(environment, "", 0);
+        g_test_message("%s %s %s", rows[i].address, rows[i].port, rows[i].server);
+        g_assert_true(identity_is_local(request, settings) == rows[i].is_local);
+    }
+    connection_close(&connection);
 }
 
 static void test_ipv6(void)
@@ -211,6 +246,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/identity/addresses", test_addresses);
+    g_test_add_func("/identity/server-end", test_server_end);
     g_test_add_func("/identity/ipv6", test_ipv6);
     g_test_add_func("/identity/proxies", test_proxies);
     g_test_add_func("/identity/names", test_names);

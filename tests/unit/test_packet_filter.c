@@ -135,7 +135,30 @@ static void test_addresses(void)
         {"64:ff9b::203.0.113.9", TCP, 80, true}, /* NAT64 */
         {"64:ff9b::192.0.2.2", TCP, 80, false},
         {"64:ff9b::127.0.0.1", TCP, 80, false},
-        {"2002:c000:202::1", TCP, 80, false}, /* 6to4 of 192.0.2.2 */
+        {"64:ff9b::0.0.0.0", TCP, 80, false},
+        {"64:ff9b:1::203.0.113.9", TCP, 80, true}, /* NAT64 of a site */
+        {"64:ff9b:1::192.0.2.2", TCP, 80, false},
+        {"64:ff9b:1::127.0.0.1", TCP, 80, false},
+        {"64:ff9b:1::224.0.0.1", UDP, 80, false},
+        {"64:ff9b:1::", TCP, 80, false},
+        {"64:ff9b:1:abcd::203.0.113.9", TCP, 80, true},
+        {"64:ff9b:1:abcd:cb:71:900:0", TCP, 80, true},   /* 203.0.113.9 behind 64 bits */
+        {"64:ff9b:1:abcd:c0:2:200:0", TCP, 80, false},   /* 192.0.2.2 behind 64 bits */
+        {"64:ff9b:1:abc0:0:202::", TCP, 80, false},      /* behind 56 */
+        {"64:ff9b:1:c000:2:200::", TCP, 80, false},      /* behind 48 */
+        {"64:ff9b:1:7f00:0:100::", TCP, 80, false},      /* 127.0.0.1 behind 48 */
+        {"64:ff9b:1:c000:2:200::99", TCP, 80, false},    /* what is behind it does not count */
+        {"64:ff9b:2::203.0.113.9", TCP, 80, false},      /* reserved */
+        {"2002:cb00:7109::1", TCP, 80, true},            /* 6to4 of 203.0.113.9 */
+        {"2002:c000:202::1", TCP, 80, false},            /* of 192.0.2.2 */
+        {"2002:7f00:1::1", TCP, 80, false},              /* of 127.0.0.1 */
+        {"2001:0:cb00:7109::34ff:8ef6", TCP, 80, true},  /* Teredo: server and client 203.0.113.9 */
+        {"2001:0:c000:202::34ff:8ef6", TCP, 80, false},  /* the server is this host */
+        {"2001:0:cb00:7109::3fff:fdfd", TCP, 80, false}, /* the client */
+        {"2001:db8:1::5efe:203.0.113.9", TCP, 80, true}, /* ISATAP */
+        {"2001:db8:1::5efe:192.0.2.2", TCP, 80, false},
+        {"2001:db8:1::200:5efe:192.0.2.2", TCP, 80, false},
+        {"fe80::5efe:127.0.0.1", TCP, 80, false},
     };
     g_autoptr(HostAddresses) host = example_host();
     g_autoptr(PacketFilter) filter = packet_filter_new(host);
@@ -243,15 +266,28 @@ static void add_rules(PacketFilter *filter, const char *text, bool allowed)
 static void test_rules(void)
 {
     static const Case cases[] = {
-        {"203.0.113.9", TCP, 80, true},      {"169.254.1.1", TCP, 80, false},
-        {"169.254.169.254", TCP, 80, false}, {"64:ff9b::169.254.169.254", TCP, 80, false},
+        {"203.0.113.9", TCP, 80, true},
+        {"169.254.1.1", TCP, 80, false},
+        {"169.254.169.254", TCP, 80, false},
+        {"64:ff9b::169.254.169.254", TCP, 80, false},
         {"100.100.100.200", TCP, 80, true}, /* the same network in both lists: the later one */
-        {"fd00:ec2::254", TCP, 80, false},   {"fe80::5", TCP, 80, false},
-        {"10.1.2.3", TCP, 80, false},        {"10.1.7.3", TCP, 80, true},  /* more specific */
-        {"10.1.7.9", TCP, 80, false},        {"10.9.1.1", TCP, 80, false}, /* allowed, but this host's */
-        {"fd12::1", TCP, 80, false},         {"10.2.0.53", UDP, 53, true}, /* a name server */
-        {"10.2.0.53", TCP, 53, true},        {"10.2.0.53", TCP, 80, false},
-        {"10.2.0.53", ICMP, 8, false},       {"10.9.0.53", UDP, 53, false}, /* another, of this host */
+        {"fd00:ec2::254", TCP, 80, false},
+        {"fe80::5", TCP, 80, false},
+        {"10.1.2.3", TCP, 80, false},
+        {"10.1.7.3", TCP, 80, true}, /* more specific */
+        {"10.1.7.9", TCP, 80, false},
+        {"10.9.1.1", TCP, 80, false}, /* allowed, but this host's */
+        {"fd12::1", TCP, 80, false},
+        {"10.2.0.53", UDP, 53, true}, /* a name server */
+        {"10.2.0.53", TCP, 53, true},
+        {"10.2.0.53", TCP, 80, false},
+        {"10.2.0.53", ICMP, 8, false},
+        {"10.9.0.53", UDP, 53, false}, /* another, of this host */
+        {"64:ff9b:1::a9fe:a9fe", TCP, 80, false},
+        {"64:ff9b:1::10.1.7.3", TCP, 80, true},
+        {"64:ff9b:1::10.2.0.53", UDP, 53, false}, /* not the server's own address */
+        {"64:ff9b:1::10.9.0.1", UDP, 53, false},  /* a name server that leads to this host */
+        {"2002:a9fe:a9fe::1", TCP, 80, false},
     };
     g_autoptr(HostAddresses) host = example_host();
     g_autoptr(PacketFilter) filter = packet_filter_new(host);
@@ -259,8 +295,9 @@ static void test_rules(void)
     add_rules(filter, "link-local, metadata private", false);
     add_rules(filter, "10.1.7.0/24 10.9.0.0/16 100.100.100.200", true);
     add_rules(filter, "10.1.7.9", false);
-    for (size_t i = 0; i < 2; i++) {
-        g_assert_true(address_parse(i ? "10.9.0.53" : "10.2.0.53", &server));
+    static const char *const servers[] = {"10.2.0.53", "10.9.0.53", "64:ff9b:1::10.9.0.1"};
+    for (size_t i = 0; i < G_N_ELEMENTS(servers); i++) {
+        g_assert_true(address_parse(servers[i], &server));
         packet_filter_add_name_server(filter, &server);
     }
     check_cases(filter, cases, G_N_ELEMENTS(cases));
