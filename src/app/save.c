@@ -21,6 +21,7 @@
 #include "core/store.h"
 #include "vm/backup.h"
 #include "vm/image.h"
+#include "vm/image_version.h"
 
 #define COPY_DEADLINE_MS (6 * 3600 * 1000)
 #define GROWTH_PERIOD_MS 500
@@ -53,6 +54,7 @@ bool save_publish(const Settings *settings, const char *name, mode_t mode, GErro
     g_auto(ImageInfo) info = {0};
     if (!image_inspect(part, settings->dir_machines, &info, error))
         return false;
+    image_note_base(part, info.files + 1);
     if (chmod(part, mode) == 0 && renameat2(AT_FDCWD, part, AT_FDCWD, final, RENAME_NOREPLACE) == 0)
         return true;
     return qwd_error_errno(error, errno, "Cannot name the image %s", final);

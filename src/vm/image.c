@@ -236,6 +236,8 @@ bool image_inspect(const char *path, const char *allowed_folder, ImageInfo *info
     g_ptr_array_add(files, NULL);
     info->files = (char **)g_ptr_array_steal(files, NULL);
     info->format = g_strdup(json_get_text(described, "format", ""));
+    if (!image_check_bases(info->files, error))
+        return false;
     info->version = image_version_of(info->files);
     info->reference = first_reference(path, described);
     info->size_bytes = json_get_integer(described, "virtual-size", 0);

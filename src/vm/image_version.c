@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/fd.h"
 
 #define HEAD_BYTES 65536 /* headers and tables of the formats, partition tables */
@@ -13,6 +15,8 @@
 #define SAMPLES 16
 #define SUM_CHARS 16
 #define BLOCK_BYTES 512 /* of st_blocks, stat(2) */
+#define BASE_ATTRIBUTE "user.qemu-web-desktop.base"
+#define BASE_MAX_BYTES 4096
 
 /* --- versions --- */
 
@@ -73,6 +77,44 @@ bool image_version_matches(const char *recorded, const char *current)
     for (guint i = 0; same && i < count; i++)
         same = matches_one(before[i], now[i]);
     return same;
+}
+
+/* --- what an image is based on --- */
+
+void image_note_base(const char *path, char *const *base_files)
+{
+    g_autofree char *version = image_version_of(base_files);
+    if (*base_files)
+        setxattr(path, BASE_ATTRIBUTE, version, strlen(version), 0);
+}
+
+/* NULL: nothing is noted. Free with g_free. */
+static char *noted_base(const char *path)
+{
+    g_autofree char *text = g_malloc0(BASE_MAX_BYTES + 1);
+    return getxattr(path, BASE_ATTRIBUTE, text, BASE_MAX_BYTES) > 0 ? g_steal_pointer(&text) : NULL;
+}
+
+/* Who has changed what an image is based on and not its content has to say so. */
+static bool check_base(const char *path, char *const *base_files, GError **error)
+{
+    g_autofree char *noted = noted_base(path);
+    if (!noted || !*base_files)
+        return true;
+    g_autofree char *now = image_version_of(base_files), *quoted = g_shell_quote(path);
+    return image_version_matches(noted, now) ||
+           qwd_error_fail(error, QWD_ERROR_CONFLICT,
+                          "The image %s was saved over %s, which has been changed or replaced since. Put back what was "
+                          "there. If its content is the same: setfattr -x " BASE_ATTRIBUTE " %s",
+                          path, *base_files, quoted);
+}
+
+bool image_check_bases(char *const *files, GError **error)
+{
+    bool good = true;
+    for (; good && *files; files++)
+        good = check_base(*files, files + 1, error);
+    return good;
 }
 
 /* --- what a process has open --- */

@@ -15,6 +15,14 @@ char *image_version_of(char *const *files);
  * read is the same as nothing. */
 bool image_version_matches(const char *recorded, const char *current);
 
+/* Notes at an image (an extended attribute of its file, where the file system has them) which version of these files it
+ * is based on. */
+void image_note_base(const char *path, char *const *base_files);
+
+/* Checks that images are based on what is noted at them: `files` as image_inspect lists them, those that an image is
+ * based on behind it. QWD_ERROR_CONFLICT. */
+bool image_check_bases(char *const *files, GError **error);
+
 /* Whether a process has all these files open: these very files, not others that had their names before. */
 bool image_files_are_open(char *const *files, pid_t pid);
 

@@ -168,6 +168,16 @@ test('a session whose image was replaced is saved standing alone; its retained d
     assert.ok(contentOf('restored.qcow2').equals(content));
     assert.equal((await service.json('POST', { session_discard: session.id })).status, 200);
     await stop(await running('alone.qcow2', 'first'));
+
+    // a saved machine is not started over another image than it was saved over
+    await stop(await running('restored.qcow2', 'first'));
+    fs.renameSync(image('old.qcow2'), aside);
+    makeFull('old.qcow2');
+    const past = await service.ended(await service.create({ machine: 'restored.qcow2' }));
+    assert.equal(past.state, 'failed');
+    assert.match(past.reason, /restored\.qcow2 was saved over .*old\.qcow2, which has been changed or replaced since/);
+    fs.renameSync(aside, image('old.qcow2'));
+    await stop(await running('restored.qcow2', 'first'));
     assertNoParts();
 });
 

@@ -2,6 +2,7 @@
  * A session's disk as a new machine: its image, its entry, and what is refused. Real sessions: save.test.mjs. */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "app/save.h"
@@ -221,6 +222,31 @@ static void test_other_master_meanwhile(Fixture *f, gconstpointer unused)
     g_assert_false(g_file_test(part, G_FILE_TEST_EXISTS));
 }
 
+/* A machine that was saved is bound to what its image lies over, as a disk is. */
+static void test_base_changed(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    const char *master = f->session->plan->image, *machines = f->settings->dir_machines;
+    g_autofree char *based = g_build_filename(machines, "based", NULL), *own = g_build_filename(f->folder, "own", NULL);
+    g_autofree char *over = g_build_filename(machines, "over", NULL);
+    g_assert_true(save(f, "based", false, NULL));
+    g_assert_true(image_create_overlay(based, "qcow2", over, NULL));
+    run((const char *[]){"mv", master, own, NULL});
+    run((const char *[]){"qemu-img", "create", "-q", "-f", "qcow2", master, "16M", NULL});
+    const char *images[] = {based, over};
+    for (size_t i = 0; i < G_N_ELEMENTS(images); i++) {
+        GError *error = NULL;
+        g_auto(ImageInfo) info = {0};
+        g_assert_false(image_inspect(images[i], machines, &info, &error));
+        assert_error(error, QWD_ERROR_CONFLICT, "/tiny.iso, which has been changed or replaced since. Put back what");
+    }
+    g_auto(ImageInfo) with_other = {0}, with_own = {0};
+    g_assert_cmpint(removexattr(based, "user.qemu-web-desktop.base"), ==, 0); /* as the message says */
+    g_assert_true(image_inspect(based, machines, &with_other, NULL));
+    run((const char *[]){"mv", own, master, NULL});
+    g_assert_true(save(f, "again", false, NULL) && image_inspect(over, machines, &with_own, NULL));
+}
+
 /* A disk that refers to something outside is not published, whoever has put it there. */
 static void test_publish(Fixture *f, gconstpointer unused)
 {
@@ -340,6 +366,7 @@ int main(int argc, char **argv)
                  {"/save/refused", test_refused},
                  {"/save/other-master", test_other_master},
                  {"/save/other-master-meanwhile", test_other_master_meanwhile},
+                 {"/save/base-changed", test_base_changed},
                  {"/save/publish", test_publish},
                  {"/save/entry", test_entry},
                  {"/save/entry-restricts", test_entry_restricts},
