@@ -137,7 +137,7 @@ static uint64_t promised_by_qed(Image *image)
 
 /* --- VMDK: a file that is not "sparse" has no header, and the description has its size --- */
 
-enum { VMDK_HEADER_BYTES = 512, VMDK_FOOTER_BYTES = 1024 };
+enum { VMDK_HEADER_BYTES = 512, VMDK_FOOTER_BYTES = 1024, VMDK_TABLES_MAX = 1 << 18 /* usually 8 TiB */ };
 static const uint64_t directory_at_end = UINT64_MAX;
 
 /* The directory and the tables of grains have numbers of sectors. The end of the highest grain, or table. */
@@ -148,6 +148,8 @@ static uint64_t vmdk_end(const Image *image, const guchar *header)
     if (!grain || !entries || entries > 4096 || grain > G_MAXUINT32 || capacity > (uint64_t)1 << 50)
         return 0;
     uint64_t tables = (capacity + grain * entries - 1) / (grain * entries);
+    if (tables > VMDK_TABLES_MAX)
+        return 0;
     g_autofree guchar *directory = read_table(image, directory_offset, 4 * tables);
     for (uint64_t i = 0; directory && i < tables; i++) {
         uint64_t table_offset = get_le(directory + 4 * i, 4) * SECTOR_BYTES;
