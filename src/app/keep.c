@@ -4,12 +4,14 @@
 #include <unistd.h>
 
 #include "app/journal.h"
+#include "base/error.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/units.h"
 #include "core/kept.h"
 #include "core/saving.h"
 #include "core/store.h"
+#include "vm/image_version.h"
 
 #define MIB (1024 * 1024)
 
@@ -101,6 +103,22 @@ bool keep_or_remove(const Settings *settings, const SessionRecord *ended, GError
         remembered = remember(settings, ended, error);
     }
     return store_remove(settings, ended->id, remembered ? error : NULL) && remembered;
+}
+
+/* A session of an ISO image has an empty disk of its own, which lies over nothing. */
+bool keep_check_image(const SessionRecord *session, const ImageInfo *image, GError **error)
+{
+    return image->is_iso || image_version_matches(session->image_version, image->version) ||
+           qwd_error_fail(error, QWD_ERROR_CONFLICT,
+                          "The image of %s has been changed since, so the disk that was kept does not fit it any more. "
+                          "Tell the administrator if it holds what you need; else discard it.",
+                          session->plan->machine);
+}
+
+bool keep_check_disk(const SessionRecord *session, const char *disk, const ImageInfo *image, GError **error)
+{
+    return keep_check_image(session, image, error) &&
+           image_check_overlay(disk, image->is_iso ? NULL : session->plan->image, error);
 }
 
 void keep_remove_expired(const Settings *settings, GPtrArray *report)

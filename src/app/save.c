@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "app/keep.h"
 #include "base/error.h"
 #include "base/event.h"
 #include "base/fd.h"
@@ -20,6 +21,7 @@
 #include "core/store.h"
 #include "vm/backup.h"
 #include "vm/image.h"
+#include "vm/image_version.h"
 
 #define COPY_DEADLINE_MS (6 * 3600 * 1000)
 #define GROWTH_PERIOD_MS 500
@@ -52,6 +54,7 @@ bool save_publish(const Settings *settings, const char *name, mode_t mode, GErro
     g_auto(ImageInfo) info = {0};
     if (!image_inspect(part, settings->dir_machines, &info, error))
         return false;
+    image_note_base(part, info.files + 1);
     if (chmod(part, mode) == 0 && renameat2(AT_FDCWD, part, AT_FDCWD, final, RENAME_NOREPLACE) == 0)
         return true;
     return qwd_error_errno(error, errno, "Cannot name the image %s", final);
@@ -81,12 +84,12 @@ bool save_check_name(const Settings *settings, const char *name, GError **error)
 }
 
 /* As much as the files of the disk take now: a copy has no more than that in it. */
-static bool check_room(const Settings *settings, const SessionRecord *session, bool standalone, GError **error)
+bool save_check_room(const Settings *settings, const char *id, gint64 master_bytes, GError **error)
 {
     struct statvfs disk;
-    g_autofree char *folder = store_folder(settings, session->id);
+    g_autofree char *folder = store_folder(settings, id);
     g_autofree char *overlay = g_build_filename(folder, "disk.qcow2", NULL);
-    gint64 needed = file_bytes_on_disk(overlay) + (standalone ? file_bytes_on_disk(session->plan->image) : 0);
+    gint64 needed = file_bytes_on_disk(overlay) + master_bytes;
     if (statvfs(settings->dir_machines, &disk) < 0)
         return qwd_error_errno(error, errno, "Cannot look at %s", settings->dir_machines);
     gint64 free_bytes = (gint64)disk.f_bavail * (gint64)disk.f_frsize;
@@ -103,24 +106,38 @@ static bool check_folder(const Settings *settings, GError **error)
 }
 
 /* A new image on another one is refused when it is outside the folder of images: it would never be started. */
-static bool check_master(const Settings *settings, const SessionRecord *session, const SaveRequest *request,
-                         GError **error)
+static bool check_place(const Settings *settings, const SessionRecord *session, GError **error)
 {
-    g_auto(ImageInfo) info = {0};
-    if (session->plan->use_master)
-        return qwd_error_fail(error, QWD_ERROR_CONFLICT, "This session works on the machine's image itself.");
-    if (!image_inspect(session->plan->image, settings->dir_machines, &info, error))
-        return false;
     g_autofree char *image_folder = g_path_get_dirname(session->plan->image);
-    return request->standalone || info.is_iso || g_str_equal(image_folder, settings->dir_machines) ||
+    return g_str_equal(image_folder, settings->dir_machines) ||
            qwd_error_fail(error, QWD_ERROR_USAGE, "The image of this session is not in %s. Use --standalone.",
                           settings->dir_machines);
 }
 
+/* A running session goes on with the image that it began with, whatever has become of it: its supervisor looks. */
+static bool check_master(const Settings *settings, const SessionRecord *session, const SaveRequest *request,
+                         GError **error)
+{
+    g_auto(ImageInfo) info = {0};
+    g_autoptr(GError) cause = NULL;
+    bool runs = session_state_is_alive(session->state);
+    if (session->plan->use_master)
+        return qwd_error_fail(error, QWD_ERROR_CONFLICT, "This session works on the machine's image itself.");
+    bool is_seen = image_inspect(session->plan->image, settings->dir_machines, &info, &cause);
+    if (!is_seen && !runs) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return false;
+    }
+    return (runs || keep_check_image(session, &info, error)) &&
+           (request->standalone || info.is_iso || check_place(settings, session, error));
+}
+
 bool save_check(const Settings *settings, const SessionRecord *session, const SaveRequest *request, GError **error)
 {
+    gint64 master_bytes = request->standalone ? file_bytes_on_disk(session->plan->image) : 0;
     return save_check_name(settings, request->name, error) && check_folder(settings, error) &&
-           check_master(settings, session, request, error) && check_room(settings, session, request->standalone, error);
+           check_master(settings, session, request, error) &&
+           save_check_room(settings, session->id, master_bytes, error);
 }
 
 /* --- a running session --- */
@@ -238,18 +255,29 @@ static char *find_disk(const Settings *settings, const SessionRecord *session, G
     return NULL;
 }
 
+/* What qemu-img has opened is only known to be what the disk lies over when nobody has put another image there before
+ * and afterwards. */
+static bool is_still_the_same(const Settings *settings, const SessionRecord *session, GError **error)
+{
+    g_auto(ImageInfo) info = {0};
+    return image_inspect(session->plan->image, settings->dir_machines, &info, error) &&
+           keep_check_image(session, &info, error);
+}
+
 bool save_copy(const Settings *settings, const SessionRecord *session, const SaveRequest *request, GError **error)
 {
     g_auto(ImageInfo) info = {0};
     g_autofree char *disk = find_disk(settings, session, error);
     g_autofree char *part = save_part_path(settings, request->name);
-    if (!disk || !image_inspect(session->plan->image, settings->dir_machines, &info, error))
+    if (!disk || !image_inspect(session->plan->image, settings->dir_machines, &info, error) ||
+        !keep_check_disk(session, disk, &info, error))
         return false;
     bool based = !request->standalone && !info.is_iso;
     BackupTarget target = {.path = part, .master = based ? session->plan->image : NULL, .master_format = info.format};
     gint64 master_bytes = based || info.is_iso ? 0 : file_bytes_on_disk(session->plan->image);
     Growth growth = {.request = request, .part = part, .whole_bytes = file_bytes_on_disk(disk) + master_bytes};
-    return save_part_create(part, error) && copy_watched(disk, &target, &growth, error);
+    return save_part_create(part, error) && copy_watched(disk, &target, &growth, error) &&
+           is_still_the_same(settings, session, error);
 }
 
 static bool note_copier(SessionRecord *session, void *data, GError **error)
@@ -305,7 +333,7 @@ SessionRecord *app_save(const Settings *settings, const Identity *who, const Sav
         return NULL;
     if (session_state_is_alive(session->state))
         return save_running(settings, request, error);
-    return save_ended(settings, session, request, error) ? g_steal_pointer(&session) : NULL;
+    return save_ended(settings, session, request, error) ? store_find(settings, session->id, error) : NULL;
 }
 
 /* --- the entry --- */

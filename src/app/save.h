@@ -16,8 +16,9 @@ typedef struct {
 } SaveRequest;
 
 /* Has the disk of a running session copied, by its supervisor, or copies that of an ended one that was kept; waits for
- * the end. Returns the session's record. QWD_ERROR_USAGE for a bad name, QWD_ERROR_CONFLICT when it exists,
- * QWD_ERROR_LIMIT when there is no room, QWD_ERROR_UNAVAILABLE with what went wrong. */
+ * the end. Returns the session's record, whose save_reason may say what to know of the new machine. QWD_ERROR_USAGE for
+ * a bad name, QWD_ERROR_CONFLICT when it exists, QWD_ERROR_LIMIT when there is no room, QWD_ERROR_UNAVAILABLE with what
+ * went wrong. */
 SessionRecord *app_save(const Settings *settings, const Identity *who, const SaveRequest *request, GError **error);
 
 /* Whether a new machine may have this name: QWD_ERROR_USAGE, QWD_ERROR_CONFLICT for one that is taken. */
@@ -34,10 +35,13 @@ char *save_entry(const Settings *settings, const SessionRecord *session, const S
 bool save_check_entry(const Settings *settings, const char *name, const char *text, GError **error);
 
 /* For the supervisor: where the image is written, its beginning, and its two ends. No other account of the host can
- * read the part. Publishing checks that the image refers to nothing outside dir_machines, and never replaces another
- * one; an administrator's machine is for all accounts (mode 0644), a user's for none (0600). */
+ * read the part. A copy of the disk of the session `id` needs room, also for the image below when it gets into the copy
+ * (`master_bytes` on the disk; QWD_ERROR_LIMIT). Publishing checks that the image refers to nothing outside
+ * dir_machines, and never replaces another one; an administrator's machine is for all accounts (mode 0644), a user's
+ * for none (0600). */
 char *save_part_path(const Settings *settings, const char *name);
 bool save_part_create(const char *path, GError **error);
+bool save_check_room(const Settings *settings, const char *id, gint64 master_bytes, GError **error);
 bool save_publish(const Settings *settings, const char *name, mode_t mode, GError **error);
 void save_discard(const Settings *settings, const char *name);
 

@@ -16,6 +16,7 @@
 #include "ctl/commands.h"
 #include "ctl/doctor.h"
 #include "ctl/output.h"
+#include "vm/image.h"
 
 #define GIB ((gint64)1024 * 1024 * 1024)
 #define MIB ((gint64)1024 * 1024)
@@ -176,21 +177,36 @@ void doctor_check_disk(Doctor *doctor)
 
 /* --- machines --- */
 
-static void check_item(Doctor *doctor, const InventoryItem *item)
+/* Whether sessions can start from it: as they look, so no other image is taken for good. */
+static bool check_image(Doctor *doctor, const InventoryItem *item, const char *mend)
+{
+    g_auto(ImageInfo) info = {0};
+    g_autoptr(GError) error = NULL;
+    bool good = image_inspect(item->path, doctor->settings->dir_machines, &info, &error);
+    if (!good)
+        doctor_note(doctor, LEVEL_BROKEN, "machines", mend, "%s", error->message);
+    return good;
+}
+
+/* Whether it can be started. */
+static bool check_item(Doctor *doctor, const InventoryItem *item)
 {
     g_autofree char *fetch = doctor_command("qwdctl download %s", item->name);
     g_autofree char *disable = doctor_command("qwdctl disable %s", item->name);
     g_autofree char *open = doctor_command_on(doctor, item->path, "chmod a+r %s", item->path);
     g_autofree char *edit = doctor_command("qwdctl edit %s", item->name);
+    const char *mend = *item->url ? fetch : disable;
     if (item->entry == ENTRY_ENABLED && !item->has_file)
-        doctor_note(doctor, LEVEL_WARNING, "machines", *item->url ? fetch : disable, "The image of %s is not there.",
-                    item->name);
+        doctor_note(doctor, LEVEL_WARNING, "machines", mend, "The image of %s is not there.", item->name);
     else if (item->entry == ENTRY_ENABLED && !doctor_account_may(doctor, item->path, 4))
         doctor_note(doctor, LEVEL_BROKEN, "machines", *open ? open : "qwdctl enable FILE",
                     "The image of %s cannot be read by %s.", item->name, doctor->account.name);
     else if (item->entry == ENTRY_NONE && saved_has_entry(doctor->settings, item->name))
         doctor_note(doctor, LEVEL_WARNING, "machines", edit, "The entry of %s is broken, so nobody can start it.",
                     item->name);
+    else
+        return item->entry == ENTRY_ENABLED && check_image(doctor, item, mend);
+    return false;
 }
 
 static void check_page(Doctor *doctor)
@@ -207,11 +223,8 @@ void doctor_check_machines(Doctor *doctor)
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) inventory = inventory_load(doctor->settings, &error);
     guint usable = 0;
-    for (guint i = 0; inventory && i < inventory->len; i++) {
-        const InventoryItem *item = inventory->pdata[i];
-        usable += item->entry == ENTRY_ENABLED && item->has_file;
-        check_item(doctor, item);
-    }
+    for (guint i = 0; inventory && i < inventory->len; i++)
+        usable += check_item(doctor, inventory->pdata[i]);
     if (!inventory)
         doctor_note(doctor, LEVEL_BROKEN, "machines", "qwdctl edit machines", "%s", error->message);
     else if (usable)

@@ -42,7 +42,7 @@ static char *save_image(void *data, GError **error)
     SaveRequest request = {
         .session_id = save->words[0], .name = save->words[1], .standalone = save->standalone, .on_percent = on_percent};
     g_autoptr(SessionRecord) session = app_save(save->settings, &who, &request, error);
-    return session ? g_strdup("") : NULL;
+    return session ? g_strdup(session->save_reason ? session->save_reason : "") : NULL;
 }
 
 static char *make_entry(void *data, GError **error)
@@ -111,5 +111,7 @@ bool command_save(Arguments *arguments, GError **error)
     if (!image_only && (!text || !check_place(path, error)))
         return false;
     g_autofree char *done = run_by_account(&save, save_image, error);
+    if (done && *done)
+        output_note("Note: %s", done);
     return done && (image_only || write_entry(&save, path, text, error));
 }

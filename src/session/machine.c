@@ -13,6 +13,7 @@
 #include "core/runner.h"
 #include "core/session_logs.h"
 #include "session/supervisor.h"
+#include "vm/image_version.h"
 #include "vm/options.h"
 #include "vm/qemu.h"
 
@@ -201,6 +202,17 @@ static bool explain_failure(Supervisor *supervisor, GError **error)
     return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "The machine could not be started. %s", words);
 }
 
+/* QEMU has opened what was there after the disk had been made, or looked at. */
+static bool check_image(const Supervisor *supervisor, GError **error)
+{
+    const Plan *plan = supervisor->session->plan;
+    g_autofree char *now = image_version_of(supervisor->image.files);
+    return plan->use_master || supervisor->image.is_iso ||
+           image_version_matches(supervisor->session->image_version, now) ||
+           qwd_error_fail(error, QWD_ERROR_CONFLICT,
+                          "The image of %s was changed while the session was starting. Start it again.", plan->machine);
+}
+
 bool machine_start(Supervisor *supervisor, GError **error)
 {
     autofd int ours = -1, theirs = -1;
@@ -219,7 +231,7 @@ bool machine_start(Supervisor *supervisor, GError **error)
     supervisor->machine_is_up = qmp_negotiate(supervisor->qmp, deadline_ms, &cause) && supervisor->qemu.running;
     if (supervisor->machine_is_up) {
         picture_start(supervisor);
-        return true;
+        return check_image(supervisor, error);
     }
     explain_failure(supervisor, &cause);
     g_propagate_error(error, g_steal_pointer(&cause));

@@ -15,6 +15,7 @@
 #include "session/supervisor.h"
 #include "vm/agent.h"
 #include "vm/backup.h"
+#include "vm/image_version.h"
 
 #define PROGRESS_S 1
 #define AGENT_DEADLINE_MS 3000
@@ -35,15 +36,72 @@ static void note_progress(SessionRecord *session, const void *data)
     session->save_percent = progress->percent;
 }
 
+/* --- what the new machine stands on --- */
+
+/* Whether the image is still the one that QEMU has open, and that the session's disk was made over. */
+static bool is_same_image(const Supervisor *supervisor)
+{
+    char *const *files = supervisor->image.files;
+    g_autofree char *now = image_version_of(files);
+    return image_version_matches(supervisor->session->image_version, now) &&
+           image_files_are_open(files, supervisor->qemu.id.pid);
+}
+
+static bool refuse_changed(const Supervisor *supervisor, GError **error)
+{
+    return qwd_error_fail(error, QWD_ERROR_CONFLICT,
+                          "The image of %s has been written to since this session began, so no machine can stand on "
+                          "it. The administrator can save what the guest sees with qwdctl save --standalone.",
+                          supervisor->session->plan->machine);
+}
+
+/* QEMU has the image open that the session began with, also when another one has its name by now: what is copied out of
+ * QEMU is right, and stands alone. */
+static bool choose_master(Supervisor *supervisor, GError **error)
+{
+    const SessionRecord *session = supervisor->session;
+    const char *machine = session->plan->machine;
+    supervisor->save_is_based = !session->save_standalone && !supervisor->image.is_iso;
+    g_clear_pointer(&supervisor->save_note, g_free);
+    if (supervisor->image.is_iso || is_same_image(supervisor))
+        return true;
+    gint64 bytes = image_version_open_bytes(session->image_version, supervisor->qemu.id.pid);
+    if (bytes < 0 && supervisor->save_is_based)
+        return refuse_changed(supervisor, error);
+    if (bytes < 0)
+        supervisor->save_note = g_strdup_printf(N_("The image of %s has been written to since the session began. Look "
+                                                   "whether the new machine is whole."),
+                                                machine);
+    else if (supervisor->save_is_based)
+        supervisor->save_note = g_strdup_printf(N_("The image of %s has been replaced since the session began, so the "
+                                                   "new machine stands alone."),
+                                                machine);
+    supervisor->save_is_based = false;
+    return save_check_room(supervisor->settings, supervisor->id, MAX(bytes, 0), error);
+}
+
+/* Another image may have come to its place during the copy. */
+static bool check_master(const Supervisor *supervisor, GError **error)
+{
+    return !supervisor->save_is_based || is_same_image(supervisor) ||
+           qwd_error_fail(error, QWD_ERROR_CONFLICT,
+                          "The image of %s was replaced while the disk was copied. Save the session again.",
+                          supervisor->session->plan->machine);
+}
+
+/* --- the copy's two ends --- */
+
 /* The target takes its final name, or goes. */
 static void finish(Supervisor *supervisor, GError *error)
 {
     g_autoptr(GError) owned = error;
     g_autoptr(GError) cause = NULL;
-    bool good = !owned && save_own_publish(supervisor->settings, supervisor->session, &cause);
+    bool good = !owned && check_master(supervisor, &cause) &&
+                save_own_publish(supervisor->settings, supervisor->session, &cause);
     if (!good)
         save_discard(supervisor->settings, supervisor->session->save_name);
-    const char *reason = owned ? owned->message : cause ? cause->message : "";
+    const char *note = supervisor->save_note ? supervisor->save_note : "";
+    const char *reason = owned ? owned->message : cause ? cause->message : note;
     Progress progress = {.state = good ? SAVE_DONE : SAVE_FAILED, .reason = reason, .percent = good ? 100 : 0};
     g_clear_handle_id(&supervisor->save_timer, g_source_remove);
     supervisor->is_saving = false;
@@ -90,15 +148,16 @@ static void thaw(Agent *agent)
 static bool start(Supervisor *supervisor, GError **error)
 {
     const SessionRecord *session = supervisor->session;
-    bool based = !session->save_standalone && !supervisor->image.is_iso;
+    if (session->plan->use_master)
+        return qwd_error_fail(error, QWD_ERROR_CONFLICT, "This session works on the machine's image itself.");
+    if (!choose_master(supervisor, error))
+        return false;
     g_autofree char *path = save_part_path(supervisor->settings, session->save_name);
     BackupTarget target = {.path = path,
-                           .master = based ? session->plan->image : NULL,
+                           .master = supervisor->save_is_based ? session->plan->image : NULL,
                            .master_format = supervisor->image.format,
                            .size_bytes = supervisor->image.is_iso ? session->plan->disk_mib * 1024 * 1024
                                                                   : supervisor->image.size_bytes};
-    if (session->plan->use_master)
-        return qwd_error_fail(error, QWD_ERROR_CONFLICT, "This session works on the machine's image itself.");
     if (!save_part_create(path, error))
         return false;
     Agent *agent = freeze(supervisor);
@@ -154,6 +213,7 @@ void save_stop(Supervisor *supervisor)
     g_clear_handle_id(&supervisor->save_timer, g_source_remove);
     g_clear_handle_id(&supervisor->save_end, g_source_remove);
     g_clear_error(&supervisor->save_error);
+    g_clear_pointer(&supervisor->save_note, g_free);
     if (supervisor->is_saving)
         save_discard(supervisor->settings, supervisor->session->save_name);
     supervisor->is_saving = false;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/keep.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/file.h"
@@ -99,15 +100,7 @@ static void note_image_version(SessionRecord *session, const void *data)
 /* A resumed session goes on with the disk that was kept, as long as the master is still what that is based on. */
 static bool take_kept_disk(Supervisor *supervisor, GError **error)
 {
-    const Plan *plan = supervisor->session->plan;
-    bool is_iso = supervisor->image.is_iso;
-    if (!is_iso && !g_str_equal(supervisor->session->image_version, supervisor->image.version))
-        return qwd_error_fail(
-            error, QWD_ERROR_CONFLICT,
-            "The image of %s has been changed since, so the disk that was kept does not fit it any more. "
-            "Tell the administrator if it holds what you need; else discard it.",
-            plan->machine);
-    return image_check_overlay(supervisor->disk_path, is_iso ? NULL : plan->image, error);
+    return keep_check_disk(supervisor->session, supervisor->disk_path, &supervisor->image, error);
 }
 
 static bool make_disk(Supervisor *supervisor, GError **error)

@@ -47,6 +47,8 @@ typedef struct Supervisor {
     bool is_saving;
     guint save_timer, save_end;
     GError *save_error;
+    char *save_note;    /* what whoever asked should know; NULL: nothing */
+    bool save_is_based; /* on the machine's image, not standing alone */
     Child qemu;
     BoundedLog *qemu_log, *serial_log;
     Qmp *qmp;

@@ -12,6 +12,9 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/process.h"
+#include "base/text.h"
+#include "vm/image_complete.h"
+#include "vm/image_version.h"
 
 #define QEMU_IMG_DEADLINE_MS 50000 /* a busy host is no fault; web servers wait for an answer for a minute */
 #define CHAIN_MAX_IMAGES 16
@@ -26,6 +29,7 @@ void image_info_clear(ImageInfo *info)
 {
     g_clear_pointer(&info->format, g_free);
     g_clear_pointer(&info->version, g_free);
+    g_clear_pointer(&info->files, g_strfreev);
     g_clear_pointer(&info->reference, g_free);
 }
 
@@ -37,23 +41,42 @@ static bool has_iso_identifier(const char *path)
            memcmp(found, ISO_IDENTIFIER, sizeof found) == 0;
 }
 
-/* What `qemu-img info` says of one file; the files it refers to are not opened. */
+/* QEMU looks at the size of VHD and VHDX files when it opens them. */
+static void explain_unreadable(const char *path, const ProcessResult *result, GError **error)
+{
+    if (result->errors && strstr(result->errors, "truncated")) {
+        g_clear_error(error);
+        image_refuse_incomplete(path, error);
+    } else if (result->errors && access(path, R_OK) == 0) {
+        g_prefix_error(error, N_("The image %s is incomplete or broken. Download or copy it again. "), path);
+    }
+}
+
+/* What `qemu-img info` says of one file; the files it refers to are not opened. A pipe would be waited for. */
 static json_t *ask_qemu_img(const char *path, GError **error)
 {
+    struct stat st;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        qwd_error_fail(error, QWD_ERROR_DENIED, "%s is not a regular file, so it is no image.", path);
+        return NULL;
+    }
     g_autofree char *file = g_strconcat("file:", path, NULL);
     const char *argv[] = {"qemu-img", "info", "--force-share", "--output=json", file, NULL};
     g_auto(ProcessResult) result = {0};
-    if (!process_run_checked(argv, QEMU_IMG_DEADLINE_MS, &result, error))
+    if (!process_run_checked(argv, QEMU_IMG_DEADLINE_MS, &result, error)) {
+        explain_unreadable(path, &result, error);
         return NULL;
+    }
     return json_object_parse(result.output, strlen(result.output), error);
 }
 
+/* The folder itself is inside as well. */
 static bool is_inside(const char *path, const char *folder)
 {
     char *real_path = realpath(path, NULL), *real_folder = realpath(folder, NULL);
     size_t length = real_folder ? strlen(real_folder) : 0;
     bool inside = real_path && real_folder && strncmp(real_path, real_folder, length) == 0 &&
-                  (real_path[length] == '/' || g_str_equal(real_folder, "/"));
+                  (real_path[length] == '/' || !real_path[length] || g_str_equal(real_folder, "/"));
     free(real_path);
     free(real_folder);
     return inside;
@@ -67,6 +90,20 @@ static bool refuse_reference(const char *path, const char *reference, GError **e
         reference);
 }
 
+/* Told only of what would be in the folder. */
+static bool refuse_absent(const char *path, const char *file, GError **error)
+{
+    return qwd_error_fail(error, QWD_ERROR_NOT_FOUND,
+                          "The image %s needs the file %s, which is not there. Put that file there, too.", path, file);
+}
+
+static bool is_missing_inside(const char *file, const char *folder)
+{
+    struct stat st;
+    g_autofree char *parent = g_path_get_dirname(file);
+    return lstat(file, &st) < 0 && errno == ENOENT && is_inside(parent, folder);
+}
+
 /* A reference is a plain path here. What QEMU takes for another block driver (nbd:, json:, https:) has a colon before
  * the first slash. */
 static char *reference_path(const char *path, const char *reference, const char *folder, GError **error)
@@ -76,39 +113,45 @@ static char *reference_path(const char *path, const char *reference, const char 
     bool plain = reference[strcspn(reference, ":/")] != ':';
     if (plain && is_inside(full, folder))
         return g_steal_pointer(&full);
-    refuse_reference(path, reference, error);
+    if (plain && is_missing_inside(full, folder))
+        refuse_absent(path, full, error);
+    else
+        refuse_reference(path, reference, error);
     return NULL;
 }
 
-/* Another text when the file is another one, or has been written to. */
-static void add_version(GString *version, const char *path)
+/* A part in another file, which goes to `files`. */
+static bool check_part(const char *path, const char *reference, const char *folder, GPtrArray *files, GError **error)
 {
-    struct stat st = {0};
-    stat(path, &st);
-    g_string_append_printf(version, "%s%" G_GINT64_FORMAT "-%" G_GINT64_FORMAT ".%09ld", version->len ? " " : "",
-                           (gint64)st.st_size, (gint64)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
-}
-
-static bool check_part(const char *path, const char *reference, const char *folder, GString *version, GError **error)
-{
-    g_autofree char *full = reference_path(path, reference, folder, error);
+    char *full = reference_path(path, reference, folder, error);
     if (full)
-        add_version(version, full);
+        g_ptr_array_add(files, full);
     return full != NULL;
 }
 
+/* An extent that is FLAT is nothing but content. */
+static bool check_extent(const char *path, const json_t *extent, const char *folder, GPtrArray *files, GError **error)
+{
+    if (!check_part(path, json_get_text(extent, "filename", ""), folder, files, error))
+        return false;
+    const char *file = files->pdata[files->len - 1];
+    if (g_str_equal(json_get_text(extent, "format", ""), "FLAT"))
+        return image_check_size(file, json_get_integer(extent, "virtual-size", 0), error);
+    return image_check_complete(file, "vmdk", error);
+}
+
 /* Files that hold parts of an image: qcow2's external data file, VMDK's extents. */
-static bool check_parts(const char *path, const json_t *info, const char *folder, GString *version, GError **error)
+static bool check_parts(const char *path, const json_t *info, const char *folder, GPtrArray *files, GError **error)
 {
     const json_t *data = json_object_get(json_object_get(info, "format-specific"), "data");
     const char *data_file = json_get_text(data, "data-file", NULL);
-    if (data_file && !check_part(path, data_file, folder, version, error))
+    if (data_file && !check_part(path, data_file, folder, files, error))
         return false;
     size_t i;
     json_t *extent;
     json_array_foreach(json_object_get(data, "extents"), i, extent)
     {
-        if (!check_part(path, json_get_text(extent, "filename", ""), folder, version, error))
+        if (!check_extent(path, extent, folder, files, error))
             return false;
     }
     return true;
@@ -121,16 +164,17 @@ static bool check_format(const char *path, const char *format, GError **error)
                           format);
 }
 
-/* Checks the images that `path` is based on; each is looked at only after its place has been checked. The version is
- * that of all of them. */
-static bool check_chain(const char *path, const json_t *info, const char *folder, GString *version, GError **error)
+/* Checks the images that `path` is based on; each is looked at only after its place has been checked. All go to
+ * `files`. */
+static bool check_chain(const char *path, const json_t *info, const char *folder, GPtrArray *files, GError **error)
 {
     g_autofree char *current = g_strdup(path);
     g_autoptr(JsonValue) described = json_deep_copy(info);
     for (int i = 0; i < CHAIN_MAX_IMAGES; i++) {
-        add_version(version, current);
-        if (!check_format(current, json_get_text(described, "format", "unknown"), error) ||
-            !check_parts(current, described, folder, version, error))
+        const char *format = json_get_text(described, "format", "unknown");
+        g_ptr_array_add(files, g_strdup(current));
+        if (!check_format(current, format, error) || !check_parts(current, described, folder, files, error) ||
+            !image_check_complete(current, format, error))
             return false;
         const char *backing = json_get_text(described, "backing-filename", NULL);
         if (!backing)
@@ -185,12 +229,16 @@ bool image_inspect(const char *path, const char *allowed_folder, ImageInfo *info
     if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
         return qwd_error_fail(error, QWD_ERROR_NOT_FOUND,
                               "The image %s is not there. Its administrator can put it there.", path);
-    g_autoptr(GString) version = g_string_new(NULL);
+    g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(JsonValue) described = ask_qemu_img(path, error);
-    if (!described || !check_chain(path, described, allowed_folder, version, error))
+    if (!described || !check_chain(path, described, allowed_folder, files, error))
         return false;
+    g_ptr_array_add(files, NULL);
+    info->files = (char **)g_ptr_array_steal(files, NULL);
     info->format = g_strdup(json_get_text(described, "format", ""));
-    info->version = g_strdup(version->str);
+    if (!image_check_bases(info->files, error))
+        return false;
+    info->version = image_version_of(info->files);
     info->reference = first_reference(path, described);
     info->size_bytes = json_get_integer(described, "virtual-size", 0);
     info->is_iso = g_str_equal(info->format, "raw") && has_iso_identifier(path);

@@ -10,14 +10,15 @@ typedef struct {
     bool is_iso;       /* a raw image with an ISO 9660 file system: started from a CD drive */
     gint64 size_bytes; /* as the guest sees it */
     char *reference;   /* a file that it needs besides itself; NULL: none */
-    char *version;     /* another text when it, or a file that it needs, has been replaced or changed */
+    char **files;      /* the paths of it and of all that it needs */
+    char *version;     /* of these files (vm/image_version.h) */
 } ImageInfo;
 
 void image_info_clear(ImageInfo *info);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImageInfo, image_info_clear)
 
 /* Looks at an image and all it is based on. QWD_ERROR_NOT_FOUND, QWD_ERROR_DENIED for a format that is not
- * accepted or a reference out of the folder `allowed_folder`. */
+ * accepted or a reference out of the folder `allowed_folder`, QWD_ERROR_CONFLICT for a file that is not all there. */
 bool image_inspect(const char *path, const char *allowed_folder, ImageInfo *info, GError **error);
 
 /* Whether an image that has been looked at may be written to by its guest, and opened again afterwards. What a guest

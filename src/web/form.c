@@ -99,7 +99,7 @@ static bool check_name(const char *text, G_GNUC_UNUSED gint64 *value)
 
 static bool check_file_name(const char *text, G_GNUC_UNUSED gint64 *value)
 {
-    return consists_of(text, NAME_LETTERS "+", FILE_NAME_MAX_BYTES) && *text != '.' && !strstr(text, "..");
+    return consists_of(text, NAME_LETTERS "+", FILE_NAME_MAX_BYTES) && *text != '.';
 }
 
 static bool check_saved_name(const char *text, G_GNUC_UNUSED gint64 *value)

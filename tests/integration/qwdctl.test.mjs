@@ -202,6 +202,41 @@ describe('enable FILE', () => {
         assert.deepEqual(fs.readdirSync(root.path('etc/config.d')), []);
     });
 
+    test('an image that is cut off is refused, from elsewhere and in place, and so is one whose base is missing', async () => {
+        const whole = root.path('home/whole.qcow2'), cut = path.join(root.machines, 'cut.qcow2');
+        sh('qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', root.write('home/content', 'x'.repeat(4 * 1024 * 1024)), whole);
+        fs.writeFileSync(root.path('home/part.qcow2'), fs.readFileSync(whole).subarray(0, 100_000));
+        for (const file of [root.path('home/part.qcow2'), `file://${root.path('home/part.qcow2')}`]) {
+            const result = await root.run(['enable', file]);
+            assert.equal(result.code, 4);
+            assert.match(result.err, /part\.qcow2.* is incomplete: its header promises more than the file has\. Download or copy it again/);
+            assert.deepEqual(fs.readdirSync(root.machines), []);
+        }
+        fs.copyFileSync(root.path('home/part.qcow2'), cut);
+        assert.match((await root.run(['enable', 'cut.qcow2'])).err, /cut\.qcow2 is incomplete/);
+        sh('qemu-img', 'create', '-q', '-u', '-f', 'qcow2', '-F', 'qcow2', '-b', 'gone.qcow2', path.join(root.machines, 'based.qcow2'), '1M');
+        const based = await root.run(['enable', 'based.qcow2']);
+        assert.equal(based.code, 3);
+        assert.match(based.err, /based\.qcow2 needs the file .*\/machines\/gone\.qcow2, which is not there/);
+        assert.deepEqual(fs.readdirSync(root.path('etc/config.d')), []);
+    });
+
+    test('what is no file is refused at once', async () => {
+        const pipes = [root.path('home/pipe.qcow2'), path.join(root.machines, 'here.qcow2')];
+        sh('mkfifo', '-m', '666', ...pipes);
+        // a pipe that has a writer, and one that has none
+        for (const writer of [null, fs.openSync(pipes[0], 'r+')]) {
+            for (const word of [...pipes, 'pipe.qcow2', 'here.qcow2', '/dev/null', '/dev/zero', root.path('home')]) {
+                const result = await root.run(['enable', word]);
+                assert.notEqual(result.code, 0, word);
+                assert.match(result.err, /not a regular file|is not there|no image/, `${word}: ${result.err}`);
+            }
+            if (writer !== null)
+                fs.closeSync(writer);
+        }
+        assert.deepEqual(fs.readdirSync(root.path('etc/config.d')), []);
+    });
+
     test('an image that the service account cannot read is not offered', { skip: !isRoot && 'needs root' }, async () => {
         root.write('service/machines/closed.raw', 'x', 0o600);
         sh('chown', 'root:root', path.join(root.machines, 'closed.raw'));
@@ -439,6 +474,25 @@ describe('doctor', () => {
         assert.equal(table.code, 0);
         assert.match(table.err, /^Level +\| Part +\| What was found/);
         assert.ok(table.out.trimEnd().split('\n').every((line) => /^(ok|warning) +\| /.test(line)));
+    });
+
+    test('images that cannot be started do not count among those that can', async () => {
+        const cut = path.join(root.machines, 'cut.qcow2'), based = path.join(root.machines, 'based.qcow2');
+        const content = root.write('home/content', 'x'.repeat(4 * 1024 * 1024));
+        sh('qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', content, cut);
+        sh('qemu-img', 'create', '-q', '-u', '-f', 'qcow2', '-F', 'qcow2', '-b', 'gone.qcow2', based, '1M');
+        sh('mkfifo', path.join(root.machines, 'pipe.raw'));
+        root.write('service/machines/good.raw', 'x');
+        root.write('etc/machines.conf', '[cut.qcow2]\nurl=https://example.org/cut.qcow2\n[based.qcow2]\n[good.raw]\n[pipe.raw]\n');
+        fs.truncateSync(cut, 100_000);
+        const { code, of } = await findings({ APACHE_CONFDIR: '/nonexistent' });
+        assert.equal(code, 1);
+        assert.deepEqual(of('ok', 'machines').map(({ text }) => text), ['1 can be started.']);
+        const [broken, ...more] = of('broken', 'machines').sort((a, b) => a.mend < b.mend ? 1 : -1);
+        assert.match(broken.text, /cut\.qcow2 is incomplete/);
+        assert.equal(broken.mend, 'qwdctl download cut.qcow2');
+        assert.match(more[0].text, /needs the file .*gone\.qcow2, which is not there/);
+        assert.equal(more[0].mend, 'qwdctl disable based.qcow2');
     });
 
     test('what is broken, with the command that mends it', async () => {

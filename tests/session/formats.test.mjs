@@ -62,6 +62,12 @@ fullTest('a Linux machine from an image that qwdctl has enabled reaches its desk
     await stop(session);
 });
 
+test('an image with dots in its name is enabled and started', async () => {
+    fs.copyFileSync(echoIso(), service.path('files/a..b.iso'));
+    await enable(service.path('files/a..b.iso'));
+    await stop(await service.createRunning({ machine: 'a..b.iso' }));
+});
+
 test('qwdctl neither purges nor replaces an ISO image that a session uses', async () => {
     fs.copyFileSync(echoIso(), service.path('files/used.iso'));
     const image = await enable(service.path('files/used.iso'));

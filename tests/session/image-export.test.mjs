@@ -16,7 +16,7 @@ import { isFull } from '../lib/tiers.mjs';
 const MiB = 1024 * 1024;
 const attributes = 'description=Base\ndisk=scsi\ngpu=no\nmemory=64M, 512M\n';
 
-const service = useService({ machines: { 'base.qcow2': attributes, 'linux.qcow2': attributes } }, () => {
+const service = useService({ machines: { 'base.qcow2': attributes, 'linux.qcow2': attributes, 'old.qcow2': attributes, 'written.qcow2': attributes } }, () => {
     const raw = service.path('home/raw'), disk = noteDisk(32);
     fs.writeFileSync(raw, crypto.randomFillSync(disk, MiB)); // an image of some size
     assert.equal(spawnSync('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, image('base.qcow2')]).status, 0);
@@ -114,6 +114,87 @@ test('a running session is saved as an image on its base and as a standalone one
         assert.equal(next.plan.disk, 'scsi');
         await stop(next);
     }
+    assertNoParts();
+});
+
+// A full image of some size, with the note's boot sector.
+function makeFull(name) {
+    const raw = service.path('home', `${name}.raw`);
+    fs.writeFileSync(raw, crypto.randomFillSync(noteDisk(8), MiB));
+    assert.equal(spawnSync('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, image(name)]).status, 0);
+    service.give(`service/machines/${name}`);
+    return fs.readFileSync(raw);
+}
+
+// What the image has where no guest writes.
+function contentOf(name) {
+    const raw = service.path('home/content');
+    assert.equal(spawnSync('qemu-img', ['convert', '-O', 'raw', image(name), raw]).status, 0);
+    return fs.readFileSync(raw).subarray(MiB);
+}
+
+test('a session whose image was replaced is saved standing alone; its retained disk only when the image is back', async () => {
+    const content = makeFull('old.qcow2').subarray(MiB);
+    makeFull('new.qcow2');
+    const session = await running('old.qcow2', '', { snapshot_keep: '1h' });
+    await session.guest.write('first');
+    const aside = service.path('home/aside');
+    fs.renameSync(image('old.qcow2'), aside);
+    fs.renameSync(image('new.qcow2'), image('old.qcow2'));
+    const saved = await save(session.id, 'alone.qcow2');
+    assert.equal(saved.code, 0, saved.err);
+    assert.match(saved.err, /Note: The image of old\.qcow2 has been replaced since the session began, so the new machine stands alone/);
+    assert.equal(info('alone.qcow2')['backing-filename'], undefined);
+    assert.ok(contentOf('alone.qcow2').equals(content), 'it has what the guest sees');
+    fs.renameSync(image('old.qcow2'), image('new.qcow2'));
+    const missing = await save(session.id, 'missing.qcow2'); // with no image in its place at all
+    assert.equal(missing.code, 0, missing.err);
+    assert.ok(contentOf('missing.qcow2').equals(content));
+    fs.renameSync(image('new.qcow2'), image('old.qcow2'));
+
+    process.kill(service.process(session, 'supervisor'), 'SIGTERM');
+    await service.state(session.id, 'ended');
+    await service.supervisorsGone(session.id);
+    for (const words of [[], ['--standalone']]) {
+        const refused = await save(session.id, 'x.qcow2', ...words);
+        assert.notEqual(refused.code, 0);
+        assert.match(refused.err, /The image of old\.qcow2 has been changed since, so the disk that was kept does not fit it any more/);
+    }
+    assert.ok(!fs.existsSync(image('x.qcow2')));
+    fs.renameSync(aside, image('old.qcow2'));
+    const restored = await save(session.id, 'restored.qcow2');
+    assert.equal(restored.code, 0, restored.err);
+    assert.doesNotMatch(restored.err, /Note/);
+    assert.ok(contentOf('restored.qcow2').equals(content));
+    assert.equal((await service.json('POST', { session_discard: session.id })).status, 200);
+    await stop(await running('alone.qcow2', 'first'));
+
+    // a saved machine is not started over another image than it was saved over
+    await stop(await running('restored.qcow2', 'first'));
+    fs.renameSync(image('old.qcow2'), aside);
+    makeFull('old.qcow2');
+    const past = await service.ended(await service.create({ machine: 'restored.qcow2' }));
+    assert.equal(past.state, 'failed');
+    assert.match(past.reason, /restored\.qcow2 was saved over .*old\.qcow2, which has been changed or replaced since/);
+    fs.renameSync(aside, image('old.qcow2'));
+    await stop(await running('restored.qcow2', 'first'));
+    assertNoParts();
+});
+
+test('a session whose image was written to is saved only standing alone, with a warning', async () => {
+    makeFull('written.qcow2');
+    const session = await running('written.qcow2');
+    const later = new Date(Date.now() + 60_000);
+    fs.utimesSync(image('written.qcow2'), later, later);
+    const refused = await save(session.id, 'x.qcow2');
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.err, /The image of written\.qcow2 has been written to since this session began.*qwdctl save --standalone/);
+    assert.ok(!fs.existsSync(image('x.qcow2')));
+    const saved = await save(session.id, 'whole.qcow2', '--standalone');
+    assert.equal(saved.code, 0, saved.err);
+    assert.match(saved.err, /Note: The image of written\.qcow2 has been written to since the session began/);
+    assert.equal(info('whole.qcow2')['backing-filename'], undefined);
+    await stop(session);
     assertNoParts();
 });
 

@@ -157,6 +157,21 @@ test('a broken list of machines is 500 with a general message, and its cause is 
     assert.deepEqual(service.sessions(), []);
 });
 
+test('a session on an image that is cut off, or whose base is missing, fails with what to do', async () => {
+    const machines = service.path('service/machines'), cut = path.join(machines, 'cut');
+    fs.writeFileSync(service.path('service/content'), 'x'.repeat(4 * 1024 * 1024));
+    const qemuImg = (...words) => assert.equal(spawnSync('qemu-img', words, { cwd: machines }).status, 0);
+    qemuImg('convert', '-f', 'raw', '-O', 'qcow2', service.path('service/content'), cut);
+    fs.truncateSync(cut, 100_000);
+    qemuImg('create', '-q', '-u', '-f', 'qcow2', '-F', 'qcow2', '-b', 'gone', 'based', '10M');
+    fs.appendFileSync(service.path('etc/machines.conf'), '[cut]\n[based]\n');
+    for (const [machine, words] of [['cut', /cut is incomplete.*Download or copy it again/], ['based', /based needs the file .*\/gone, which is not there/]]) {
+        const past = await service.ended(await service.create({ machine }));
+        assert.equal(past.state, 'failed', machine);
+        assert.match(past.reason, words);
+    }
+});
+
 test('a session on an image that refers to files outside the machines\' folder fails with the reason', async () => {
     const machines = service.path('service/machines'), secret = service.path('service/secret');
     fs.writeFileSync(secret, 'x'.repeat(1024));

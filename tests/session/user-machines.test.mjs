@@ -123,6 +123,36 @@ test('an owner saves a session as a machine that no other user has', async () =>
     assert.ok(!await offers(alice, 'alice:course.qcow2') && await offers(alice, 'alice:late.qcow2'));
 });
 
+test('a session and a retained disk whose image was replaced are not saved on the new image', async () => {
+    const alice = await login('alice', { settings: { session_save_max: 0 } });
+    const session = await running(alice, 'base.qcow2');
+    await notepad(service.serial(session.id)).write('first');
+    const aside = service.path('home/aside'), other = service.path('home/other');
+    fs.copyFileSync(image('base.qcow2'), other);
+    if (isRoot)
+        service.give('home/other');
+    fs.renameSync(image('base.qcow2'), aside);
+    fs.renameSync(other, image('base.qcow2'));
+    assert.equal((await save(alice, session.id, 'alone')).status, 303);
+    const record = await saved(session.id);
+    assert.equal(record.save_state, 'done', record.save_reason);
+    const { stdout } = spawnSync('qemu-img', ['info', '--output=json', image('alice:alone.qcow2')], { encoding: 'utf8' });
+    assert.equal(JSON.parse(stdout)['backing-filename'], undefined);
+
+    process.kill(service.process(session, 'supervisor'), 'SIGTERM');
+    await service.state(session.id, 'ended');
+    await service.until(session.id, ({ kept_until: until }) => until > 0);
+    const refused = await save(alice, session.id, 'x');
+    assert.equal(refused.status, 409);
+    assert.match(refused.text, /The image of base\.qcow2 has been changed since/);
+    fs.renameSync(aside, image('base.qcow2'));
+    assert.equal((await alice.submit({ session_discard: session.id })).status, 303);
+    const next = await running(alice, 'alice:alone.qcow2', 'first');
+    await stop(alice, next.id);
+    assert.equal((await alice.submit({ saved_remove: 'alice:alone.qcow2' })).status, 303);
+    assert.deepEqual(parts(), []);
+});
+
 const parts = () => fs.readdirSync(image()).filter((name) => name.endsWith('.part'));
 
 test('qwdctl clean removes the parts of a killed supervisor and of a killed copy; the disk of a failed session can be saved', async () => {

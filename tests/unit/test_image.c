@@ -161,26 +161,41 @@ static void test_backing_outside(Fixture *f, gconstpointer unused)
     g_autofree char *json = g_strdup_printf("json:{\"driver\":\"file\",\"filename\":\"%s\"}", inside);
     g_autofree char *file = g_strdup_printf("file:%s", inside);
     g_autofree char *neighbour = g_strdup_printf("%s-not/x", f->folder); /* shares its beginning with the folder */
-    const char *references[] = {"/etc/shadow",
-                                f->outside,
-                                "../secret",
-                                "sub/../../secret",
-                                "link",
-                                json,
-                                file,
-                                "nbd://localhost:1/x",
-                                "nbd:unix:/tmp/sock",
-                                "absent",
-                                "https://localhost/",
-                                neighbour,
-                                "/dev/null",
-                                "/proc/self/environ"};
+    const char *references[] = {
+        "/etc/shadow", f->outside,  "../secret",           "sub/../../secret",   "link",
+        json,          file,        "nbd://localhost:1/x", "nbd:unix:/tmp/sock", "https://localhost/",
+        neighbour,     "/dev/null", "/proc/self/environ"};
     for (size_t i = 0; i < G_N_ELEMENTS(references); i++) {
         make_based_on(f, "qcow2", references[i]);
         assert_refused(f, "image", QWD_ERROR_DENIED, "that is not in the machines' folder, so it is not started.");
         make_based_on(f, "qed", references[i]);
         assert_refused(f, "image", QWD_ERROR_DENIED, references[i]);
     }
+}
+
+/* What is outside is not told of, whether it is there or not. */
+static void test_backing_absent(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    make_based_on(f, "qcow2", "absent");
+    assert_refused(f, "image", QWD_ERROR_NOT_FOUND, "/absent, which is not there. Put that file there, too.");
+    make_based_on(f, "qcow2", "sub/../absent");
+    assert_refused(f, "image", QWD_ERROR_NOT_FOUND, "/absent, which is not there");
+    make_based_on(f, "qcow2", "../absent");
+    assert_refused(f, "image", QWD_ERROR_DENIED, "that is not in the machines' folder");
+}
+
+/* Whoever opened it would wait for its writer. */
+static void test_backing_pipe(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autofree char *pipe = g_build_filename(f->folder, "pipe", NULL),
+                    *image = g_build_filename(f->folder, "image", NULL);
+    g_assert_cmpint(mkfifo(pipe, 0644), ==, 0);
+    make_based_on(f, "qcow2", "pipe");
+    assert_refused(f, "image", QWD_ERROR_DENIED, "/pipe is not a regular file");
+    g_autoptr(GPtrArray) references = image_references(image);
+    g_assert_cmpuint(references->len, ==, 1);
 }
 
 static void test_backing_inside(Fixture *f, gconstpointer unused)
@@ -417,6 +432,8 @@ int main(int argc, char **argv)
         {"/image/not-images", test_not_images},
         {"/image/odd-names", test_odd_names},
         {"/image/backing-outside", test_backing_outside},
+        {"/image/backing-absent", test_backing_absent},
+        {"/image/backing-pipe", test_backing_pipe},
         {"/image/backing-inside", test_backing_inside},
         {"/image/backing-of-backing", test_backing_of_backing},
         {"/image/chain", test_chain},

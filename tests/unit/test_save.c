@@ -2,6 +2,7 @@
  * A session's disk as a new machine: its image, its entry, and what is refused. Real sessions: save.test.mjs. */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "app/save.h"
@@ -10,9 +11,11 @@
 #include "base/process.h"
 #include "core/store.h"
 #include "records.h"
+#include "run.h"
 #include "temp.h"
 #include "vm/backup.h"
 #include "vm/image.h"
+#include "vm/image_version.h"
 
 #define DEADLINE_MS 60000
 #define MIB (1024 * 1024)
@@ -23,14 +26,6 @@ typedef struct {
     SessionRecord *session; /* ended, its disk kept */
     char *disk;
 } Fixture;
-
-static void run(const char *const *argv)
-{
-    g_autoptr(GError) error = NULL;
-    g_auto(ProcessResult) result = {0};
-    process_run_checked(argv, DEADLINE_MS, &result, &error);
-    g_assert_no_error(error);
-}
 
 static void set_up(Fixture *f, gconstpointer unused)
 {
@@ -45,6 +40,8 @@ static void set_up(Fixture *f, gconstpointer unused)
     session_set_text(&f->session->plan->image, master);
     f->session->plan->by_admin = true;
     f->session->state = SESSION_ENDED;
+    g_autofree char *version = image_version_of((char *[]){master, NULL});
+    session_set_text(&f->session->image_version, version);
     g_assert_true(store_create(f->settings, f->session, NULL));
     g_autofree char *folder = store_folder(f->settings, f->session->id);
     f->disk = g_build_filename(folder, "disk.qcow2", NULL);
@@ -181,6 +178,75 @@ static void test_refused(Fixture *f, gconstpointer unused)
     assert_error(error, QWD_ERROR_CONFLICT, "its disk is gone");
 }
 
+/* Over another image the disk is one that no guest has ever seen, also standing alone; its time and its size may be the
+ * same. What was there before may come back, from a copy as well. */
+static void test_other_master(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    const char *master = f->session->plan->image;
+    g_autofree char *other = g_build_filename(f->settings->dir_machines, "other", NULL),
+                    *own = g_build_filename(f->settings->dir_machines, "own", NULL);
+    run((const char *[]){"qemu-img", "create", "-q", "-f", "qcow2", "-o", "compat=0.10", other, "16M", NULL});
+    run((const char *[]){"truncate", "-r", master, other, NULL});
+    run((const char *[]){"touch", "-r", master, other, NULL});
+    run((const char *[]){"cp", "-p", master, own, NULL});
+    run((const char *[]){"mv", other, master, NULL});
+    for (int standalone = 0; standalone <= 1; standalone++) {
+        GError *error = NULL;
+        g_assert_false(save(f, "x", standalone, &error));
+        assert_error(error, QWD_ERROR_CONFLICT, "has been changed since, so the disk that was kept does not fit it");
+    }
+    g_autofree char *part = save_part_path(f->settings, "x");
+    g_assert_false(g_file_test(part, G_FILE_TEST_EXISTS));
+    run((const char *[]){"mv", own, master, NULL});
+    g_assert_true(save(f, "x", false, NULL));
+}
+
+/* A qemu-img that finds another image there than the one that was looked at. */
+static void test_other_master_meanwhile(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    GError *error = NULL;
+    const char *master = f->session->plan->image;
+    g_autofree char *script = g_strdup_printf(
+        "#!/bin/sh\n[ \"$1\" != convert ] || touch -d yesterday %s\nexec /usr/bin/qemu-img \"$@\"\n", master);
+    g_autofree char *shim = temp_file(f->folder, "qemu-img", script);
+    g_autofree char *path = g_strdup(g_getenv("PATH"));
+    g_autofree char *with_shim = g_strconcat(f->folder, ":", path, NULL);
+    g_assert_cmpint(chmod(shim, 0755), ==, 0);
+    g_setenv("PATH", with_shim, TRUE);
+    g_assert_false(save(f, "x", false, &error));
+    g_setenv("PATH", path, TRUE);
+    assert_error(error, QWD_ERROR_CONFLICT, "has been changed since");
+    g_autofree char *part = save_part_path(f->settings, "x");
+    g_assert_false(g_file_test(part, G_FILE_TEST_EXISTS));
+}
+
+/* A machine that was saved is bound to what its image lies over, as a disk is. */
+static void test_base_changed(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    const char *master = f->session->plan->image, *machines = f->settings->dir_machines;
+    g_autofree char *based = g_build_filename(machines, "based", NULL), *own = g_build_filename(f->folder, "own", NULL);
+    g_autofree char *over = g_build_filename(machines, "over", NULL);
+    g_assert_true(save(f, "based", false, NULL));
+    g_assert_true(image_create_overlay(based, "qcow2", over, NULL));
+    run((const char *[]){"mv", master, own, NULL});
+    run((const char *[]){"qemu-img", "create", "-q", "-f", "qcow2", master, "16M", NULL});
+    const char *images[] = {based, over};
+    for (size_t i = 0; i < G_N_ELEMENTS(images); i++) {
+        GError *error = NULL;
+        g_auto(ImageInfo) info = {0};
+        g_assert_false(image_inspect(images[i], machines, &info, &error));
+        assert_error(error, QWD_ERROR_CONFLICT, "/tiny.iso, which has been changed or replaced since. Put back what");
+    }
+    g_auto(ImageInfo) with_other = {0}, with_own = {0};
+    g_assert_cmpint(removexattr(based, "user.qemu-web-desktop.base"), ==, 0); /* as the message says */
+    g_assert_true(image_inspect(based, machines, &with_other, NULL));
+    run((const char *[]){"mv", own, master, NULL});
+    g_assert_true(save(f, "again", false, NULL) && image_inspect(over, machines, &with_own, NULL));
+}
+
 /* A disk that refers to something outside is not published, whoever has put it there. */
 static void test_publish(Fixture *f, gconstpointer unused)
 {
@@ -298,6 +364,9 @@ int main(int argc, char **argv)
     } tests[] = {{"/save/save", test_save},
                  {"/save/progress", test_progress},
                  {"/save/refused", test_refused},
+                 {"/save/other-master", test_other_master},
+                 {"/save/other-master-meanwhile", test_other_master_meanwhile},
+                 {"/save/base-changed", test_base_changed},
                  {"/save/publish", test_publish},
                  {"/save/entry", test_entry},
                  {"/save/entry-restricts", test_entry_restricts},

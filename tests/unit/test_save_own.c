@@ -15,6 +15,7 @@
 #include "records.h"
 #include "temp.h"
 #include "vm/image.h"
+#include "vm/image_version.h"
 
 #define DEADLINE_MS 60000
 #define MACHINE "alice:course.qcow2"
@@ -44,6 +45,8 @@ static void set_up(Fixture *f, gconstpointer unused)
     session_set_text(&f->session->plan->image, master);
     f->session->state = SESSION_ENDED;
     f->session->kept_until = session_now() + 3600;
+    g_autofree char *version = image_version_of((char *[]){master, NULL});
+    session_set_text(&f->session->image_version, version);
     g_assert_true(store_create(f->settings, f->session, NULL));
     g_autofree char *folder = store_folder(f->settings, f->session->id);
     g_autofree char *disk = g_build_filename(folder, "disk.qcow2", NULL);
