@@ -3,14 +3,26 @@
 
 #include <string.h>
 
-/* noVNC resolves `path` against the server's root, not against its page: so it names the service's path again. */
-static char *page_path(const char *folder, const char *token, SessionRole role)
+/* noVNC resolves `path` against the server's root up to version 1.5, and against its page from 1.6 on. A path that
+ * leads up to the root first is the same in both: nothing is above the root (RFC 3986, 5.2.4). */
+static char *socket_path(const char *folder)
 {
     const char *relative = *folder == '/' ? folder + 1 : folder;
-    return g_strdup_printf(
-        "%s/vnc.html?resize=%s&quality=9&autoconnect=true&reconnect=true%s&path=%s%swebsockify%%3Ftoken%%3D%s", folder,
-        role == ROLE_VIEW ? "scale" : "remote", role == ROLE_VIEW ? "&view_only=true" : "", relative,
-        *relative ? "/" : "", token);
+    GString *path = g_string_new(NULL);
+    for (const char *at = folder; *at; at++) {
+        if (*at == '/')
+            g_string_append(path, "../");
+    }
+    g_string_append_printf(path, "%s%swebsockify", relative, *relative ? "/" : "");
+    return g_string_free(path, FALSE);
+}
+
+static char *page_path(const char *folder, const char *token, SessionRole role)
+{
+    g_autofree char *path = socket_path(folder);
+    return g_strdup_printf("%s/vnc.html?resize=%s&quality=9&autoconnect=true&reconnect=true%s&path=%s%%3Ftoken%%3D%s",
+                           folder, role == ROLE_VIEW ? "scale" : "remote", role == ROLE_VIEW ? "&view_only=true" : "",
+                           path, token);
 }
 
 /* "host[:port]" of a base. */

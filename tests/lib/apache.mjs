@@ -62,6 +62,7 @@ Define QWD_PAGES ${service.path('service')}
 Define QWD_PICTURES ${service.path('etc/html/pictures')}
 Define QWD_CGI ${service.cgiProgram}
 Define QWD_STATIC ${path.join(service.html, 'static')}
+Define QWD_NOVNC ${service.settings.dir_novnc ?? '/usr/share/novnc'}
 Define QWD_I18N ${path.join(service.html, 'i18n')}
 Define QWD_LOG ${service.path('logs/service.log')}
 Include ${path.join(top, 'etc/apache2/qemu-web-desktop.conf')}

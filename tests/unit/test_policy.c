@@ -130,11 +130,30 @@ static void check_link(const char *path, const char *base, SessionRole role, con
 static void test_links(void)
 {
     check_link("service_path=/darts", "https://desk.example:8443", ROLE_CONTROL,
-               "https://desk.example:8443/darts" CONTROL "darts/" SOCKET, "/darts" CONTROL "darts/" SOCKET);
-    check_link("service_path=/darts", "http://[::1]:8080", ROLE_VIEW, "http://[::1]:8080/darts" VIEW "darts/" SOCKET,
-               "/darts" VIEW "darts/" SOCKET);
-    check_link("service_path=/a/b", "http://h", ROLE_CONTROL, "http://h/a/b" CONTROL "a/b/" SOCKET,
-               "/a/b" CONTROL "a/b/" SOCKET);
+               "https://desk.example:8443/darts" CONTROL "../darts/" SOCKET, "/darts" CONTROL "../darts/" SOCKET);
+    check_link("service_path=/darts", "http://[::1]:8080", ROLE_VIEW, "http://[::1]:8080/darts" VIEW "../darts/" SOCKET,
+               "/darts" VIEW "../darts/" SOCKET);
+    check_link("service_path=/a/b", "http://h", ROLE_CONTROL, "http://h/a/b" CONTROL "../../a/b/" SOCKET,
+               "/a/b" CONTROL "../../a/b/" SOCKET);
+}
+
+/* noVNC up to 1.5 resolves it against the root, later ones against the page. */
+static void test_socket_paths(void)
+{
+    static const char *const folders[][2] = {{"/darts", "http://h/darts/websockify"},
+                                             {"/a/b", "http://h/a/b/websockify"},
+                                             {"/a/", "http://h/a//websockify"}};
+    for (size_t i = 0; i < G_N_ELEMENTS(folders); i++) {
+        g_autofree char *setting = g_strconcat("service_path=", folders[i][0], NULL);
+        g_autofree char *wanted = g_strconcat(folders[i][1], "?token=" TOKEN, NULL);
+        g_autoptr(Settings) settings = temp_settings("/nonexistent", setting, NULL);
+        g_autofree char *page = link_url(settings, "http://h", TOKEN, ROLE_CONTROL);
+        g_autofree char *path = g_uri_unescape_string(strstr(page, "&path=") + strlen("&path="), NULL);
+        g_autofree char *by_root = g_uri_resolve_relative("http://h/", path, G_URI_FLAGS_NONE, NULL);
+        g_autofree char *by_page = g_uri_resolve_relative(page, path, G_URI_FLAGS_NONE, NULL);
+        g_assert_cmpstr(by_root, ==, wanted);
+        g_assert_cmpstr(by_page, ==, wanted);
+    }
 }
 
 /* Without a path of the web server's: websockify's own port, on the same host. */
@@ -186,6 +205,7 @@ int main(int argc, char **argv)
     g_test_add_func("/policy/foreign-words", test_foreign_words);
     g_test_add_func("/policy/words", test_words);
     g_test_add_func("/link/proxied", test_links);
+    g_test_add_func("/link/socket-paths", test_socket_paths);
     g_test_add_func("/link/direct", test_direct_links);
     g_test_add_func("/link/viewer", test_viewer_links);
     return g_test_run();
