@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/owned_file.h"
+#include "core/link.h"
 #include "ctl/commands.h"
 #include "ctl/output.h"
 #include "web/catalogue.h"
@@ -18,8 +19,8 @@
 /* From a template in memory, or the one in dir_html when it is NULL. */
 static char *render(const Settings *settings, const char *template, const GPtrArray *machines, GError **error)
 {
-    g_autofree char *script = g_strconcat("SCRIPT_NAME=", settings->service_script, NULL);
-    const char *environment[] = {script, NULL};
+    g_autofree char *script = link_script(settings), *variable = g_strconcat("SCRIPT_NAME=", script, NULL);
+    const char *environment[] = {variable, NULL};
     RequestSource source = {.environment = environment, .body_fd = -1};
     g_autoptr(Request) request = request_new(&source);
     Identity who = {.user = ""}; /* whoever looks at it */

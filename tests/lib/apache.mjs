@@ -57,6 +57,7 @@ AddOutputFilterByType DEFLATE text/html text/plain text/css text/javascript appl
 SetEnv QWD_CONFIG ${service.configuration}
 ${service.apacheNames ? `Define QWD_NAMES "${service.apacheNames}"` : ''}
 Define QWD_SOCKET ${service.websockify}
+${service.settings.service_prefix ? `Define QWD_PREFIX ${service.settings.service_prefix}` : ''}
 Define QWD_PAGE ${service.path('service/index.html')}
 Define QWD_PAGES ${service.path('service')}
 Define QWD_PICTURES ${service.path('etc/html/pictures')}
