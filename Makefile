@@ -64,6 +64,8 @@ LIBS_auth-smtp  := $(LIBS_auth-imap)
 LIBS_mail       := $(LIBS_auth-imap)
 LIBS_download   := $(LIBS_auth-imap)
 LIBS_fetch      := $(LIBS_auth-imap)
+LIBS_multipart  := $(shell pkg-config --libs gmime-3.0)
+$(B)/helpers/multipart.o: CFLAGS += $(shell pkg-config --cflags gmime-3.0)
 PROGRAMS := $(foreach f,$(FACES),$(B)/$(PROGRAM_$(f))) $(HELPERS:%=$(B)/qwd-%)
 
 all: $(PROGRAMS)

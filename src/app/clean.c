@@ -230,7 +230,8 @@ static void put_broken_aside(const Settings *settings, const char *path, const c
 static bool is_half_written(const char *name)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    static const char *const ours[] = {".qemu-web-desktop.", "records.cache.", "websockify.json."};
+    static const char *const ours[] = {".qemu-web-desktop.", "records.cache.", "websockify.json.",
+                                       "websockify-socket.json."};
     const char *suffix = strrchr(name, '.');
     bool is_ours = false;
     for (size_t i = 0; i < G_N_ELEMENTS(ours); i++)
@@ -296,13 +297,8 @@ static void remove_stale_note(const Settings *settings, const char *path, const 
 
 static void release_websockify(const Settings *settings, const char *display_folder)
 {
-    WebsockifyOptions options = {.program = settings->dir_websockify,
-                                 .state_folder = settings->dir_cfg,
-                                 .display_folder = display_folder,
-                                 .address = settings->service_address,
-                                 .port = (int)settings->service_port};
     if (g_file_test(settings->dir_cfg, G_FILE_TEST_IS_DIR))
-        websockify_release(&options, NULL);
+        websockify_release(settings->dir_cfg, display_folder, NULL);
 }
 
 /* A new installation lacks them. Where they cannot be made, `qwdctl doctor` says so. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "base/trusted_path.h"
 #include "core/link.h"
 #include "core/store.h"
+#include "display/websockify.h"
 
 #define PORTS_TO_TRY 100
 
@@ -111,32 +113,49 @@ bool local_arguments_read(Arguments *arguments, int argc, char **argv, GError **
     return use_own_folders(arguments, error);
 }
 
-/* The port of the websockify recorded in dir_cfg, 0 when none runs. */
+/* The port of the websockify recorded in dir_cfg, 0 when none runs on a port. */
 static gint64 running_port(const Settings *settings)
 {
-    g_autofree char *path = g_build_filename(settings->dir_cfg, "websockify.json", NULL);
+    g_autofree char *path = g_build_filename(settings->dir_cfg, WEBSOCKIFY_PORT_RECORD, NULL);
     g_autoptr(JsonValue) record = json_object_read(path, 65536, NULL);
     ProcessId id = {.pid = (pid_t)json_get_integer(record, "pid", 0),
                     .start_ticks = (guint64)json_get_integer(record, "start_ticks", 0)};
     return record && process_is_alive(id) ? json_get_integer(record, "port", 0) : 0;
 }
 
-static bool port_is_free(gint64 port)
+/* Binds to a port of the loopback interface. Returns its number, 0 when it is taken. 0 is any free port. */
+static gint64 try_port(gint64 port)
 {
     autofd int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((guint16)port)};
+    socklen_t length = sizeof address;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int on = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    return fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+                 getsockname(fd, (struct sockaddr *)&address, &length) == 0;
+    return bound ? ntohs(address.sin_port) : 0;
+}
+
+/* service_port is that of a service whose links lead there: its own sessions use it, and nobody else's do. Somebody may
+ * ask for a port. */
+static bool may_use_service_port(const Settings *settings)
+{
+    const char *overrides = g_getenv("QWD_OVERRIDES");
+    g_autofree char *runtime = runtime_folder();
+    if (overrides && (g_str_has_prefix(overrides, "service_port=") || strstr(overrides, "\nservice_port=")))
+        return true;
+    return !*settings->service_path && !g_str_equal(settings->dir_cfg, runtime);
 }
 
 static gint64 choose_port(const Settings *settings)
 {
     gint64 port = running_port(settings);
+    bool from_service_port = may_use_service_port(settings);
     for (gint64 i = 0; !port && i < PORTS_TO_TRY; i++) {
-        if (port_is_free(settings->service_port + i))
-            port = settings->service_port + i;
+        port = try_port(from_service_port ? settings->service_port + i : 0);
+        if (!from_service_port && port == settings->service_port)
+            port = 0;
     }
     return port;
 }
@@ -146,8 +165,7 @@ static bool choose_display(Arguments *arguments, GError **error)
     gint64 port = choose_port(arguments->settings);
     if (!port)
         return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE,
-                              "No TCP port is free from %d on. Choose another service_port.",
-                              (int)arguments->settings->service_port);
+                              "No TCP port is free. Give another one to begin with, as --service_port=PORT.");
     g_autofree char *port_text = g_strdup_printf("\nservice_path=\nservice_port=%d", (int)port);
     const char *given = g_getenv("QWD_OVERRIDES");
     g_autofree char *all = g_strconcat(given ? given : "", port_text, NULL);

@@ -7,6 +7,7 @@
 #include "base/cidr.h"
 #include "core/choices.h"
 #include "core/folder.h"
+#include "core/link.h"
 #include "core/script.h"
 #include "vm/gpu.h"
 #include "vm/name_servers.h"
@@ -39,6 +40,7 @@ static const struct {
     {check_options, NULL, NULL},
     {check_gpus, NULL, NULL},
     {check_network, NULL, NULL},
+    {link_check_settings, NULL, NULL},
     {backoff_check_settings, NULL, NULL},
     {choices_check_settings, choices_check_table, "file_groups"},
     {scripts_check_settings, scripts_check_table, "file_scripts"},

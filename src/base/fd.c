@@ -6,6 +6,7 @@
 #include <glib-unix.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -76,7 +77,8 @@ int unix_listen(const char *path, GError **error)
     autofd int fd = unix_socket(error);
     if (fd < 0)
         return -1;
-    if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 64) < 0) {
+    if (fchmod(fd, S_IRUSR | S_IWUSR) < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+        listen(fd, 64) < 0) {
         qwd_error_errno(error, errno, "Cannot listen on %s", path);
         return -1;
     }

@@ -17,7 +17,8 @@ int fd_steal(int *fd);
 /* Longest path of a UNIX socket in bytes, without the closing NUL (unix(7)). */
 #define UNIX_PATH_MAX_BYTES 107
 
-/* A listening stream socket at `path`, which must not exist. Returns the descriptor, -1 on error. */
+/* A listening stream socket at `path`, which must not exist. Only processes of this user can connect to it: bind(2)
+ * gives the file the mode of the socket. Returns the descriptor, -1 on error. */
 int unix_listen(const char *path, GError **error);
 
 /* A connected stream socket. Returns the descriptor, -1 on error. */

@@ -104,8 +104,8 @@ static void remember_language(const Call *call, Response *response)
     if (!call->chose_language)
         return;
     g_autofree char *cookie =
-        g_strdup_printf(LANGUAGE_COOKIE "=%s; Path=/; Max-Age=%d; SameSite=Lax%s", catalogue_language(),
-                        LANGUAGE_MAX_AGE_S, call->is_https ? "; Secure" : "");
+        g_strdup_printf(LANGUAGE_COOKIE "=%s; Path=%s/; Max-Age=%d; SameSite=Lax%s", catalogue_language(),
+                        call->page.settings->service_prefix, LANGUAGE_MAX_AGE_S, call->is_https ? "; Secure" : "");
     response_add_header(response, "Set-Cookie", cookie, NULL);
 }
 
@@ -196,15 +196,25 @@ static Response *answer_without_settings(const GError *error)
     return response;
 }
 
+/* From here on the program has the path that browsers ask for. */
+static void use_browsers_path(const Settings *settings)
+{
+    const char *path = g_getenv("SCRIPT_NAME");
+    g_autofree char *seen = link_of_path(settings, path ? path : "");
+    g_setenv("SCRIPT_NAME", seen, TRUE);
+}
+
 int cgi_answer(int argc, char **argv)
 {
     g_auto(Arguments) arguments = {0};
     g_autoptr(GError) error = NULL;
-    g_autoptr(Request) request = request_new(NULL);
     (void)argc;
     signal(SIGPIPE, SIG_IGN);
     /* A query without "=" reaches a CGI program as arguments (RFC 3875, section 4.4): they are nobody's settings. */
     bool good = arguments_read(&arguments, 1, argv, &error);
+    if (good)
+        use_browsers_path(arguments.settings);
+    g_autoptr(Request) request = request_new(NULL);
     g_autoptr(Response) response = good ? answer_with(arguments.settings, request) : answer_without_settings(error);
     request_discard_body(request);
     return response_write_cgi(response, STDOUT_FILENO, request_method(request) == METHOD_HEAD, NULL) ? 0 : 1;

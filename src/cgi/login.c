@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cgi/call.h"
+#include "core/link.h"
 #include "core/origin.h"
 #include "web/catalogue.h"
 #include "web/identity.h"
@@ -441,5 +442,6 @@ Response *call_logout(Call *call, GError **error)
         return NULL;
     g_free(call->cookie);
     call->cookie = cookie_line(call, LOGIN_COOKIE, "", 0);
-    return response_redirect(call->page.settings->service_page, error);
+    g_autofree char *page = link_page(call->page.settings, "");
+    return response_redirect(page, error);
 }

@@ -7,6 +7,19 @@
 #include "core/session.h"
 #include "core/settings.h"
 
+/* Paths of this host as browsers ask for them, with service_prefix in front: of the page with the form, and of anything
+ * below it (`name`: "" or "static/style.css"); of the program; of the displays, NULL without service_path. Free with
+ * g_free. */
+char *link_page(const Settings *settings, const char *name);
+char *link_script(const Settings *settings);
+char *link_display(const Settings *settings);
+
+/* The same for a path that the web server gave us. */
+char *link_of_path(const Settings *settings, const char *path);
+
+/* Checks that service_prefix can be put in front of paths; QWD_ERROR_CONFIG. */
+bool link_check_settings(const Settings *settings, GError **error);
+
 /* The display's address. `base` is "scheme://host[:port]" of the web server (see core/origin.h): with service_path the
  * display is on the same server, else on the same host at service_port. Free with g_free. */
 char *link_url(const Settings *settings, const char *base, const char *token, SessionRole role);

@@ -16,6 +16,7 @@
 #include "ctl/commands.h"
 #include "ctl/doctor.h"
 #include "ctl/output.h"
+#include "display/websockify.h"
 #include "vm/image.h"
 
 #define GIB ((gint64)1024 * 1024 * 1024)
@@ -125,8 +126,24 @@ void doctor_check_folders(Doctor *doctor)
     check_log(doctor);
 }
 
+/* Where links lead to websockify itself, another program may have its port. */
+static void check_port(Doctor *doctor)
+{
+    const Settings *settings = doctor->settings;
+    WebsockifyOptions options = {
+        .state_folder = settings->dir_cfg, .address = settings->service_address, .port = (int)settings->service_port};
+    g_autoptr(GError) error = NULL;
+    if (*settings->service_path)
+        return;
+    if (websockify_check_port(&options, &error))
+        doctor_note(doctor, LEVEL_OK, "display", "", "Port %d is free for websockify.", options.port);
+    else
+        doctor_note(doctor, LEVEL_BROKEN, "display", "qwdctl edit config", "%s", error->message);
+}
+
 void doctor_check_sockets(Doctor *doctor)
 {
+    check_port(doctor);
     g_autofree char *folder = store_display_folder(doctor->settings);
     size_t length = strlen(folder) + 1 + TOKEN_CHARS;
     if (length > UNIX_PATH_MAX_BYTES)
@@ -249,11 +266,6 @@ void doctor_check_looks(Doctor *doctor)
 
 /* --- who may come in --- */
 
-static bool is_loopback(const char *address)
-{
-    return g_str_has_prefix(address, "127.") || g_str_equal(address, "::1") || g_str_equal(address, "localhost");
-}
-
 static void check_local_accounts(Doctor *doctor)
 {
     struct stat st;
@@ -309,10 +321,6 @@ void doctor_check_login(Doctor *doctor)
     else
         doctor_note(doctor, LEVEL_WARNING, "login", "qwdctl edit config",
                     "No way to log in is configured: only browsers on this machine are answered.");
-    if (!is_loopback(settings->service_address) && *settings->service_path)
-        doctor_note(doctor, LEVEL_WARNING, "login", "qwdctl edit config",
-                    "websockify listens on %s, although the web server passes displays on: 127.0.0.1 is enough.",
-                    settings->service_address);
     check_local_accounts(doctor);
     check_attempts(doctor);
 }

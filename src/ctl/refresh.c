@@ -8,26 +8,34 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/owned_file.h"
+#include "core/link.h"
 #include "ctl/commands.h"
 #include "ctl/output.h"
+#include "ctl/page_check.h"
 #include "web/catalogue.h"
 #include "web/layout.h"
 #include "web/pages.h"
 #include "web/template.h"
 
-/* From a template in memory, or the one in dir_html when it is NULL. */
-static char *render(const Settings *settings, const char *template, const GPtrArray *machines, GError **error)
+/* From a template in memory, or the one in dir_html when it is NULL. For somebody who has logged in with `csrf`. */
+static char *render_for(const Settings *settings, const char *template, const GPtrArray *machines, const char *csrf,
+                        GError **error)
 {
-    g_autofree char *script = g_strconcat("SCRIPT_NAME=", settings->service_script, NULL);
-    const char *environment[] = {script, NULL};
+    g_autofree char *script = link_script(settings), *variable = g_strconcat("SCRIPT_NAME=", script, NULL);
+    const char *environment[] = {variable, NULL};
     RequestSource source = {.environment = environment, .body_fd = -1};
     g_autoptr(Request) request = request_new(&source);
     Identity who = {.user = ""}; /* whoever looks at it */
-    PageContext context = {.settings = settings, .request = request, .base = "", .who = &who};
+    PageContext context = {.settings = settings, .request = request, .base = "", .who = &who, .csrf = csrf};
     g_autoptr(JsonValue) values = page_landing(&context, machines, NULL);
     if (template)
         return template_render_text(settings->dir_html, "landing.html", template, values, error);
     return template_render(settings->dir_html, "landing.html", values, error);
+}
+
+static char *render(const Settings *settings, const char *template, const GPtrArray *machines, GError **error)
+{
+    return render_for(settings, template, machines, NULL, error);
 }
 
 bool refresh_check_template(const Settings *settings, const char *template, GError **error)
@@ -70,6 +78,19 @@ static void tell_troubles(void)
     }
 }
 
+/* Of a page of the administrator's. */
+static void tell_lacks(const Settings *settings, const GPtrArray *machines)
+{
+    g_autofree char *file = g_build_filename(settings->dir_layout, "landing.html", NULL);
+    if (!g_file_test(file, G_FILE_TEST_EXISTS))
+        return;
+    g_autofree char *page = render(settings, NULL, machines, NULL);
+    g_autofree char *page_of_user = render_for(settings, NULL, machines, "token", NULL);
+    g_autoptr(GPtrArray) lacks = page && page_of_user ? page_check(settings, page, page_of_user) : NULL;
+    for (guint i = 0; lacks && i < lacks->len; i++)
+        output_note("%s: %s.", file, (const char *)lacks->pdata[i]);
+}
+
 bool refresh_page(const Settings *settings, GError **error)
 {
     g_autoptr(GPtrArray) machines = machines_load(settings, error);
@@ -78,6 +99,8 @@ bool refresh_page(const Settings *settings, GError **error)
     for (char **language = settings->languages; good && *language; language++)
         good = refresh_language(settings, *language, machines, error);
     tell_troubles();
+    if (good)
+        tell_lacks(settings, machines);
     return good;
 }
 

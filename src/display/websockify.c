@@ -23,6 +23,9 @@
 #define TERM_DEADLINE_MS 3000
 #define KILL_DEADLINE_MS 10000
 
+#define SOCKET_NAME "websockify.socket"
+#define UNIX_PLUGIN "--auth-plugin=qwd_viewer.UnixViewer"
+
 /* Ending this often this soon after the start is not bad luck; after the pause it may be tried again. */
 #define QUICK_END_S 5
 #define QUICK_ENDS_MAX 5
@@ -35,7 +38,7 @@ typedef struct {
     char *command;
     gint64 started_s; /* of the monotonic clock */
     gint64 quick_ends;
-    gint64 port; /* for those who look for the running one */
+    gint64 port; /* for those who look for the running one; 0: the UNIX socket */
 } Record;
 
 static void record_clear(Record *record)
@@ -49,10 +52,15 @@ static char *state_path(const char *folder, const char *name)
     return g_build_filename(folder, name, NULL);
 }
 
-/* An absent or broken record is one of no process. */
-static Record record_read(const char *state_folder)
+static const char *record_name(const WebsockifyOptions *options)
 {
-    g_autofree char *path = state_path(state_folder, "websockify.json");
+    return options->port ? WEBSOCKIFY_PORT_RECORD : "websockify-socket.json";
+}
+
+/* An absent or broken record is one of no process. */
+static Record record_read(const WebsockifyOptions *options)
+{
+    g_autofree char *path = state_path(options->state_folder, record_name(options));
     g_autoptr(JsonValue) object = json_object_read(path, RECORD_MAX_BYTES, NULL);
     if (!object)
         return (Record){.command = g_strdup("")};
@@ -64,9 +72,9 @@ static Record record_read(const char *state_folder)
     };
 }
 
-static bool record_write(const char *state_folder, const Record *record, GError **error)
+static bool record_write(const WebsockifyOptions *options, const Record *record, GError **error)
 {
-    g_autofree char *path = state_path(state_folder, "websockify.json");
+    g_autofree char *path = state_path(options->state_folder, record_name(options));
     g_autoptr(JsonValue) object = json_pack("{s:I, s:I, s:s, s:I, s:I, s:I}", "pid", (json_int_t)record->id.pid,
                                             "start_ticks", (json_int_t)record->id.start_ticks, "command",
                                             record->command, "started_s", (json_int_t)record->started_s, "quick_ends",
@@ -91,6 +99,7 @@ static char *token_source_argument(const WebsockifyOptions *options)
 
 typedef struct {
     char *token_source;
+    bool is_unix;
     pid_t session; /* which every websockify leads */
 } Leftovers;
 
@@ -117,15 +126,20 @@ static char *command_line(pid_t pid, size_t *length)
     return text;
 }
 
-/* Websockify and its forks for viewers are known by the display folder that they serve. */
+static bool has_word(const char *text, size_t length, const char *wanted)
+{
+    const char *word = text;
+    while (word < text + length && !g_str_equal(word, wanted))
+        word += strlen(word) + 1;
+    return word < text + length;
+}
+
+/* Websockify and its forks for viewers are known by the display folder that they serve, and by where they listen. */
 static void kill_if_ours(ProcessId id, Leftovers *leftovers)
 {
     size_t length = 0;
     g_autofree char *text = command_line(id.pid, &length);
-    const char *word = text;
-    while (word < text + length && !g_str_equal(word, leftovers->token_source))
-        word += strlen(word) + 1;
-    if (word >= text + length)
+    if (!has_word(text, length, leftovers->token_source) || has_word(text, length, UNIX_PLUGIN) != leftovers->is_unix)
         return;
     leftovers->session = getsid(id.pid);
     if (process_signal(id, SIGKILL, NULL))
@@ -145,7 +159,7 @@ static void wait_if_leaving(ProcessId id, Leftovers *leftovers)
 static void end_leftovers(const WebsockifyOptions *options, pid_t session)
 {
     g_autofree char *token_source = token_source_argument(options);
-    Leftovers leftovers = {token_source, session};
+    Leftovers leftovers = {token_source, options->port == 0, session};
     for_each_process(kill_if_ours, &leftovers);
     for_each_process(wait_if_leaving, &leftovers);
 }
@@ -199,6 +213,26 @@ static int listen_tcp(const WebsockifyOptions *options, GError **error)
     return fd;
 }
 
+char *websockify_socket_path(const char *state_folder)
+{
+    return state_path(state_folder, SOCKET_NAME);
+}
+
+/* What is there is of a websockify that has ended. */
+static int listen_unix(const WebsockifyOptions *options, GError **error)
+{
+    g_autofree char *path = websockify_socket_path(options->state_folder);
+    unlink(path);
+    autofd int fd = unix_listen(path, error);
+    if (fd < 0)
+        return -1;
+    if (listen(fd, LISTEN_BACKLOG) < 0) {
+        qwd_error_errno(error, errno, "Cannot listen on %s", path);
+        return -1;
+    }
+    return fd_steal(&fd);
+}
+
 /* The path of the folder to serve, NULL when there is none. */
 static char *web_path(const WebsockifyOptions *options)
 {
@@ -219,7 +253,8 @@ static char **command_new(const WebsockifyOptions *options)
     }
     if (options->plugin_folder) {
         g_autofree char *argument = g_strdup_printf("--auth-source=%s/viewers", options->state_folder);
-        g_strv_builder_add_many(command, "--auth-plugin=qwd_viewer.Viewer", argument, NULL);
+        const char *plugin = options->port ? "--auth-plugin=qwd_viewer.Viewer" : UNIX_PLUGIN;
+        g_strv_builder_add_many(command, plugin, argument, NULL);
     }
     return g_strv_builder_end(command);
 }
@@ -227,7 +262,7 @@ static char **command_new(const WebsockifyOptions *options)
 /* The caller's environment stays here: a CGI's holds a visitor's cookies. */
 static bool spawn(const WebsockifyOptions *options, char **command, ProcessId *id, GError **error)
 {
-    autofd int listener = listen_tcp(options, error);
+    autofd int listener = options->port ? listen_tcp(options, error) : listen_unix(options, error);
     if (listener < 0)
         return false;
     const char *path = g_getenv("PATH");
@@ -254,11 +289,22 @@ static bool check_quick_ends(Record *record, const char *command, GError **error
                           "websockify ends again and again right after its start. To see why, run: %s", command);
 }
 
-/* Notes of viewers whose websockify is gone are of no use. */
+/* Notes of viewers whose process is gone are of no use. */
+static void remove_stale_notes(const char *path)
+{
+    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
+    for (const char *name; folder && (name = g_dir_read_name(folder));) {
+        g_autofree char *note = g_build_filename(path, name, NULL);
+        if (!process_is_alive(process_id_of((pid_t)g_ascii_strtoll(name, NULL, 10))))
+            unlink(note);
+    }
+}
+
 static bool make_viewers_folder(const WebsockifyOptions *options, GError **error)
 {
     g_autofree char *folder = state_path(options->state_folder, "viewers");
-    return folder_remove(folder, error) && folder_make_private(folder, error);
+    remove_stale_notes(folder);
+    return folder_make_private(folder, error);
 }
 
 static bool start(const WebsockifyOptions *options, Record *record, char **command, GError **error)
@@ -272,13 +318,15 @@ static bool start(const WebsockifyOptions *options, Record *record, char **comma
         return false;
     record->started_s = g_get_monotonic_time() / G_USEC_PER_SEC;
     record->port = options->port;
-    return record_write(options->state_folder, record, error);
+    return record_write(options, record, error);
 }
 
 /* What is compared: the command line and where it listens. */
 static char *describe(const WebsockifyOptions *options, char **command)
 {
     g_autofree char *line = g_strjoinv(" ", command);
+    if (!options->port)
+        return g_strdup_printf("%s # %s/" SOCKET_NAME, line, options->state_folder);
     return g_strdup_printf("%s # %s port %d", line, options->address, options->port);
 }
 
@@ -289,7 +337,7 @@ bool websockify_ensure(const WebsockifyOptions *options, GError **error)
     autofd int lock = lock_state(options->state_folder, error);
     if (lock < 0)
         return false;
-    g_auto(Record) record = record_read(options->state_folder);
+    g_auto(Record) record = record_read(options);
     g_auto(GStrv) command = command_new(options);
     g_autofree char *description = describe(options, command);
     bool alive = process_is_alive(record.id);
@@ -315,19 +363,36 @@ static bool has_sockets(const char *path)
     return false;
 }
 
-bool websockify_release(const WebsockifyOptions *options, GError **error)
+static bool release_one(const WebsockifyOptions *options, GError **error)
 {
-    autofd int lock = lock_state(options->state_folder, error);
-    if (lock < 0)
-        return false;
-    if (has_sockets(options->display_folder))
-        return true;
-    g_auto(Record) record = record_read(options->state_folder);
-    g_autofree char *record_path = state_path(options->state_folder, "websockify.json");
-    g_autofree char *web = state_path(options->state_folder, "websockify-web");
+    g_auto(Record) record = record_read(options);
+    g_autofree char *record_path = state_path(options->state_folder, record_name(options));
+    g_autofree char *served = state_path(options->state_folder, options->port ? "websockify-web" : SOCKET_NAME);
     end_all(options, record.id);
     unlink(record_path);
-    return folder_remove(web, error);
+    return options->port ? folder_remove(served, error) : unlink(served) == 0 || errno == ENOENT;
+}
+
+bool websockify_release(const char *state_folder, const char *display_folder, GError **error)
+{
+    WebsockifyOptions through_socket = {.state_folder = state_folder, .display_folder = display_folder};
+    WebsockifyOptions direct = through_socket;
+    direct.port = 1; /* any: they have one record */
+    autofd int lock = lock_state(state_folder, error);
+    if (lock < 0)
+        return false;
+    if (has_sockets(display_folder))
+        return true;
+    return release_one(&through_socket, error) && release_one(&direct, error);
+}
+
+bool websockify_check_port(const WebsockifyOptions *options, GError **error)
+{
+    g_auto(Record) record = record_read(options);
+    if (process_is_alive(record.id))
+        return true;
+    autofd int fd = listen_tcp(options, error);
+    return fd >= 0;
 }
 
 typedef struct {
@@ -357,9 +422,9 @@ static gboolean on_pidfd(int fd, GIOCondition condition, gpointer data)
     return on_gone(data);
 }
 
-guint websockify_watch(const char *state_folder, WebsockifyDied died, void *data)
+guint websockify_watch(const WebsockifyOptions *options, WebsockifyDied died, void *data)
 {
-    g_auto(Record) record = record_read(state_folder);
+    g_auto(Record) record = record_read(options);
     Watch *watch = g_new(Watch, 1);
     *watch = (Watch){died, data, record.id.pid > 0 ? (int)syscall(SYS_pidfd_open, record.id.pid, 0) : -1};
     if (watch->pidfd < 0 || !process_is_alive(record.id))

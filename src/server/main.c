@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/units.h"
+#include "core/link.h"
 #include "core/origin.h"
 #include "server/listener.h"
 #include "server/server.h"
@@ -194,7 +195,7 @@ static bool run(const Options *options, GError **error)
         g_canonicalize_filename(options->config ? options->config : settings_default_file(), NULL);
     const char *const *overrides = (const char *const *)options->overrides;
     g_autoptr(Settings) settings = settings_load(config, options->config != NULL, overrides, error);
-    if (!settings || !origin_check_settings(settings, error))
+    if (!settings || !origin_check_settings(settings, error) || !link_check_settings(settings, error))
         return false;
     g_autofree char *cgi = find_cgi(settings);
     if (access(cgi, X_OK) < 0)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "core/link.h"
 #include "server/head.h"
 #include "server/path.h"
 
@@ -175,8 +176,9 @@ enum MHD_Result request_reply_failure(Request *request, const FailureRow *rows, 
     return request_reply_text(request, row->status, row->sentence, NULL, NULL);
 }
 
-enum MHD_Result request_redirect(Request *request, const char *location)
+enum MHD_Result request_redirect(Request *request, const char *path)
 {
+    g_autofree char *location = link_of_path(server_options(request->server)->settings, path);
     return request_reply_text(request, MHD_HTTP_FOUND, "See there.", "Location", location);
 }
 

@@ -69,7 +69,8 @@ typedef struct {
  * the log has the cause. */
 enum MHD_Result request_reply_failure(Request *request, const FailureRow *rows, size_t count, const GError *cause);
 
-enum MHD_Result request_redirect(Request *request, const char *location);
+/* To a path of this server; the browser gets it with service_prefix. */
+enum MHD_Result request_redirect(Request *request, const char *path);
 
 /* The line of the access log. Never has a query: that is where tokens are. */
 void request_log(const Request *request);

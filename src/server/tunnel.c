@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/token.h"
 #include "core/origin.h"
+#include "display/websockify.h"
 #include "server/head.h"
 #include "server/pump.h"
 #include "server/routes.h"
@@ -139,9 +140,8 @@ static enum MHD_Result open_tunnel(Request *request)
 {
     g_autoptr(GError) error = NULL;
     const Settings *settings = server_options(request->server)->settings;
-    g_autofree char *text = make_request(request);
-    if (upstream_open(&request->upstream, settings->service_address, (int)settings->service_port, text,
-                      server_stop_fd(request->server), &error) &&
+    g_autofree char *text = make_request(request), *path = websockify_socket_path(settings->dir_cfg);
+    if (upstream_open(&request->upstream, path, text, server_stop_fd(request->server), &error) &&
         is_open(&request->upstream, &error))
         return upgrade(request);
     return request_reply_failure(request, failures, G_N_ELEMENTS(failures), error);

@@ -2,10 +2,11 @@
 #include "server/upstream.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -49,43 +50,21 @@ static bool refused(int cause, GError **error)
     return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "websockify cannot be reached: %s.", g_strerror(cause));
 }
 
-static bool finish_connect(const Exchange *exchange, GError **error)
+/* Waits while there are more who want to connect than the socket has room for. */
+static bool connect_to(Exchange *exchange, const char *path, GError **error)
 {
-    int cause = 0;
-    socklen_t length = sizeof cause;
-    if (!wait_for(exchange, POLLOUT, error))
-        return false;
-    if (getsockopt(exchange->fd, SOL_SOCKET, SO_ERROR, &cause, &length) < 0 || cause != 0)
-        return refused(cause, error);
-    return true;
-}
-
-static bool connect_one(Exchange *exchange, const struct addrinfo *info, GError **error)
-{
-    exchange->fd = socket(info->ai_family, info->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, info->ai_protocol);
-    if (exchange->fd < 0)
+    struct timeval deadline = {.tv_sec = DEADLINE_US / G_USEC_PER_SEC};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (g_strlcpy(address.sun_path, path, sizeof address.sun_path) >= sizeof address.sun_path)
+        return refused(ENAMETOOLONG, error);
+    exchange->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (exchange->fd < 0 || setsockopt(exchange->fd, SOL_SOCKET, SO_SNDTIMEO, &deadline, sizeof deadline) < 0)
         return refused(errno, error);
-    if (connect(exchange->fd, info->ai_addr, info->ai_addrlen) == 0)
-        return true;
-    return errno == EINPROGRESS ? finish_connect(exchange, error) : refused(errno, error);
-}
-
-/* Tries each address of the name; the error is the last one's. */
-static bool connect_any(Exchange *exchange, const char *address, int port, GError **error)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *all = NULL;
-    g_autofree char *service = g_strdup_printf("%d", port);
-    int code = getaddrinfo(address, service, &hints, &all);
-    if (code != 0)
-        return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "service_address = %s: %s.", address, gai_strerror(code));
-    bool good = false;
-    for (const struct addrinfo *one = all; one && !good; one = one->ai_next) {
-        g_clear_error(error);
-        fd_close_pointed(&exchange->fd);
-        good = connect_one(exchange, one, error);
-    }
-    freeaddrinfo(all);
-    return good;
+    if (connect(exchange->fd, (struct sockaddr *)&address, sizeof address) == 0)
+        return fd_set_nonblocking(exchange->fd, error);
+    if (errno == EAGAIN)
+        return qwd_error_fail(error, QWD_ERROR_TIMEOUT, "websockify did not answer in time.");
+    return refused(errno, error);
 }
 
 /* --- ask --- */
@@ -158,10 +137,10 @@ static bool exchange_heads(Upstream *upstream, const Exchange *exchange, const c
     return true;
 }
 
-bool upstream_open(Upstream *upstream, const char *address, int port, const char *request, int stop_fd, GError **error)
+bool upstream_open(Upstream *upstream, const char *path, const char *request, int stop_fd, GError **error)
 {
     Exchange exchange = {.fd = -1, .stop_fd = stop_fd, .deadline_us = g_get_monotonic_time() + DEADLINE_US};
-    bool good = connect_any(&exchange, address, port, error) && exchange_heads(upstream, &exchange, request, error);
+    bool good = connect_to(&exchange, path, error) && exchange_heads(upstream, &exchange, request, error);
     upstream->fd = exchange.fd;
     if (!good)
         upstream_clear(upstream);

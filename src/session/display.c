@@ -13,16 +13,18 @@
 #include "core/origin.h"
 #include "session/supervisor.h"
 
+/* With service_path the web server passes the display on, and has noVNC's files. */
 static WebsockifyOptions websockify_options(const Supervisor *supervisor)
 {
     const Settings *settings = supervisor->settings;
+    bool proxied = *settings->service_path != '\0';
     return (WebsockifyOptions){.program = settings->dir_websockify,
                                .state_folder = settings->dir_cfg,
                                .display_folder = supervisor->display_folder,
                                .address = settings->service_address,
-                               .port = (int)settings->service_port,
+                               .port = proxied ? 0 : (int)settings->service_port,
                                .plugin_folder = settings->dir_lib,
-                               .novnc_folder = settings->dir_novnc};
+                               .novnc_folder = proxied ? NULL : settings->dir_novnc};
 }
 
 #define NOTE_MAX_BYTES 16384
@@ -124,7 +126,7 @@ static void on_websockify_died(void *data)
     g_autoptr(GError) error = NULL;
     supervisor->websockify_watch = 0;
     if (websockify_ensure(&options, &error))
-        supervisor->websockify_watch = websockify_watch(options.state_folder, on_websockify_died, supervisor);
+        supervisor->websockify_watch = websockify_watch(&options, on_websockify_died, supervisor);
     else
         supervisor->websockify_watch = g_timeout_add_seconds(WEBSOCKIFY_RETRY_S, on_websockify_retry, supervisor);
     if (error && !supervisor->websockify_failing)
@@ -255,15 +257,14 @@ bool display_start(Supervisor *supervisor, GError **error)
     if (!supervisor_change(supervisor, add_first_links, NULL, error) || !open_links(supervisor, error) ||
         !websockify_ensure(&options, error))
         return false;
-    supervisor->websockify_watch = websockify_watch(options.state_folder, on_websockify_died, supervisor);
+    supervisor->websockify_watch = websockify_watch(&options, on_websockify_died, supervisor);
     return true;
 }
 
 void display_stop(Supervisor *supervisor)
 {
-    WebsockifyOptions options = websockify_options(supervisor);
     g_clear_handle_id(&supervisor->websockify_watch, g_source_remove);
     g_clear_pointer(&supervisor->gate, gate_free);
     g_clear_pointer(&supervisor->tokens, g_ptr_array_unref);
-    websockify_release(&options, NULL);
+    websockify_release(supervisor->settings->dir_cfg, supervisor->display_folder, NULL);
 }

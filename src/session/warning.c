@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "core/kept.h"
 #include "core/life.h"
+#include "core/link.h"
 #include "core/origin.h"
 
 /* Where the owner's browser found the service; without a browser, where the settings say. Free with g_free. */
@@ -31,7 +32,8 @@ static json_t *values_of(const Supervisor *supervisor, gint64 end)
     g_autoptr(GUri) uri = base ? g_uri_parse(base, G_URI_FLAGS_NONE, NULL) : NULL;
     if (!uri)
         return NULL;
-    g_autofree char *link = g_strdup_printf("%s%s?session=%s", base, supervisor->settings->service_script, session->id);
+    g_autofree char *script = link_script(supervisor->settings);
+    g_autofree char *link = g_strdup_printf("%s%s?session=%s", base, script, session->id);
     bool may_extend = life_may_extend(supervisor->settings, session, NULL);
     return json_pack("{s:s, s:s, s:s, s:s, s:I, s:b, s:o}", "service", g_uri_get_host(uri), "user", session->owner,
                      "machine", *session->plan->title ? session->plan->title : session->plan->machine, "link", link,

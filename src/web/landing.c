@@ -9,6 +9,7 @@
 #include "core/choices.h"
 #include "core/folder.h"
 #include "core/limits.h"
+#include "core/link.h"
 #include "core/queue.h"
 #include "web/catalogue.h"
 #include "web/choice.h"
@@ -307,11 +308,10 @@ char *page_landing_file(const Settings *settings, const char *language)
 static json_t *language_files(const Settings *settings)
 {
     json_t *list = json_array();
-    bool has_slash = g_str_has_suffix(settings->service_page, "/");
     for (char **code = settings->languages; *code; code++) {
         bool is_first = code == settings->languages;
         g_autofree char *name = is_first ? g_strdup("") : g_strdup_printf("index.%s.html", *code);
-        g_autofree char *path = g_strconcat(settings->service_page, has_slash ? "" : "/", name, NULL);
+        g_autofree char *path = link_page(settings, name);
         if (!g_str_equal(*code, catalogue_language()))
             json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "code", *code, "name",
                                                   catalogue_language_name(*code), "path", path));

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "core/link.h"
 #include "web/catalogue.h"
 #include "web/template.h"
 #include "web/template_parse.h"
@@ -19,8 +20,8 @@ char *layout_picture(const Settings *settings, const char *name)
     if (!*name || *name == '.' || strchr(name, '/') || !g_file_test(path, G_FILE_TEST_IS_REGULAR))
         return NULL;
     g_autofree char *escaped = g_uri_escape_string(name, NULL, FALSE);
-    bool has_slash = g_str_has_suffix(settings->service_page, "/");
-    return g_strconcat(settings->service_page, has_slash ? "" : "/", "pictures/", escaped, NULL);
+    g_autofree char *relative = g_strconcat("pictures/", escaped, NULL);
+    return link_page(settings, relative);
 }
 
 static void use_folder(const Settings *settings, const char *folder)

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "web/accept.h"
+#include "web/multipart.h"
 #include "web/params.h"
 
 #define HOST_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]"
@@ -170,14 +171,19 @@ static bool check_method(const Request *request, GError **error)
     return qwd_error_fail(error, QWD_ERROR_METHOD, "This service knows the methods GET, HEAD and POST.");
 }
 
-static bool check_type(const Request *request, GError **error)
+static bool has_type(const Request *request, const char *type)
 {
     g_auto(GStrv) parts = g_strsplit(request->variables[VAR_TYPE], ";", 2);
-    if (parts[0] && g_ascii_strcasecmp(g_strstrip(parts[0]), FORM_TYPE) == 0)
+    return parts[0] && g_ascii_strcasecmp(g_strstrip(parts[0]), type) == 0;
+}
+
+static bool check_type(const Request *request, GError **error)
+{
+    if (has_type(request, FORM_TYPE) || has_type(request, MULTIPART_TYPE))
         return true;
     return qwd_error_fail(error, QWD_ERROR_MEDIA_TYPE,
-                          "Send the form as " FORM_TYPE ": remove the enctype attribute from a form that has one; "
-                          "with curl, use -d or --data-urlencode instead of -F.");
+                          "Send the form as " FORM_TYPE " or as multipart/form-data: give a form no other enctype, "
+                          "and use -d, --data-urlencode or -F with curl.");
 }
 
 static bool read_content_length(const Request *request, gint64 max, size_t *length, GError **error)
@@ -212,9 +218,19 @@ static bool read_bytes(int fd, char *buffer, size_t length, GError **error)
     return true;
 }
 
-static bool load_body(Request *request, gint64 max, GError **error)
+/* Wipes and frees `buffer`, of `length` bytes. */
+static bool load_multipart(Request *request, const Settings *settings, char *buffer, size_t length, GError **error)
+{
+    char *text = multipart_decode(settings, request->variables[VAR_TYPE], buffer, length, error);
+    explicit_bzero(buffer, length);
+    g_free(buffer);
+    return text && params_parse(&request->body, text, strlen(text), error);
+}
+
+static bool load_body(Request *request, const Settings *settings, GError **error)
 {
     size_t length = 0;
+    gint64 max = settings->service_max_request_length;
     if (request->method != METHOD_POST)
         return true;
     if (!read_content_length(request, max, &length, error))
@@ -230,6 +246,8 @@ static bool load_body(Request *request, gint64 max, GError **error)
         g_free(buffer);
         return false;
     }
+    if (has_type(request, MULTIPART_TYPE))
+        return load_multipart(request, settings, buffer, length, error);
     return params_parse(&request->body, buffer, length, error);
 }
 
@@ -247,7 +265,7 @@ bool request_load(Request *request, const Settings *settings, GError **error)
 {
     gint64 max = settings->service_max_request_length;
     return check_method(request, error) && check_variables(request, error) && load_query(request, max, error) &&
-           load_body(request, max, error);
+           load_body(request, settings, error);
 }
 
 void request_discard_body(Request *request)

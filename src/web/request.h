@@ -45,7 +45,7 @@ Request *request_new(const RequestSource *source);
 /* Reads and checks all the rest. Errors:
  * QWD_ERROR_METHOD      not GET, HEAD or POST
  * QWD_ERROR_TOO_LARGE   body or query longer than service_max_request_length
- * QWD_ERROR_MEDIA_TYPE  a body that is not application/x-www-form-urlencoded
+ * QWD_ERROR_MEDIA_TYPE  a body that is neither application/x-www-form-urlencoded nor multipart/form-data without files
  * QWD_ERROR_USAGE       Content-Length that is wrong, a header or field that is not UTF-8 or has control characters,
  *                       bad percent codes, a field given twice (but for "sessions"), too many fields */
 bool request_load(Request *request, const Settings *settings, GError **error);

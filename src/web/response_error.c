@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "core/link.h"
 #include "web/catalogue.h"
 
 #define RETRY_AFTER_S "10"
@@ -60,8 +61,7 @@ char *response_error_message(const GError *error)
 
 json_t *response_page_values(const Request *request, const Settings *settings, const char *title)
 {
-    const char *home = settings->service_page;
-    g_autofree char *files = g_strdup_printf("%s%sstatic", home, g_str_has_suffix(home, "/") ? "" : "/");
+    g_autofree char *home = link_page(settings, ""), *files = link_page(settings, "static");
     return json_pack("{s:s, s:s, s:s, s:s, s:n, s:n, s:n}", "title", title, "static", files, "home", home, "script",
                      request_variable(request, REQUEST_SCRIPT_NAME), "user", "csrf", "refresh");
 }

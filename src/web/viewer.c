@@ -19,7 +19,7 @@ json_t *page_viewer(const PageContext *context, const SessionRecord *session)
                         json_boolean(*context->settings->service_path && g_str_equal(way, "protocol")));
     if (!session &&
         *context->settings->service_path) { /* beside the page, where the web server wants no login either */
-        g_autofree char *files = g_strconcat(context->settings->service_path, "/static", NULL);
+        g_autofree char *display = link_display(context->settings), *files = g_strconcat(display, "/static", NULL);
         json_object_set_new(values, "static", json_string(files));
     }
     return values;

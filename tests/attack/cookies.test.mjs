@@ -42,7 +42,7 @@ test('cookies behind a proxy that has the certificate', async (t) => {
     const program = service.shim('check', '#!/bin/sh\necho \'{"user": "alice"}\'\n');
     fs.appendFileSync(service.configuration, `check_user_custom = ${program}\n`);
     const tls = { certificate: service.path('tls.crt'), key: service.path('tls.key') };
-    const { port } = await startProxy(t, 'nginx', service.httpPort, tls);
+    const { port } = await startProxy(t, 'nginx', service.httpPort, { tls });
     const login = 'user=alice&password=x&manage=1';
     const pairOf = ({ cookies }) => cookies.find((one) => /qwd_login=/.test(one)).split(';')[0];
 

@@ -32,6 +32,7 @@ const request = JSON.stringify({ name: 'a.qcow2', url: 'http://localhost:1/a.qco
 const programs = {
     'qwd-auth-ldap': credentials, 'qwd-auth-imap': credentials, 'qwd-auth-smtp': credentials,
     'qwd-fetch': 'http://localhost:1/script', 'qwd-mail': message, 'qwd-download': request,
+    'qwd-multipart': 'Content-Type: multipart/form-data; boundary=x\r\n\r\n--x--\r\n',
 };
 
 for (const [name, input] of Object.entries(programs)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * An intruder in a program that talks to strangers (LD_PRELOAD): the first time that the program looks for somebody to
- * talk to, tries to make the file $QWD_INTRUDER, to start a program that makes $QWD_INTRUDER.child, and to empty the file
- * $QWD_INTRUDER_VICTIM. */
+ * talk to, or reads a form, tries to make the file $QWD_INTRUDER, to start a program that makes $QWD_INTRUDER.child, and
+ * to empty the file $QWD_INTRUDER_VICTIM. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -38,4 +38,11 @@ int socket(int domain, int type, int protocol)
     int (*real)(int, int, int) = (int (*)(int, int, int))dlsym(RTLD_NEXT, "socket");
     intrude();
     return real(domain, type, protocol);
+}
+
+void *g_mime_parser_construct_part(void *parser, void *options)
+{
+    void *(*real)(void *, void *) = (void *(*)(void *, void *))dlsym(RTLD_NEXT, "g_mime_parser_construct_part");
+    intrude();
+    return real(parser, options);
 }

@@ -55,7 +55,7 @@ for (const face of ['apache', 'qwd-server'])
         const service = await serve(t, face);
         const session = await service.ready(await service.create());
         const token = tokenOf(session.ready.url);
-        const bare = new URL('/darts/vnc.html?path=darts/websockify', session.ready.url).href;
+        const bare = new URL('/darts/vnc.html?path=../darts/websockify', session.ready.url).href;
         const offer = (protocol, link = bare) => service.openDisplay(t, link, { 'Sec-WebSocket-Protocol': protocol });
 
         for (const protocol of [`binary, qwd.token.${token}`, `qwd.token.${token},binary`]) {

@@ -48,8 +48,8 @@ test('viewers who are disconnected one quickly after the other are all disconnec
 
 test('who cannot be told is not let in', async (t) => {
     const { token } = setup;
-    const open = (headers) => webSocket(t, service.port, `/websockify?token=${token}`, { headers });
-    const own = await open({ Origin: `http://127.0.0.1:${service.port}` });
+    const open = (headers) => webSocket(t, service.websockify, `/websockify?token=${token}`, { headers });
+    const own = await open({ Origin: 'http://localhost' });
     assert.equal((await own.received(12)).toString(), 'RFB 003.008\n');
     own.socket.destroy();
 

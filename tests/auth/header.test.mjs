@@ -48,7 +48,7 @@ Listen 127.0.0.1:${port}
 
 before(async () => {
     await service.start({ settings: { check_user_custom: '', check_user_with_header: 'yes', user_admin: 'carol' } });
-    Object.assign(service, { httpPort: await freePort(), tlsPort: await freePort(), websockifyPort: service.port });
+    Object.assign(service, { httpPort: await freePort(), tlsPort: await freePort() });
     const passwords = service.path('etc/htpasswd');
     fs.writeFileSync(passwords, '');
     for (const [name, { password }] of Object.entries(users))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Links into a session, over real websockets: through qwd-server, and at websockify's own port. The machine prints what is
-// typed.
+// Links into a session, over real websockets: through qwd-server, and at websockify's own socket. The machine prints what
+// is typed.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -76,8 +76,8 @@ async function changeRecord(change) {
 
 const through = (link, headers = {}) => ({ port: setup.port, target: `/darts/websockify?token=${tokenOf(link)}`,
                                            headers: { Origin: `http://127.0.0.1:${setup.port}`, ...headers } });
-const directly = (link, headers = {}) => ({ port: service.port, target: `/websockify?token=${tokenOf(link)}`,
-                                            headers: { Origin: `http://127.0.0.1:${service.port}`, ...headers } });
+const directly = (link, headers = {}) => ({ port: service.websockify, target: `/websockify?token=${tokenOf(link)}`,
+                                            headers: { Origin: 'http://localhost', ...headers } });
 const open = (t, { port, target, headers }) => webSocket(t, port, target, { headers });
 
 // Connected, with the first words of the display (RFC 6143, 7.1.1).

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { build } from '../lib/files.mjs';
 import { clientPort } from '../lib/network.mjs';
 import { eventually, timeoutMs } from '../lib/wait.mjs';
-import { WebService, desktopMachine } from '../lib/web-service.mjs';
+import { WebService, desktopMachine, socketTarget } from '../lib/web-service.mjs';
 
 const runs = Number(process.argv[2]);
 const browserPort = String(await clientPort());
@@ -79,7 +79,7 @@ function readyAt(service, id) {
 
 function firstFrame(link) {
     const url = new URL(link);
-    const address = `ws://${url.host}/${url.searchParams.get('path')}`;
+    const address = `ws://${url.host}${socketTarget(url)}`;
     return new Promise((resolve, reject) => {
         const probe = spawn(path.join(build, 'tests/vnc-probe'), [address, '--header', `Origin: ${url.origin}`, '--wait-frame'],
                             { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -44,7 +44,7 @@ export async function holdStarts(t, service) {
 }
 
 // Fills in the form and presses Create. Returns the id of the new session.
-async function createByForm(page, service, { memory = '128M', oneshot = false, origin = service.origin } = {}) {
+export async function createByForm(page, service, { memory = '128M', oneshot = false, origin = service.origin } = {}) {
     await page.goto(`${origin}/qemu-web-desktop/`);
     assert.equal(await page.locator('input[name=machine]').inputValue(), service.machine.name, 'the only machine is chosen already');
     await page.getByLabel('Memory').selectOption(memory);

@@ -209,7 +209,7 @@ async function watching(t, service, browser, session) {
 }
 
 async function reconnects(service, viewer) {
-    const websockify = JSON.parse(fs.readFileSync(service.path('run/websockify.json'), 'utf8'));
+    const websockify = JSON.parse(fs.readFileSync(service.path('run/websockify-socket.json'), 'utf8'));
     const lost = viewer.lost;
     process.kill(-websockify.pid, 'SIGKILL'); // the group has the websockify of each viewer
     await until(viewer, 'lost', () => viewer.lost > lost, 'the connection is lost');

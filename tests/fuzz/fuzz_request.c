@@ -19,8 +19,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const Settings fuzz_settings = {
-    .service_max_request_length = 4096, .dir_html = (char *)"/nonexistent", .service_page = (char *)"/page"};
+static const Settings fuzz_settings = {.service_max_request_length = 4096,
+                                       .dir_html = (char *)"/nonexistent",
+                                       .dir_lib = (char *)"/nonexistent",
+                                       .service_page = (char *)"/page"};
 
 /* The request of an input. Its lines must live as long as the call. */
 static Request *fuzz_open(char **lines, const char *body, size_t length)
@@ -96,8 +98,9 @@ static void check_redirect(const char *path)
 
 static void check_request(Request *request)
 {
-    const unsigned load_kinds =
-        1u << QWD_ERROR_USAGE | 1u << QWD_ERROR_METHOD | 1u << QWD_ERROR_TOO_LARGE | 1u << QWD_ERROR_MEDIA_TYPE;
+    const unsigned load_kinds = 1u << QWD_ERROR_USAGE | 1u << QWD_ERROR_METHOD | 1u << QWD_ERROR_TOO_LARGE |
+                                1u << QWD_ERROR_MEDIA_TYPE |
+                                1u << QWD_ERROR_UNAVAILABLE; /* the program that reads multipart/form-data */
     g_autoptr(GError) error = NULL;
     if (!request_load(request, &fuzz_settings, &error))
         check_error(error, load_kinds);

@@ -328,11 +328,47 @@ describe('edit', () => {
         root.write('etc/html/landing.html', theirs);
         const known = await root.run(['refresh']);
         assert.equal(known.code, 0, known.err);
-        assert.equal(known.err, '');
+        assert.deepEqual(known.err.trim().split('\n').map((line) => line.replace(/^.*landing\.html: /, '')), [
+            'its form does not lead to /cgi-bin/qemu-web-desktop.cgi: write action="{{script}}".',
+            'its form is not sent with POST: write method="post".',
+            'its form lacks the field "create": write <input type="hidden" name="create" value="Create">.',
+            'its form does not work for those who have logged in: write {{> csrf.html}} into it.']);
         assert.match(root.read('service/index.html'), /^<select name="machine">\n(<option value="[^"]+".*<\/option>\n)*<\/select>\n$/);
         root.write('etc/html/landing.html', `${theirs}{{layout_host}}\n`);
         const unknown = await root.run(['refresh']);
         assert.match(unknown.err, /landing\.html:4: no value is given for "layout_host"; CONFIGURE\.md, Looks/);
+    });
+
+    test('what a start page of the administrator lacks to work is told by refresh', async () => {
+        fs.mkdirSync(root.path('etc/html'), { recursive: true });
+        const form = (attributes, inside) => `<form ${attributes}>\n${inside}</form>\n`;
+        const post = 'method="post" enctype="multipart/form-data" action="/cgi-bin/qemu-web-desktop.pl"';
+        const fields = '<select name="machine">{{layout_machines_list}}</select>{{> csrf.html}}<input type="submit" name="create" value="Create">';
+        const lacks = async (page, ...options) => {
+            root.write('etc/html/landing.html', page);
+            const { code, err } = await root.run(['refresh', ...options]);
+            assert.equal(code, 0, err);
+            return err;
+        };
+        assert.equal(await lacks(form(post, fields)), '');
+        assert.equal(await lacks(`<!-- <script>x</script> <style>a{}</style> -->${form(post, fields)}`), '');
+        assert.equal(await lacks(fs.readFileSync(path.join(root.html, 'landing.html'), 'utf8'), '--check_user_with_local=yes', '--layout_terms=All'), '');
+        const cases = [
+            [form(post, fields), /does not lead to \/desk\/cgi-bin/, '--service_prefix=/desk'],
+            [form(post.replace('post', 'get'), fields), /not sent with POST/],
+            [form(post, fields), /lacks the field "user"/, '--check_user_with_local=yes'],
+            [form(post, fields), /lacks the field "terms"/, '--layout_terms=All'],
+            [form(post, fields.replace('machine"', 'maschine"')), /lacks the field "machine"/],
+            [`<!-- ${form(post, fields)} -->`, /does not lead to/],
+            [`<script>x()</script>${form(post, fields)}`, /scripts within it/],
+            [`<p onclick="x()">${form(post, fields)}`, /scripts within it/],
+            [`<p style="color: red">${form(post, fields)}`, /styles within it/],
+            [`<link rel="stylesheet" href="https://cdn.example/a.css">${form(post, fields)}`, /from other servers/],
+            [form(post, `${fields}<input type="file" name="f">`), /sends files/],
+        ];
+        for (const [page, wanted, ...options] of cases)
+            assert.match(await lacks(page, ...options), wanted);
+        fs.rmSync(root.path('etc/html/landing.html'));
     });
 
     test('an editor that fails, one that changes nothing, and somebody else at the same time', async () => {
@@ -513,7 +549,7 @@ describe('doctor', () => {
         const { code, list, of } = await findings({ APACHE_CONFDIR: '/nonexistent' },
             `--email_password_file=${root.path('etc/login-password')}`, `--metrics_token_file=${root.path('etc/metrics-token')}`, '--dir_websockify=/nonexistent/websockify',
             '--dir_novnc=/nonexistent', `--dir_cache=${root.path('open')}`, `--dir_login=/proc/nowhere`,
-            `--dir_cfg=${root.path('run')}/${'x'.repeat(100)}`, '--service_open=yes', '--service_address=0.0.0.0',
+            `--dir_cfg=${root.path('run')}/${'x'.repeat(100)}`, '--service_open=yes',
             '--qemu_exec_options=-gdb tcp::1');
         assert.equal(code, 1);
         const broken = list.filter(({ level }) => level === 'broken').map(({ part, mend }) => `${part}: ${root.plain(mend)}`);
@@ -527,7 +563,6 @@ describe('doctor', () => {
         assert.deepEqual(of('warning', 'page').map(({ mend }) => mend), ['qwdctl refresh']);
         assert.ok(of('warning', 'machines').some(({ mend }) => mend === 'qwdctl download gone.iso'));
         assert.ok(of('warning', 'login').some(({ text }) => /Whoever reaches the service/.test(text)));
-        assert.ok(of('warning', 'login').some(({ text }) => /websockify listens on 0\.0\.0\.0/.test(text)));
         fs.rmSync(root.path('etc/login-password'));
         fs.rmSync(root.path('etc/metrics-token'));
         fs.rmSync(root.path('open'), { recursive: true });

@@ -9,8 +9,8 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { build, tempFolder } from '../lib/files.mjs';
-import { freePort, http, listen, rawHttp, webSocket, webSocketFrame, webSocketHead } from '../lib/network.mjs';
+import { build, tempFolder, top } from '../lib/files.mjs';
+import { http, listen, rawHttp, webSocket, webSocketFrame, webSocketHead } from '../lib/network.mjs';
 import { childrenOf, isAlive, outputHas, run, start } from '../lib/programs.mjs';
 import { fileWritten, until, within } from '../lib/wait.mjs';
 
@@ -573,19 +573,31 @@ describe('CGI', () => {
 
 // --- the tunnel ---
 
-// websockify as the service runs it, with a folder of sockets as its table; { port, folder }.
-async function startWebsockify(t) {
+// The folder of the service's sockets, for dir_cfg.
+function socketFolder(t) {
     const folder = tempFolder(t);
-    const port = await freePort();
-    const child = start(t, 'websockify', ['--token-plugin', 'UnixDomainSocketDirectory', '--token-source', folder,
-                                          `127.0.0.1:${port}`], { detached: true });
+    fs.chmodSync(folder, 0o755); // qwd-server is the service account's
+    return { args: [`--dir_cfg=${folder}`], folder, socket: path.join(folder, 'websockify.socket') };
+}
+
+// websockify as the service runs it, with a folder of tokens as its table; { args, tokens }.
+async function startWebsockify(t) {
+    const { args, folder, socket } = socketFolder(t);
+    const tokens = path.join(folder, 'display');
+    fs.mkdirSync(tokens);
+    fs.mkdirSync(path.join(folder, 'viewers'));
+    const listening = 'import os, socket, sys\nos.umask(0)\ns = socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ns.listen(128)\nos.dup2(s.fileno(), 0)\n'
+        + 'os.execvp("websockify", ["websockify", *sys.argv[2:]])';
+    const child = start(t, 'python3', ['-c', listening, socket, '--inetd', '--token-plugin=UnixDomainSocketDirectory', `--token-source=${tokens}`,
+                                       '--auth-plugin=qwd_viewer.UnixViewer', `--auth-source=${folder}/viewers`],
+                        { detached: true, env: { ...process.env, PYTHONPATH: path.join(top, 'etc/websockify'), PYTHONDONTWRITEBYTECODE: '1' } });
     t.after(() => { // the group is ours: websockify forks for each viewer
         try {
             process.kill(-child.pid, 'SIGKILL');
         } catch { /* gone */ }
     });
     await outputHas(child, 'err', /proxying from/); // said once it listens
-    return { port, folder, child };
+    return { args, tokens, child };
 }
 
 const echo = (socket) => socket.pipe(socket);
@@ -593,12 +605,12 @@ const echo = (socket) => socket.pipe(socket);
 async function startTunnel(t, onConnection = echo, args = []) {
     const websockify = await startWebsockify(t);
     const sockets = [];
-    const target = await listen(t, path.join(websockify.folder, 'TOKEN'), (socket) => {
+    const target = await listen(t, path.join(websockify.tokens, 'TOKEN'), (socket) => {
         sockets.push(socket);
         target.emit('viewer', socket);
         onConnection(socket);
     });
-    const server = await startServer(t, { args: [`--service_port=${websockify.port}`, ...args] });
+    const server = await startServer(t, { args: [...websockify.args, ...args] });
     const open = (options, at = '/darts/?token=TOKEN') => webSocket(t, server.port, at, options);
     return { ...server, websockify, target, sockets, open };
 }
@@ -621,13 +633,13 @@ describe('tunnel', () => {
     });
 
     test('keeps path and query below the display\'s path', async (t) => {
-        const port = await freePort();
+        const { args, socket: listener } = socketFolder(t);
         const heads = [];
-        await listen(t, port, (socket) => socket.once('data', (data) => {
+        await listen(t, listener, (socket) => socket.once('data', (data) => {
             heads.push(data.toString('latin1'));
             socket.end('HTTP/1.1 400 no\r\n\r\n');
         }));
-        const server = await startServer(t, { args: [`--service_port=${port}`] });
+        const server = await startServer(t, { args });
         for (const [target, seen] of [['/darts/?token=a%20b&x=/../', '/?token=a%20b&x=/../'],
                                       ['/darts/websockify?token=x', '/websockify?token=x'],
                                       ['/darts/a%20b%3fc', '/a%20b%3Fc'], ['/darts/', '/']]) {
@@ -678,12 +690,12 @@ describe('tunnel', () => {
     });
 
     test('a half-closed client still gets what is under way', async (t) => {
-        const port = await freePort();
-        await listen(t, port, (socket) => {
+        const { args, socket: listener } = socketFolder(t);
+        await listen(t, listener, (socket) => {
             socket.once('data', () => socket.write('HTTP/1.1 101 x\r\nUpgrade: websocket\r\n\r\n'));
             socket.once('end', () => socket.end(Buffer.concat([Buffer.from([0x82, 126, 0x40, 0]), Buffer.alloc(16384, 'z')])));
         });
-        const server = await startServer(t, { args: [`--service_port=${port}`] });
+        const server = await startServer(t, { args });
         const ws = await webSocket(t, server.port, '/darts/');
         ws.socket.end();
         await within('end', ws.closed);
@@ -691,13 +703,13 @@ describe('tunnel', () => {
     });
 
     test('200 viewers at once, and everything else goes on', async (t) => {
-        const port = await freePort(); // a stand-in: 200 websockify processes would measure Python
-        await listen(t, port, (socket) => socket.once('data', (head) => {
+        const { args, socket: listener } = socketFolder(t); // a stand-in: 200 websockify processes would measure Python
+        await listen(t, listener, (socket) => socket.once('data', (head) => {
             const name = head.toString().match(/token=(\w+)/)[1];
             socket.write(`HTTP/1.1 101 x\r\nUpgrade: websocket\r\n\r\n\x82${String.fromCharCode(name.length)}${name}`, 'latin1');
             socket.on('data', (data) => socket.write(Buffer.concat([Buffer.from([0x82, data.length]), data])));
         }));
-        const server = await startServer(t, { args: [`--service_port=${port}`] });
+        const server = await startServer(t, { args });
         const viewers = await Promise.all(Array.from({ length: 200 }, (_, i) =>
             webSocket(t, server.port, `/darts/?token=viewer${i}`)));
         await Promise.all(viewers.map(async (ws, i) => {
@@ -767,10 +779,10 @@ describe('tunnel', () => {
     });
 
     test('websockify is down', async (t) => {
-        const server = await startServer(t, { args: [`--service_port=${await freePort()}`] });
+        const server = await startServer(t, { args: socketFolder(t).args });
         const { response } = await webSocket(t, server.port, '/darts/?token=SECRET');
         plain(response, 503, /display service/);
-        await outputHas(server.child, 'err', /refused/i);
+        await outputHas(server.child, 'err', /No such file/i);
         assert.doesNotMatch(server.child.err, /SECRET/);
     });
 
@@ -787,12 +799,12 @@ describe('tunnel', () => {
     };
     for (const [what, [answer, status]] of Object.entries(impostors)) {
         test(`something else listens there: it ${what}`, async (t) => {
-            const port = await freePort();
-            await listen(t, port, (socket) => {
+            const { args, socket: listener } = socketFolder(t);
+            await listen(t, listener, (socket) => {
                 if (answer !== null)
                     socket.once('data', () => socket.end(answer, 'latin1'));
             });
-            const server = await startServer(t, { args: [`--service_port=${port}`] });
+            const server = await startServer(t, { args });
             let response;
             for (let tries = 0; tries < 5 && response?.status !== status; tries++) // we may answer too late ourselves
                 ({ response } = await webSocket(t, server.port, '/darts/?token=x'));
@@ -801,13 +813,13 @@ describe('tunnel', () => {
     }
 
     test('a client that leaves during the handshake', async (t) => {
-        const port = await freePort();
+        const { args, socket: listener } = socketFolder(t);
         const upstream = [];
-        const target = await listen(t, port, (socket) => {
+        const target = await listen(t, listener, (socket) => {
             upstream.push(socket);
             target.emit('viewer');
         });
-        const server = await startServer(t, { args: [`--service_port=${port}`] });
+        const server = await startServer(t, { args });
         const socket = net.connect(server.port, '127.0.0.1');
         socket.write(webSocketHead(server.port, '/darts/?token=x'));
         await until(target, 'viewer', () => upstream.length);

@@ -56,12 +56,14 @@ AddOutputFilterByType DEFLATE text/html text/plain text/css text/javascript appl
 
 SetEnv QWD_CONFIG ${service.configuration}
 ${service.apacheNames ? `Define QWD_NAMES "${service.apacheNames}"` : ''}
-Define QWD_WEBSOCKIFY 127.0.0.1:${service.websockifyPort}
+Define QWD_SOCKET ${service.websockify}
+${service.settings.service_prefix ? `Define QWD_PREFIX ${service.settings.service_prefix}` : ''}
 Define QWD_PAGE ${service.path('service/index.html')}
 Define QWD_PAGES ${service.path('service')}
 Define QWD_PICTURES ${service.path('etc/html/pictures')}
 Define QWD_CGI ${service.cgiProgram}
 Define QWD_STATIC ${path.join(service.html, 'static')}
+Define QWD_NOVNC ${service.settings.dir_novnc ?? '/usr/share/novnc'}
 Define QWD_I18N ${path.join(service.html, 'i18n')}
 Define QWD_LOG ${service.path('logs/service.log')}
 Include ${path.join(top, 'etc/apache2/qemu-web-desktop.conf')}

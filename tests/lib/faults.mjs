@@ -65,7 +65,7 @@ export async function assertOnlyLocksLeft(service, kept = []) {
         .concat('display', 'viewers', 'websockify.lock', 'records.cache', kept);
     const left = () => [...list(service.path('run')), ...list(service.snapshots)].filter((name) => !known.includes(name));
     // What a killed process has half written might be half written by one that lives: it goes when it is old.
-    const halves = left().filter((name) => /^(\.qemu-web-desktop\..*|records\.cache|websockify\.json)\.[A-Z0-9]{6}$/.test(name));
+    const halves = left().filter((name) => /^(\.qemu-web-desktop\..*|records\.cache|websockify(-socket)?\.json)\.[A-Z0-9]{6}$/.test(name));
     if (halves.length)
         await clean(service, { later: 120 });
     assert.deepEqual(left(), []);

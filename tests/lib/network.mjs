@@ -25,14 +25,14 @@ export async function freePort() {
     }
 }
 
-// A server of the test's own, on a port of 127.0.0.1 or on a path, ended with the test.
+// A server of the test's own, on a port of 127.0.0.1 or on a path that every account can use, ended with the test.
 export async function listen(t, where, onConnection) {
     const sockets = new Set();
     const server = net.createServer({ allowHalfOpen: true }, (socket) => {
         sockets.add(socket.on('error', () => {}).on('close', () => sockets.delete(socket)));
         onConnection(socket);
     });
-    server.listen(typeof where === 'number' ? { port: where, host: '127.0.0.1' } : { path: where });
+    server.listen(typeof where === 'number' ? { port: where, host: '127.0.0.1' } : { path: where, readableAll: true, writableAll: true });
     await once(server, 'listening');
     t.after(() => {
         sockets.forEach((socket) => socket.destroy());
@@ -114,7 +114,7 @@ export const http = (port, method, target, { headers = {}, body = '' } = {}) => 
 
 export function webSocketHead(port, target, headers = {}) {
     const all = {
-        Host: `127.0.0.1:${port}`,
+        Host: typeof port === 'number' ? `127.0.0.1:${port}` : 'localhost',
         Upgrade: 'websocket',
         Connection: 'keep-alive, Upgrade',
         'Sec-WebSocket-Key': crypto.randomBytes(16).toString('base64'),
@@ -156,10 +156,11 @@ function takeFrames(buffer) {
     }
 }
 
-// Opens a websocket. `early` goes out together with the handshake. The result has: response (parsed head), and when
+// Opens a websocket to a port, or to the path of a UNIX socket. `early` goes out together with the handshake. The result has: response (parsed head), and when
 // its status is 101: data (bytes received), socket, send(payload), received(count), closed (promise).
 export async function webSocket(t, port, target, { headers, early = Buffer.alloc(0) } = {}) {
-    const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => {});
+    const where = typeof port === 'number' ? { port, host: '127.0.0.1' } : { path: port };
+    const socket = net.connect({ ...where, allowHalfOpen: true }).on('error', () => {});
     t.after(() => socket.destroy());
     const ws = { socket, chunks: [], length: 0, closeFrame: null };
     let rest = Buffer.alloc(0);

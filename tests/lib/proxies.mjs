@@ -12,22 +12,31 @@ import { eventually, within } from './wait.mjs';
 
 export const visitorsAddress = '192.0.2.2'; // tests/lib/isolate
 
+// Takes the prefix off, and passes websockets on.
+const stripping = (prefix, target) => `
+        proxy_set_header Host $http_host;
+        proxy_http_version 1.1;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection $to_server;
+        location ${prefix}/ { proxy_pass http://127.0.0.1:${target}/; }`;
+
 const commands = {
-    nginx: (port, target, file, tls) => [`user ${account};
+    nginx: (port, target, file, { tls, prefix }) => [`user ${account};
 pid ${file}.pid;
 error_log stderr;
 events { }
 http {
     access_log off;
+    map $http_upgrade $to_server { default upgrade; '' ''; }
     client_body_temp_path ${file}.body;
     proxy_temp_path ${file}.proxy;
     fastcgi_temp_path ${file}.fastcgi;
     uwsgi_temp_path ${file}.uwsgi;
     scgi_temp_path ${file}.scgi;
     server {
-        listen ${visitorsAddress}:${port}${tls ? ' ssl' : ''};
+        listen ${prefix ? '127.0.0.1' : visitorsAddress}:${port}${tls ? ' ssl' : ''};
         ${tls ? `ssl_certificate ${tls.certificate};\nssl_certificate_key ${tls.key};\nproxy_set_header Host $http_host;` : ''}
-        location / { proxy_pass http://127.0.0.1:${target}; }
+        ${prefix ? stripping(prefix, target) : `location / { proxy_pass http://127.0.0.1:${target}; }`}
     }
 }
 `, 'nginx', ['-c', file, '-g', 'daemon off;']],
@@ -48,24 +57,26 @@ backend desktop
     socat: (port, target) => ['', 'socat', [`TCP-LISTEN:${port},bind=${visitorsAddress},fork,reuseaddr`, `TCP:127.0.0.1:${target}`]],
 };
 
-// A proxy in front of port `target`; {port, origin}. `tls` (certificate, key: files) is for nginx: visitors come by https,
-// under the name that they ask for.
-export async function startProxy(t, kind, target, tls = null) {
-    const port = await freePort(), file = path.join(tempFolder(t), `${kind}.conf`);
-    const [text, program, words] = commands[kind](port, target, file, tls);
+// A proxy in front of port `target`; {port, origin}. For nginx: with `tls` (certificate, key: files) visitors come by https,
+// under the name that they ask for; with `prefix` browsers of this host find the
+// service below that path, which the proxy takes off.
+export async function startProxy(t, kind, target, { tls, prefix, port: wanted } = {}) {
+    const port = wanted ?? await freePort(), file = path.join(tempFolder(t), `${kind}.conf`);
+    const [text, program, words] = commands[kind](port, target, file, { tls, prefix });
     fs.writeFileSync(file, text);
     const child = start({ after() {} }, program, words, { env: { PATH: `${process.env.PATH}:/usr/sbin` } });
     t.after(async () => { // its workers end with it
         child.kill('SIGTERM');
         await within(`end of ${kind}`, child.ended);
     });
+    const address = prefix ? '127.0.0.1' : visitorsAddress;
     const isOpen = () => new Promise((resolve) => {
-        const socket = net.connect(port, visitorsAddress, () => { socket.destroy(); resolve(true); }).on('error', () => resolve(false));
+        const socket = net.connect(port, address, () => { socket.destroy(); resolve(true); }).on('error', () => resolve(false));
     });
     await eventually(`${kind} listens`, () => {
         if (child.exitCode !== null)
             throw new Error(`${kind} has ended: ${child.err}`);
         return isOpen();
     });
-    return { port, origin: `${tls ? 'https' : 'http'}://${visitorsAddress}:${port}`, child };
+    return { port, origin: `${tls ? 'https' : 'http'}://${address}:${port}`, child };
 }

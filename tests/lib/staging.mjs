@@ -24,6 +24,7 @@ export class Staging {
         this.snapshots = this.path('service/snapshots');
         this.machines = this.path('service/machines');
         this.display = this.path('run/display');
+        this.websockify = this.path('run/websockify.socket');
         this.configuration = this.path('etc/qemu-web-desktop.conf');
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // A service behind qwd-server or behind a real Apache, asked over HTTP.
 
+import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
@@ -16,7 +17,21 @@ import { eventually, within } from './wait.mjs';
 
 export const script = '/cgi-bin/qemu-web-desktop.cgi';
 
-export const tokenOf = (url) => new URL(new URL(url).searchParams.get('path'), url).searchParams.get('token');
+// The websocket's address for the noVNC of this link: up to version 1.5, and from 1.6 on.
+const resolutions = [
+    (path, page) => new URL(`${page.origin}/${path}`),
+    (path, page) => new URL(path, page),
+];
+
+// Path and query of the websocket of a link to noVNC, which is the same in all its versions.
+export function socketTarget(link) {
+    const page = new URL(link);
+    const [first, ...others] = resolutions.map((resolve) => resolve(page.searchParams.get('path'), page));
+    others.forEach((other) => assert.equal(other.href, first.href));
+    return first.pathname + first.search;
+}
+
+export const tokenOf = (url) => new URL(socketTarget(url), url).searchParams.get('token');
 
 // CGI variables as the headers they come from.
 const headerName = (variable) => variable.replace(/^HTTP_/, '').replaceAll('_', '-');
@@ -180,7 +195,7 @@ export class WebService extends Service {
     // The websocket of a link, without a browser. It is tried again when websockify was too slow for the proxy.
     async openDisplay(t, link, headers = {}, tries = 6) {
         const url = new URL(link);
-        const ws = await webSocket(t, Number(url.port), `/${url.searchParams.get('path')}`, { headers: { Origin: url.origin, ...headers } });
+        const ws = await webSocket(t, Number(url.port), socketTarget(url), { headers: { Origin: url.origin, ...headers } });
         return ws.response?.status === 504 && tries > 1 ? this.openDisplay(t, link, headers, tries - 1) : ws;
     }
 

@@ -131,6 +131,16 @@ describe('an ordinary user, without any service', () => {
         assert.match((await byUser(service.qwdctl, 'stop')).out, /^No session runs\.$/m);
     });
 
+    test('start leaves the port of a service alone, unless it is asked for', async () => {
+        const words = [service.path('service/machines/boot.raw'), ...userOptions(port).filter((word) => !word.startsWith('--service_port'))];
+        const result = await byUser(service.qwdctl, 'start', ...words);
+        assert.equal(result.code, 0, result.err);
+        assert.notEqual(new URL(result.out).port, '6080');
+        assert.equal((await http(Number(new URL(result.out).port), 'GET', '/vnc.html', { headers: { Host: 'localhost' } })).status, 200);
+        assert.equal((await byUser(service.qwdctl, 'stop')).code, 0);
+        await assertGone();
+    });
+
     test('the exit code is 2 for wrong usage and 3 for a missing session or machine', async () => {
         const cases = [
             [2, /There is no command "nonsense"/, 'nonsense'],

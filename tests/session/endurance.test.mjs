@@ -68,7 +68,7 @@ fullTest('1,000 sessions come and go: files, descriptors and memory stay as they
     const rounds = Number(process.env.QWD_SESSIONS ?? 1000), width = 8, settings = fastQemu(service);
     // One session and websockify live through it all.
     const witness = await service.createRunning({ machine: 'boot.raw' });
-    const websockify = JSON.parse(fs.readFileSync(service.path('run/websockify.json'), 'utf8')).pid;
+    const websockify = JSON.parse(fs.readFileSync(service.path('run/websockify-socket.json'), 'utf8')).pid;
     const holders = { supervisor: service.process(witness, 'supervisor'), qemu: service.process(witness, 'qemu'), websockify };
     const measure = () => Object.fromEntries(Object.entries(holders).map(([name, pid]) => [name, holdings(pid)]));
     const cycle = async () => {
@@ -97,7 +97,7 @@ fullTest('1,000 sessions come and go: files, descriptors and memory stay as they
     }
     assert.ok(fs.statSync(path.join(service.snapshots, '.qemu-web-desktop.history')).size < 600 * 1024);
     assert.ok(fs.statSync(service.path('run/records.cache')).size < 64 * 1024);
-    assert.equal(JSON.parse(fs.readFileSync(service.path('run/websockify.json'), 'utf8')).pid, websockify, 'the same websockify');
+    assert.equal(JSON.parse(fs.readFileSync(service.path('run/websockify-socket.json'), 'utf8')).pid, websockify, 'the same websockify');
     await assertShows(service, witness.control, witness.id);
     await stopAll(service);
     await clean(service);

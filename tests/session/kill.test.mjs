@@ -72,7 +72,7 @@ async function killAtEach(name, most) {
     return lives;
 }
 
-// Calls that change what others see. One unlinkat of the links to noVNC's files is as good as the others.
+// Calls that change what others see.
 const calls = { rename: 80, mkdir: 12, flock: 60, clone: 10, bind: 10, listen: 10, sendto: 10, unlink: 10, pidfd_open: 20, unlinkat: 12 };
 
 test('one clean is enough after kill -9 of the supervisor at each system call that changes something', async (t) => {
@@ -173,7 +173,7 @@ test('kill -9 of QEMU in the grace of a stop ends the stop', async () => {
     await service.assertNothingLeft(session, [session.control, session.view]);
 });
 
-const websockify = () => JSON.parse(fs.readFileSync(service.path('run/websockify.json'), 'utf8')).pid;
+const websockify = (kind = '-socket') => JSON.parse(fs.readFileSync(service.path(`run/websockify${kind}.json`), 'utf8')).pid;
 const childrenOf = (pid) => fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
 
 // A viewer in a browser; its banner is that of the gate.
@@ -186,10 +186,10 @@ async function view(t, port, token, folder = '') {
 
 test('the other viewers and websockify go on after kill -9 of one viewer\'s process', async (t) => {
     const session = await service.createRunning({ machine: 'boot.raw' });
-    const first = await view(t, service.port, session.control), before = websockify();
+    const first = await view(t, service.websockify, session.control), before = websockify();
     const [child, ...others] = childrenOf(before);
     assert.equal(others.length, 0);
-    const second = await view(t, service.port, session.control);
+    const second = await view(t, service.websockify, session.control);
     await service.until(session.id, (record) => record.viewers.length === 2);
     process.kill(child, 'SIGKILL');
     await first.closed;
@@ -197,15 +197,15 @@ test('the other viewers and websockify go on after kill -9 of one viewer\'s proc
     assert.ok(!second.socket.destroyed && !second.socket.readableEnded);
     second.send('RFB 003.008\n');
     assert.ok((await second.received(14)).length >= 14, 'it is answered');
-    await view(t, service.port, session.control);
+    await view(t, service.websockify, session.control);
     assert.equal(websockify(), before);
     await stopAll(service, [session.id]);
     await service.assertNothingLeft(session, [session.control, session.view]);
 });
 
 test('a killed websockify is started again when its port is free again', async (t) => {
-    const session = await service.createRunning({ machine: 'boot.raw' });
-    const supervisor = service.process(session, 'supervisor'), before = websockify();
+    const session = await service.createRunning({ machine: 'boot.raw' }, { service_path: '' });
+    const supervisor = service.process(session, 'supervisor'), before = websockify('');
     process.kill(supervisor, 'SIGSTOP');
     await kill(before);
     const thief = net.createServer().listen(service.port, '127.0.0.1');
@@ -215,7 +215,7 @@ test('a killed websockify is started again when its port is free again', async (
     await untilFiles([service.path('service/log')], () => service.log().match(line), 'a line of the log');
     thief.close();
     await once(thief, 'close');
-    const back = () => fs.existsSync(service.path('run/websockify.json')) && websockify() !== before && isAlive(websockify());
+    const back = () => fs.existsSync(service.path('run/websockify.json')) && websockify('') !== before && isAlive(websockify(''));
     await untilFiles([service.path('run')], back, 'another websockify');
     await view(t, service.port, session.control);
     assert.equal(service.log().match(line).length, 1, 'logged once');
@@ -293,7 +293,7 @@ for (const [name, empties] of [['the service is killed', false], ['the server is
         for (const { control, view: watch } of before)
             for (const token of [control, watch]) {
                 assert.ok(!fs.existsSync(path.join(service.display, token)));
-                const ws = await webSocket(t, service.port, `/websockify?token=${token}`);
+                const ws = await webSocket(t, service.websockify, `/websockify?token=${token}`);
                 assert.equal(ws.length, 0, 'there is no answer');
                 assert.notEqual(ws.response?.status, 101);
             }

@@ -173,10 +173,10 @@ test('the machine ends with its killed supervisor, and qwdctl clean removes the 
 
 test('a killed websockify is started again, and displays can be reached', async (t) => {
     const session = await service.createRunning();
-    const file = service.path('run/websockify.json');
+    const file = service.path('run/websockify-socket.json');
     const running = () => JSON.parse(fs.readFileSync(file, 'utf8')).pid;
     const banner = async () => {
-        const ws = await webSocket(t, service.port, `/websockify?token=${session.control}`);
+        const ws = await webSocket(t, service.websockify, `/websockify?token=${session.control}`);
         assert.equal(ws.response.status, 101);
         assert.equal((await ws.received(12)).toString(), 'RFB 003.008\n');
         ws.socket.destroy();

@@ -86,7 +86,9 @@ test('changes by GET and other methods are 405, with the allowed methods', async
 });
 
 test('a body of another type is 415, one that is too long 413, one of another length 400', async () => {
-    await refused(415, /application\/x-www-form-urlencoded/, 'POST', 'create=Create',
+    await refused(400, /multipart\/form-data/, 'POST', 'create=Create', { CONTENT_TYPE: 'multipart/form-data; boundary=x' });
+    await refused(415, /has a file/, 'POST',
+                  '--x\r\nContent-Disposition: form-data; name="create"; filename="a.txt"\r\n\r\nCreate\r\n--x--\r\n',
                   { CONTENT_TYPE: 'multipart/form-data; boundary=x' });
     await refused(415, /enctype/, 'POST', '{"create": "Create"}', { CONTENT_TYPE: 'application/json' });
     await refused(413, /65535 bytes/, 'POST', create({ user: 'x'.repeat(70000) }));

@@ -130,11 +130,52 @@ static void check_link(const char *path, const char *base, SessionRole role, con
 static void test_links(void)
 {
     check_link("service_path=/darts", "https://desk.example:8443", ROLE_CONTROL,
-               "https://desk.example:8443/darts" CONTROL "darts/" SOCKET, "/darts" CONTROL "darts/" SOCKET);
-    check_link("service_path=/darts", "http://[::1]:8080", ROLE_VIEW, "http://[::1]:8080/darts" VIEW "darts/" SOCKET,
-               "/darts" VIEW "darts/" SOCKET);
-    check_link("service_path=/a/b", "http://h", ROLE_CONTROL, "http://h/a/b" CONTROL "a/b/" SOCKET,
-               "/a/b" CONTROL "a/b/" SOCKET);
+               "https://desk.example:8443/darts" CONTROL "../darts/" SOCKET, "/darts" CONTROL "../darts/" SOCKET);
+    check_link("service_path=/darts", "http://[::1]:8080", ROLE_VIEW, "http://[::1]:8080/darts" VIEW "../darts/" SOCKET,
+               "/darts" VIEW "../darts/" SOCKET);
+    check_link("service_prefix=/desk", "https://h", ROLE_CONTROL,
+               "https://h/desk/darts" CONTROL "../../desk/darts/" SOCKET,
+               "/desk/darts" CONTROL "../../desk/darts/" SOCKET);
+    check_link("service_path=/a/b", "http://h", ROLE_CONTROL, "http://h/a/b" CONTROL "../../a/b/" SOCKET,
+               "/a/b" CONTROL "../../a/b/" SOCKET);
+}
+
+/* noVNC up to 1.5 resolves it against the root, later ones against the page. */
+static void test_socket_paths(void)
+{
+    static const char *const folders[][2] = {{"/darts", "http://h/darts/websockify"},
+                                             {"/a/b", "http://h/a/b/websockify"},
+                                             {"/a/", "http://h/a//websockify"}};
+    for (size_t i = 0; i < G_N_ELEMENTS(folders); i++) {
+        g_autofree char *setting = g_strconcat("service_path=", folders[i][0], NULL);
+        g_autofree char *wanted = g_strconcat(folders[i][1], "?token=" TOKEN, NULL);
+        g_autoptr(Settings) settings = temp_settings("/nonexistent", setting, NULL);
+        g_autofree char *page = link_url(settings, "http://h", TOKEN, ROLE_CONTROL);
+        g_autofree char *path = g_uri_unescape_string(strstr(page, "&path=") + strlen("&path="), NULL);
+        g_autofree char *by_root = g_uri_resolve_relative("http://h/", path, G_URI_FLAGS_NONE, NULL);
+        g_autofree char *by_page = g_uri_resolve_relative(page, path, G_URI_FLAGS_NONE, NULL);
+        g_assert_cmpstr(by_root, ==, wanted);
+        g_assert_cmpstr(by_page, ==, wanted);
+    }
+}
+
+static void test_prefix(void)
+{
+    static const char *const good[] = {"", "/desk", "/a/b-c.d_e~f"};
+    static const char *const bad[] = {"/",    "desk", "/desk/", "//desk", "/a//b",
+                                      "/a b", "/a?b", "/a#b",   "/a\"b",  "/\303\244"};
+    g_autoptr(Settings) settings = temp_settings("/nonexistent", "service_prefix=/desk", NULL);
+    g_autofree char *page = link_page(settings, ""), *file = link_page(settings, "static/style.css");
+    g_autofree char *script = link_script(settings);
+    g_assert_cmpstr(page, ==, "/desk/qemu-web-desktop/");
+    g_assert_cmpstr(file, ==, "/desk/qemu-web-desktop/static/style.css");
+    g_assert_cmpstr(script, ==, "/desk/cgi-bin/qemu-web-desktop.cgi");
+    for (size_t i = 0; i < G_N_ELEMENTS(good) + G_N_ELEMENTS(bad); i++) {
+        bool is_good = i < G_N_ELEMENTS(good);
+        g_autofree char *row = g_strconcat("service_prefix=", is_good ? good[i] : bad[i - G_N_ELEMENTS(good)], NULL);
+        g_autoptr(Settings) one = temp_settings("/nonexistent", row, NULL);
+        g_assert_cmpint(link_check_settings(one, NULL), ==, is_good);
+    }
 }
 
 /* Without a path of the web server's: websockify's own port, on the same host. */
@@ -164,6 +205,8 @@ static void test_viewer_links(void)
          "'self' ws://h:6099"},
         {"service_path=", "http://[::1]", "http://[::1]/s.cgi?shared=1#token=" TOKEN, "ws://[::1]:6099/websockify",
          "'self' ws://[::1]:6099"},
+        {"service_prefix=/desk", "https://h", "https://h/desk/darts/viewer#token=" TOKEN, "/desk/darts/websockify",
+         "'self' ws://h wss://h"},
         {"service_path=", "https://h", NULL, "ws://h:6099/websockify", "'self' ws://h:6099"},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -186,6 +229,8 @@ int main(int argc, char **argv)
     g_test_add_func("/policy/foreign-words", test_foreign_words);
     g_test_add_func("/policy/words", test_words);
     g_test_add_func("/link/proxied", test_links);
+    g_test_add_func("/link/socket-paths", test_socket_paths);
+    g_test_add_func("/link/prefix", test_prefix);
     g_test_add_func("/link/direct", test_direct_links);
     g_test_add_func("/link/viewer", test_viewer_links);
     return g_test_run();

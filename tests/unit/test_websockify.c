@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
- * With the real websockify, on ports of the loopback that are free. */
+ * With the real websockify, on ports of the loopback that are free and on its UNIX socket. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,11 +20,12 @@
 #include "base/process.h"
 #include "base/wait.h"
 #include "display/websockify.h"
+#include "paths.h"
 
 #define DEADLINE_MS 60000
 
 typedef struct {
-    char *folder, *state, *display, *token_path;
+    char *folder, *state, *display, *token_path, *plugins;
     int token_fd; /* listens, -1: no token */
     WebsockifyOptions options;
 } Fixture;
@@ -68,6 +70,7 @@ static void set_up(Fixture *f, gconstpointer unused)
     f->state = g_build_filename(f->folder, "state", NULL);
     f->display = g_build_filename(f->folder, "display", NULL);
     f->token_path = g_build_filename(f->display, "token", NULL);
+    f->plugins = source_path("etc/websockify");
     f->token_fd = -1;
     g_assert_true(folder_make_private(f->state, NULL) && folder_make_private(f->display, NULL));
     f->options = (WebsockifyOptions){.program = "websockify",
@@ -87,12 +90,13 @@ static void tear_down(Fixture *f, gconstpointer unused)
 {
     (void)unused;
     close_token(f);
-    g_assert_true(websockify_release(&f->options, NULL));
+    g_assert_true(websockify_release(f->state, f->display, NULL));
     g_assert_true(folder_remove(f->folder, NULL));
     g_free(f->folder);
     g_free(f->state);
     g_free(f->display);
     g_free(f->token_path);
+    g_free(f->plugins);
 }
 
 static void open_token(Fixture *f)
@@ -111,13 +115,14 @@ static void ensure(Fixture *f)
 static void release(Fixture *f)
 {
     g_autoptr(GError) error = NULL;
-    websockify_release(&f->options, &error);
+    websockify_release(f->state, f->display, &error);
     g_assert_no_error(error);
 }
 
 static ProcessId recorded(Fixture *f)
 {
-    g_autofree char *path = g_build_filename(f->state, "websockify.json", NULL);
+    g_autofree char *path =
+        g_build_filename(f->state, f->options.port ? WEBSOCKIFY_PORT_RECORD : "websockify-socket.json", NULL);
     g_autoptr(JsonValue) object = json_object_read(path, 65536, NULL);
     return (ProcessId){(pid_t)json_get_integer(object, "pid", 0), (guint64)json_get_integer(object, "start_ticks", 0)};
 }
@@ -140,14 +145,27 @@ static int count_processes(Fixture *f, bool leaders_only)
 
 /* --- a visitor --- */
 
-static int visit(int port)
+static int connect_port(int port)
 {
     struct sockaddr_in address = loopback(port);
-    struct timeval deadline = {.tv_sec = DEADLINE_MS / 1000};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    g_assert_cmpint(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline), ==, 0);
     if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
         fd_close_pointed(&fd);
+    return fd;
+}
+
+static int connect_socket(Fixture *f)
+{
+    g_autofree char *path = websockify_socket_path(f->state);
+    return unix_connect(path, NULL);
+}
+
+static int visit(Fixture *f)
+{
+    struct timeval deadline = {.tv_sec = DEADLINE_MS / 1000};
+    int fd = f->options.port ? connect_port(f->options.port) : connect_socket(f);
+    if (fd >= 0)
+        g_assert_cmpint(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline), ==, 0);
     return fd;
 }
 
@@ -175,7 +193,7 @@ static char *ask(int fd, const char *path, const char *headers)
 static int visit_and_ask(Fixture *f, const char *path, const char *headers, char **answer)
 {
     for (int tries = 0;; tries++) {
-        int fd = visit(f->options.port);
+        int fd = visit(f);
         g_assert_cmpint(fd, >=, 0);
         *answer = ask(fd, path, headers);
         if (**answer || tries == 5)
@@ -257,7 +275,7 @@ static void test_other_port(Fixture *f, gconstpointer unused)
     f->options.port = free_port();
     ensure(f);
     g_assert_false(process_is_alive(first));
-    g_assert_cmpint(visit(old_port), <, 0);
+    g_assert_cmpint(connect_port(old_port), <, 0);
     g_autofree char *answer = ask_once(f, "/");
     g_assert_true(g_str_has_prefix(answer, "HTTP/1.1 405 "));
 }
@@ -275,14 +293,13 @@ static bool is_true(void *data)
 }
 
 /* The fork that serves a viewer survives and holds the port; it must not be in the way of the next one. */
-static void test_killed(Fixture *f, gconstpointer unused)
+static void survive_kill(Fixture *f)
 {
-    (void)unused;
     bool died = false;
     open_token(f);
     ensure(f);
     Viewer viewer = join(f);
-    websockify_watch(f->state, on_died, &died);
+    websockify_watch(&f->options, on_died, &died);
     g_main_context_iteration(NULL, FALSE);
     g_assert_false(died);
     ProcessId first = recorded(f);
@@ -297,6 +314,12 @@ static void test_killed(Fixture *f, gconstpointer unused)
     viewer_close(&viewer);
 }
 
+static void test_killed(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    survive_kill(f);
+}
+
 /* Every supervisor's watch fires, each of them ensures: one websockify. */
 static void test_watched_by_many(Fixture *f, gconstpointer unused)
 {
@@ -305,7 +328,7 @@ static void test_watched_by_many(Fixture *f, gconstpointer unused)
     ensure(f);
     g_assert_true(process_signal(recorded(f), SIGKILL, NULL));
     for (int i = 0; i < 3; i++)
-        websockify_watch(f->state, on_died, &died[i]);
+        websockify_watch(&f->options, on_died, &died[i]);
     for (int i = 0; i < 3; i++) {
         g_assert_true(wait_until(is_true, &died[i], DEADLINE_MS, NULL));
         ensure(f);
@@ -320,8 +343,8 @@ static void test_watch_nothing(Fixture *f, gconstpointer unused)
 {
     (void)unused;
     bool died = false, removed = false;
-    g_source_remove(websockify_watch(f->state, on_died, &removed));
-    websockify_watch(f->state, on_died, &died);
+    g_source_remove(websockify_watch(&f->options, on_died, &removed));
+    websockify_watch(&f->options, on_died, &died);
     g_assert_false(died);
     g_assert_true(wait_until(is_true, &died, DEADLINE_MS, NULL));
     g_assert_false(removed);
@@ -331,7 +354,8 @@ static void test_watch_nothing(Fixture *f, gconstpointer unused)
 static void test_unrecorded(Fixture *f, gconstpointer unused)
 {
     (void)unused;
-    g_autofree char *path = g_build_filename(f->state, "websockify.json", NULL);
+    g_autofree char *path =
+        g_build_filename(f->state, f->options.port ? WEBSOCKIFY_PORT_RECORD : "websockify-socket.json", NULL);
     ensure(f);
     ProcessId first = recorded(f);
     g_assert_true(process_is_alive(first));
@@ -347,7 +371,8 @@ static void test_unrecorded(Fixture *f, gconstpointer unused)
 static void test_release(Fixture *f, gconstpointer unused)
 {
     (void)unused;
-    g_autofree char *path = g_build_filename(f->state, "websockify.json", NULL);
+    g_autofree char *path =
+        g_build_filename(f->state, f->options.port ? WEBSOCKIFY_PORT_RECORD : "websockify-socket.json", NULL);
     open_token(f);
     ensure(f);
     Viewer viewer = join(f);
@@ -361,9 +386,65 @@ static void test_release(Fixture *f, gconstpointer unused)
     char byte;
     while (recv(viewer.web, &byte, 1, 0) > 0) /* a websocket's close frame */
         continue;
-    g_assert_cmpint(visit(f->options.port), <, 0);
+    g_assert_cmpint(visit(f), <, 0);
     release(f);
     viewer_close(&viewer);
+}
+
+/* --- on its UNIX socket --- */
+
+static void listen_on_socket(Fixture *f)
+{
+    f->options.port = 0;
+    f->options.plugin_folder = f->plugins;
+}
+
+static void test_socket_killed(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    listen_on_socket(f);
+    survive_kill(f);
+}
+
+/* The one for direct links is another, and neither is in the other's way. */
+static void test_both(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    WebsockifyOptions direct = f->options;
+    ensure(f);
+    ProcessId first = recorded(f);
+    listen_on_socket(f);
+    ensure(f);
+    g_assert_true(process_is_alive(first));
+    g_assert_cmpint(count_processes(f, true), ==, 2);
+    g_assert_true(process_signal(recorded(f), SIGKILL, NULL) && process_wait_gone(recorded(f), DEADLINE_MS));
+    ensure(f);
+    g_assert_true(process_is_alive(first) && process_is_alive(recorded(f)));
+    g_assert_true(websockify_ensure(&direct, NULL));
+    g_assert_true(process_is_alive(first));
+    release(f);
+    g_assert_cmpint(count_processes(f, false), ==, 0);
+}
+
+static void test_socket(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    struct stat st;
+    g_autofree char *path = websockify_socket_path(f->state);
+    open_token(f);
+    listen_on_socket(f);
+    mode_t mask = umask(0);
+    ensure(f);
+    umask(mask);
+    g_assert_cmpint(stat(path, &st), ==, 0);
+    g_assert_cmpint(st.st_mode & 07777, ==, 0600);
+    for (int i = 0; i < 3; i++) {
+        Viewer viewer = join(f);
+        viewer_close(&viewer);
+    }
+    close_token(f);
+    release(f);
+    g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
 }
 
 /* --- what goes wrong --- */
@@ -379,9 +460,12 @@ static void test_foreign(Fixture *f, gconstpointer unused)
     g_autofree char *port = g_strdup_printf("Port %d of 127.0.0.1 is used", f->options.port);
     g_assert_nonnull(strstr(error->message, port));
     g_assert_nonnull(strstr(error->message, "service_port"));
+    g_assert_false(websockify_check_port(&f->options, NULL));
     g_assert_cmpint(count_processes(f, false), ==, 0);
     fd_close_pointed(&foreign);
+    g_assert_true(websockify_check_port(&f->options, NULL));
     ensure(f);
+    g_assert_true(websockify_check_port(&f->options, NULL));
 }
 
 static void test_bad_address(Fixture *f, gconstpointer unused)
@@ -413,7 +497,7 @@ static void test_ends_at_once(Fixture *f, gconstpointer unused)
     f->options.program = "false";
     while (starts < 20 && websockify_ensure(&f->options, &error)) {
         bool died = false;
-        websockify_watch(f->state, on_died, &died);
+        websockify_watch(&f->options, on_died, &died);
         g_assert_true(wait_until(is_true, &died, DEADLINE_MS, NULL));
         starts++;
     }
@@ -481,6 +565,9 @@ int main(int argc, char **argv)
     add("/websockify/watch-nothing", test_watch_nothing);
     add("/websockify/unrecorded", test_unrecorded);
     add("/websockify/release", test_release);
+    add("/websockify/socket", test_socket);
+    add("/websockify/socket-killed", test_socket_killed);
+    add("/websockify/both", test_both);
     add("/websockify/foreign", test_foreign);
     add("/websockify/bad-address", test_bad_address);
     add("/websockify/missing", test_missing);
