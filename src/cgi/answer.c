@@ -151,7 +151,7 @@ static void log_templates(void)
 
 static Response *error_answer(Call *call, const GError *error)
 {
-    bool asks_login = g_error_matches(error, QWD_ERROR, QWD_ERROR_LOGIN) && !request_wants_json(call->page.request);
+    bool asks_login = call_may_try_again(error) && !request_wants_json(call->page.request);
     Response *response = asks_login ? call_login_page(call, error) : NULL;
     g_autoptr(JsonValue) more = helpful_sessions(call, error);
     return response ? response : response_error(call->page.request, call->page.settings, error, more);

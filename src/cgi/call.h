@@ -39,7 +39,10 @@ Response *call_open_link(Call *call, GError **error);
 
 Response *call_logout(Call *call, GError **error);
 
-/* The page that asks who one is, as the answer to QWD_ERROR_LOGIN. NULL when it cannot be made. */
+/* Whether an error of a login leaves the same form to be sent again: now, or after a while. */
+bool call_may_try_again(const GError *reason);
+
+/* The page that asks who one is, as the answer to such an error. NULL when it cannot be made. */
 Response *call_login_page(Call *call, const GError *reason);
 
 /* What changes something comes by POST (else QWD_ERROR_METHOD), and from no other site's page (QWD_ERROR_DENIED). */

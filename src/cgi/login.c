@@ -54,7 +54,8 @@ static void audit(const Call *call, const char *event, const char *user, const c
 static void note_refusal(const Call *call, const char *user, const GError *cause, bool is_unknown)
 {
     bool broken = is_unknown || g_error_matches(cause, QWD_ERROR, QWD_ERROR_UNAVAILABLE) ||
-                  g_error_matches(cause, QWD_ERROR, QWD_ERROR_TIMEOUT);
+                  g_error_matches(cause, QWD_ERROR, QWD_ERROR_TIMEOUT) ||
+                  g_error_matches(cause, QWD_ERROR, QWD_ERROR_BUSY);
     audit(call, "REFUSED", user, cause->message);
     metrics_count_login(call->page.settings, broken ? LOGIN_UNAVAILABLE : LOGIN_REFUSED);
 }
@@ -166,7 +167,7 @@ Response *call_login_page(Call *call, const GError *reason)
     json_object_set_new(values, "optional", json_false());
     Response *response = login_step_page(call, "login.html", values, NULL);
     if (response)
-        response->status = 401;
+        response_set_status(response, call->page.request, reason ? qwd_error_traits(reason)->http_status : 401);
     return response;
 }
 
@@ -345,17 +346,23 @@ static bool take_step(Call *call, Entrance *entrance, Response **early, GError *
     return !entrance->recovery;
 }
 
+bool call_may_try_again(const GError *reason)
+{
+    return g_error_matches(reason, QWD_ERROR, QWD_ERROR_LOGIN) ||
+           g_error_matches(reason, QWD_ERROR, QWD_ERROR_ATTEMPTS) || g_error_matches(reason, QWD_ERROR, QWD_ERROR_BUSY);
+}
+
 /* A wrong code may be typed again; other troubles are the end of this login. Takes `cause` over. */
 static bool refuse_step(Call *call, const Entrance *entrance, GError *cause, Response **early, GError **error)
 {
     note_refusal(call, entrance->user ? entrance->user : "", cause, false);
-    if (!entrance->pending || !g_error_matches(cause, QWD_ERROR, QWD_ERROR_LOGIN)) {
+    if (!entrance->pending || !call_may_try_again(cause)) {
         g_propagate_error(error, cause);
         return false;
     }
     *early = stage_page(call, entrance, cause, error);
     if (*early)
-        (*early)->status = 401;
+        response_set_status(*early, call->page.request, qwd_error_traits(cause)->http_status);
     g_error_free(cause);
     return false;
 }
