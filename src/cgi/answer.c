@@ -24,6 +24,7 @@ static void call_clear(Call *call)
     login_clear(&call->login);
     g_clear_pointer(&call->csrf, g_free);
     g_clear_pointer(&call->cookie, g_free);
+    g_clear_pointer(&call->plain_cookie, g_free);
     g_clear_pointer(&call->browser_cookie, g_free);
     g_clear_pointer(&call->subject, g_free);
     g_clear_pointer(&call->troubles, g_ptr_array_unref);
@@ -181,6 +182,8 @@ static Response *answer_with(const Settings *settings, Request *request)
     log_templates();
     if (call.cookie)
         response_add_header(response, "Set-Cookie", call.cookie, NULL);
+    if (call.plain_cookie)
+        response_add_header(response, "Set-Cookie", call.plain_cookie, NULL);
     if (call.browser_cookie)
         response_add_header(response, "Set-Cookie", call.browser_cookie, NULL);
     remember_language(&call, response);

@@ -20,6 +20,7 @@ typedef struct {
     bool by_web_server;   /* the web server says who sends it */
     char *csrf;           /* the token of this login's forms; NULL without login */
     char *cookie;         /* a cookie to set, or NULL */
+    char *plain_cookie;   /* the same, of http beside that of https */
     char *browser_cookie; /* the same, after a login (auth/browser.h) */
     char *subject;        /* the session that was changed, or NULL */
     bool chose_language;  /* on a page: the browser is to remember it */

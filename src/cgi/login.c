@@ -92,6 +92,20 @@ static char *cookie_line(const Call *call, const char *name, const char *value, 
                            call->is_https ? "; Secure" : "");
 }
 
+/* The login cookie that a browser has from http, or from a version before the names were two, beside that of https. */
+static const char *read_plain_cookie(const Call *call)
+{
+    return call->is_https ? request_cookie(call->page.request, LOGIN_COOKIE) : NULL;
+}
+
+static void clear_plain_cookie(Call *call)
+{
+    if (!read_plain_cookie(call))
+        return;
+    g_free(call->plain_cookie);
+    call->plain_cookie = g_strdup(LOGIN_COOKIE "=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0; Secure");
+}
+
 /* Strangers who try this user's password do not slow down this browser any more. The web server's own logins need no
  * password here. */
 static bool remember_browser(Call *call, const Entrance *entrance, GError **error)
@@ -120,6 +134,7 @@ static bool take_new_login(Call *call, Entrance *entrance, GError **error)
         return false;
     g_free(call->cookie);
     call->cookie = cookie_line(call, LOGIN_COOKIE, value, call->page.settings->login_lifetime);
+    clear_plain_cookie(call);
     audit(call, "LOGIN", call->login.identity.user, "");
     metrics_count_login(call->page.settings, LOGIN_OK);
     return take_login(call, error);
@@ -442,10 +457,21 @@ Response *call_open_link(Call *call, GError **error)
     return response_page(call->page.settings, "enter.html", values, error);
 }
 
+static bool end_plain_login(const Call *call, GError **error)
+{
+    const Settings *settings = call->page.settings;
+    const char *cookie = read_plain_cookie(call);
+    g_auto(Login) login = {0};
+    return !cookie || !login_from_cookie(settings, cookie, &login, NULL) || login_end(settings, &login, error);
+}
+
 Response *call_logout(Call *call, GError **error)
 {
     if (call->has_login && !login_end(call->page.settings, &call->login, error))
         return NULL;
+    if (!end_plain_login(call, error))
+        return NULL;
+    clear_plain_cookie(call);
     g_free(call->cookie);
     call->cookie = cookie_line(call, LOGIN_COOKIE, "", 0);
     return response_redirect(call->page.settings->service_page, error);
