@@ -179,7 +179,7 @@ static bool is_prune_due(const Settings *settings)
     g_autofree char *stamp = g_build_filename(settings->dir_login, "backoff.pruned", NULL);
     if (!is_older(stamp, PRUNE_EVERY_S))
         return false;
-    autofd int fd = open(stamp, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    autofd int fd = open(stamp, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     return fd >= 0 && futimens(fd, times) == 0;
 }
 
