@@ -145,19 +145,38 @@ static bool go_on(const EnterContext *context, AuthIdentity *identity, const jso
 
 /* --- attempts --- */
 
-/* `user` is whose cookie the browser has to have, `counted` what is counted. */
-static bool begin_attempt(const EnterContext *context, const char *user, const char *counted, GError **error)
+typedef struct {
+    LoginAttempt what;
+    RunningAttempt running;
+    char *browser;
+} Attempt;
+
+static void attempt_clear(Attempt *attempt)
 {
-    g_autofree char *browser = browser_known_id(context->settings, context->browser, user);
-    LoginAttempt attempt = {.address = context->address, .user = counted, .browser = browser};
-    return backoff_begin(context->settings, &attempt, error);
+    g_free(attempt->browser);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Attempt, attempt_clear)
+
+/* `user` is whose cookie the browser has to have, `counted` what is counted. */
+static Attempt attempt_of(const EnterContext *context, const char *user, const char *counted)
+{
+    char *browser = browser_known_id(context->settings, context->browser, user);
+    return (Attempt){.what = {.address = context->address, .user = counted, .browser = browser}, .browser = browser};
 }
 
-static void end_attempt(const EnterContext *context, const char *user, const char *counted)
+static bool begin_attempt(const EnterContext *context, Attempt *attempt, GError **error)
 {
-    g_autofree char *browser = browser_known_id(context->settings, context->browser, user);
-    LoginAttempt attempt = {.address = context->address, .user = counted, .browser = browser};
-    backoff_succeeded(context->settings, &attempt);
+    return backoff_begin(context->settings, &attempt->what, &attempt->running, error);
+}
+
+static AttemptResult result_of(bool good, bool is_answered)
+{
+    return good ? ATTEMPT_RIGHT : is_answered ? ATTEMPT_WRONG : ATTEMPT_UNANSWERED;
+}
+
+static void end_attempt(const EnterContext *context, Attempt *attempt, AttemptResult result)
+{
+    backoff_end(context->settings, &attempt->what, &attempt->running, result);
 }
 
 /* --- claims --- */
@@ -176,15 +195,15 @@ static bool enter_by_mail(const EnterContext *context, const char *address, cons
     return send_link(context, &identity, carry, entrance, error);
 }
 
-static bool enter_by_password(const EnterContext *context, const Claim *claim, const json_t *carry, Entrance *entrance,
-                              GError **error)
+static bool enter_by_password(const EnterContext *context, const Claim *claim, const json_t *carry, Attempt *attempt,
+                              Entrance *entrance, GError **error)
 {
     g_auto(AuthIdentity) identity = {0};
-    if (!auth_check(context->settings, claim, &identity, context->troubles, error)) {
-        entrance->is_unknown = identity.is_unknown;
+    bool good = auth_check(context->settings, claim, &identity, context->troubles, error);
+    end_attempt(context, attempt, result_of(good, !identity.is_unasked));
+    entrance->is_unknown = !good && identity.is_unknown;
+    if (!good)
         return false;
-    }
-    end_attempt(context, claim->user, claim->user);
     login_trim_groups(context->settings, &identity);
     return go_on(context, &identity, carry, entrance, error);
 }
@@ -192,12 +211,15 @@ static bool enter_by_password(const EnterContext *context, const Claim *claim, c
 bool enter_claim(const EnterContext *context, const Claim *claim, const json_t *carry, Entrance *entrance,
                  GError **error)
 {
-    if (!begin_attempt(context, claim->user, claim->user, error))
+    g_auto(Attempt) attempt = attempt_of(context, claim->user, claim->user);
+    if (!begin_attempt(context, &attempt, error))
         return false;
     entrance->claimed = g_strdup(claim->user);
-    if (!*claim->password && context->settings->check_user_with_email)
-        return enter_by_mail(context, claim->user, carry, entrance, error);
-    return enter_by_password(context, claim, carry, entrance, error);
+    if (*claim->password || !context->settings->check_user_with_email)
+        return enter_by_password(context, claim, carry, &attempt, entrance, error);
+    bool is_sent = enter_by_mail(context, claim->user, carry, entrance, error);
+    end_attempt(context, &attempt, is_sent ? ATTEMPT_WRONG : ATTEMPT_UNANSWERED); /* until the link is used */
+    return is_sent;
 }
 
 bool enter_header(const EnterContext *context, const char *user, const json_t *carry, Entrance *entrance,
@@ -235,9 +257,7 @@ static bool check_code(const EnterContext *context, const json_t *object, const 
     const char *user = json_get_text(object, "user", "");
     if (is_step(object, ENTER_CODE))
         return totp_verify(context->settings, user, code, error);
-    const char *secret = json_get_text(object, "secret", "");
-    entrance->secret = g_strdup(secret);
-    entrance->recovery = totp_enrol(context->settings, user, secret, code, error);
+    entrance->recovery = totp_enrol(context->settings, user, entrance->secret, code, error);
     return entrance->recovery != NULL;
 }
 
@@ -248,14 +268,18 @@ static bool resume_with_code(const EnterContext *context, const json_t *object, 
     const char *user = json_get_text(object, "user", "");
     g_autofree char *counted = g_strconcat(user, " (code)", NULL);
     EnterStage stage = is_step(object, ENTER_CODE) ? ENTER_CODE : ENTER_ENROL;
-    if (!begin_attempt(context, user, counted, error))
-        return false;
-    if (!check_code(context, object, code, entrance, error)) {
-        wait_at(context, object, stage, entrance, NULL); /* to be asked again */
-        return false;
-    }
-    end_attempt(context, user, counted);
-    return true;
+    g_auto(Attempt) attempt = attempt_of(context, user, counted);
+    GError *cause = NULL;
+    entrance->secret = stage == ENTER_ENROL ? g_strdup(json_get_text(object, "secret", "")) : NULL;
+    bool may = begin_attempt(context, &attempt, &cause);
+    bool good = may && check_code(context, object, code, entrance, &cause);
+    if (may)
+        end_attempt(context, &attempt, result_of(good, g_error_matches(cause, QWD_ERROR, QWD_ERROR_LOGIN)));
+    if (good)
+        return true;
+    wait_at(context, object, stage, entrance, NULL); /* to be asked again */
+    g_propagate_error(error, cause);
+    return false;
 }
 
 static bool use_up(const EnterContext *context, const json_t *object, GError **error)
@@ -277,7 +301,8 @@ bool enter_resume(const EnterContext *context, const char *pending, const char *
     entrance->is_mail_alone = is_mail_alone(object);
     entrance->claimed = g_strdup(json_get_text(object, "claimed", ""));
     if (entrance->is_mail_alone && is_step(object, ENTER_LINK)) {
-        end_attempt(context, identity.user, identity.user);
+        g_auto(Attempt) attempt = attempt_of(context, identity.user, identity.user);
+        backoff_take_back(context->settings, &attempt.what);
         if (wants_code(context, &identity))
             return ask_for_code(context, &identity, entrance, error);
     }

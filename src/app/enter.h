@@ -44,8 +44,8 @@ void entrance_clear(Entrance *entrance);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Entrance, entrance_clear)
 
 /* A user with a password; or, where logging in by mail is on, an address without one. Attempts are counted
- * (auth/backoff.h). `carry` goes with a mailed link. QWD_ERROR_LOGIN, QWD_ERROR_LIMIT; QWD_ERROR_UNAVAILABLE when mail
- * cannot be sent. */
+ * (auth/backoff.h). `carry` goes with a mailed link. QWD_ERROR_LOGIN, QWD_ERROR_ATTEMPTS, QWD_ERROR_BUSY;
+ * QWD_ERROR_UNAVAILABLE when mail cannot be sent. */
 bool enter_claim(const EnterContext *context, const Claim *claim, const json_t *carry, Entrance *entrance,
                  GError **error);
 
@@ -54,7 +54,7 @@ bool enter_header(const EnterContext *context, const char *user, const json_t *c
                   GError **error);
 
 /* A later step, which may lead to one more. With a wrong code the error is QWD_ERROR_LOGIN, and the entrance has the
- * stage to ask again. */
+ * stage to ask again; so it has with QWD_ERROR_ATTEMPTS and QWD_ERROR_BUSY. */
 bool enter_resume(const EnterContext *context, const char *pending, const char *code, Entrance *entrance,
                   GError **error);
 

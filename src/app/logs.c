@@ -7,6 +7,7 @@
 
 #include "app/journal.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/file.h"
 #include "base/token.h"
 
@@ -21,9 +22,12 @@ typedef void (*LineSeen)(const char *line, void *data);
 
 static void read_lines(const char *path, LineSeen seen, void *data)
 {
-    FILE *file = fopen(path, "re");
+    autofd int fd = file_open_to_read(path, NULL);
+    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
     char *line = NULL;
     size_t size = 0;
+    if (file)
+        fd_steal(&fd); /* the stream closes it */
     while (file && getline(&line, &size, file) > 0)
         seen(line, data);
     free(line);

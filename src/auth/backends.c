@@ -109,7 +109,7 @@ static char **environment_of_programs(void)
     return environment;
 }
 
-typedef enum { ANSWER_YES, ANSWER_NO, ANSWER_TROUBLE } Answer;
+typedef enum { ANSWER_YES, ANSWER_NO, ANSWER_TROUBLE, ANSWER_NOT_ASKED } Answer;
 
 static Answer read_answer(const ProcessResult *result, AuthIdentity *identity, GError **error)
 {
@@ -137,12 +137,12 @@ static Answer ask(const Settings *settings, const char *program, int stdin_fd, A
     return read_answer(&result, identity, error);
 }
 
-static bool ask_one(const Settings *settings, const char *name, const Claim *claim, AuthIdentity *identity,
-                    GError **trouble)
+static Answer ask_one(const Settings *settings, const char *name, const Claim *claim, AuthIdentity *identity,
+                      GError **trouble)
 {
     g_autofree char *program = program_of(settings, name, trouble);
     autofd int stdin_fd = program ? credentials_pipe(claim, trouble) : -1;
-    return stdin_fd >= 0 && ask(settings, program, stdin_fd, identity, trouble) == ANSWER_YES;
+    return stdin_fd >= 0 ? ask(settings, program, stdin_fd, identity, trouble) : ANSWER_NOT_ASKED;
 }
 
 /* Longer ones, and empty ones, are nobody's: no way to log in is asked about them. */
@@ -154,18 +154,21 @@ static bool is_plausible(const char *text)
 bool auth_check(const Settings *settings, const Claim *claim, AuthIdentity *identity, GPtrArray *troubles,
                 GError **error)
 {
-    bool could_not_answer = false;
+    bool could_not_answer = false, said_no = false;
     bool plausible = is_plausible(claim->user) && is_plausible(claim->password);
     for (char **name = settings->check_user_order; plausible && *name; name++) {
         g_autoptr(GError) trouble = NULL;
-        if (ask_one(settings, *name, claim, identity, &trouble))
+        Answer answer = ask_one(settings, *name, claim, identity, &trouble);
+        if (answer == ANSWER_YES)
             return true;
+        said_no |= answer == ANSWER_NO;
         auth_identity_clear(identity);
         could_not_answer |= trouble != NULL;
         if (trouble)
             g_ptr_array_add(troubles, g_strdup_printf("Login with %s is not possible: %s", *name, trouble->message));
     }
     identity->is_unknown = could_not_answer;
+    identity->is_unasked = could_not_answer && !said_no;
     note_all_unasked(settings, troubles);
     return qwd_error_fail(error, QWD_ERROR_LOGIN, "The user name or the password is not right.");
 }

@@ -15,7 +15,8 @@ typedef struct {
 } Claim;
 
 /* Asks the ways that are on, in order, until one says yes. QWD_ERROR_LOGIN with the same words whatever was wrong.
- * is_unknown is set in the identity then, when one of them could not answer; all else is for a yes.
+ * is_unknown is set in the identity then, when one of them could not answer, and is_unasked, when none could; all else
+ * is for a yes.
  * `troubles` collects a line (char *) for each way that could not answer, for the log. */
 bool auth_check(const Settings *settings, const Claim *claim, AuthIdentity *identity, GPtrArray *troubles,
                 GError **error);

@@ -2,96 +2,38 @@
 #include "auth/backoff.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cidr.h"
 #include "base/error.h"
 #include "base/fd.h"
-#include "base/file.h"
 #include "base/json.h"
-#include "base/token.h"
 #include "base/units.h"
+#include "base/wait.h"
 
-#define FORGET_AFTER_S 3600
-#define ENTRY_MAX_BYTES 8192
-#define DOUBLINGS_MAX 20
-#define PRUNE_EVERY_S 600
+/* Of an IPv6 address: what one host may have, and what a customer or a company may have (RIPE-690). */
+#define HOST_BYTES 8
+#define SITE_BYTES 6
 
-#define KIND_ADDRESS "address"
-#define KIND_USER "user"
-#define KIND_USER_AT_ADDRESS "user at address"
-#define KIND_BROWSER "browser"
-
-#define COUNTERS_MAX 2
-
-/* What an attempt is counted for. */
-typedef struct {
-    const char *kind;
-    char *key; /* what tells it from others of its kind */
-    char *name, *address;
-} Counter;
+#define COUNTERS_MAX RUNNING_MARKS
+#define RUNNING_MAX 16 /* checks at once for one counter, however many attempts are free */
+#define WAITING_MAX 32 /* attempts from one address that wait until they can be checked */
 
 static gint64 now_s(void)
 {
     return g_get_real_time() / G_USEC_PER_SEC;
 }
 
-static char *folder_path(const Settings *settings)
-{
-    return g_build_filename(settings->dir_login, "backoff", NULL);
-}
-
-/* Names are hashed: they may hold anything. */
-static char *entry_path(const Settings *settings, const Counter *counter)
-{
-    g_autofree char *both = g_strdup_printf("%s:%s", counter->kind, counter->key);
-    g_autofree char *hash = token_hash(both);
-    return g_build_filename(settings->dir_login, "backoff", hash, NULL);
-}
-
-static int lock(const Settings *settings, GError **error)
-{
-    g_autofree char *folder = folder_path(settings);
-    g_autofree char *path = g_build_filename(settings->dir_login, "backoff.lock", NULL);
-    if (!folder_make_private(settings->dir_login, error) || !folder_make_private(folder, error))
-        return -1;
-    return file_lock(path, error);
-}
-
-static void entry_free(BackoffEntry *entry)
-{
-    g_free(entry->kind);
-    g_free(entry->name);
-    g_free(entry->address);
-    g_free(entry->path);
-    g_free(entry);
-}
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(BackoffEntry, entry_free)
-
-static gint64 wait_left(const Settings *settings, const BackoffEntry *entry)
-{
-    bool is_user = g_str_equal(entry->kind, KIND_USER);
-    gint64 excess =
-        entry->failures - (is_user ? settings->login_attempts_per_user : settings->login_attempts_per_address);
-    gint64 wait_max_s = is_user ? settings->login_wait_max_per_user : settings->login_wait_max_per_address;
-    if (excess < 0)
-        return 0;
-    gint64 wait_s = MIN((gint64)1 << MIN(excess, DOUBLINGS_MAX), wait_max_s);
-    return MAX(entry->last_at + wait_s - now_s(), 0);
-}
-
-/* An address as it is counted. Free with g_free. */
-static char *counted_address(const char *address)
+/* An address as it is counted: of IPv6 so many leading bytes. Free with g_free. */
+static char *network_of(const char *address, int bytes)
 {
     struct in6_addr six;
     char text[INET6_ADDRSTRLEN];
     if (inet_pton(AF_INET6, address, &six) != 1 || IN6_IS_ADDR_V4MAPPED(&six))
         return g_strdup(address);
-    memset(six.s6_addr + 8, 0, 8);
-    return g_strconcat(inet_ntop(AF_INET6, &six, text, sizeof text), "/64", NULL);
+    memset(six.s6_addr + bytes, 0, sizeof six.s6_addr - (size_t)bytes);
+    return g_strdup_printf("%s/%d", inet_ntop(AF_INET6, &six, text, sizeof text), bytes * 8);
 }
 
 /* A user as it is counted: most servers take Alice for alice. Free with g_free. */
@@ -128,206 +70,288 @@ bool backoff_check_settings(const Settings *settings, GError **error)
     return true;
 }
 
-static void counters_clear(Counter counters[COUNTERS_MAX])
+/* What an attempt is counted for, the user last. */
+typedef struct {
+    Counter list[COUNTERS_MAX];
+    size_t count;
+} Counters;
+
+static void counters_clear(Counters *counters)
 {
-    for (size_t i = 0; i < COUNTERS_MAX; i++) {
-        g_free(counters[i].key);
-        g_free(counters[i].name);
-        g_free(counters[i].address);
-    }
+    for (size_t i = 0; i < counters->count; i++)
+        counter_clear(&counters->list[i]);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Counters, counters_clear)
+
+/* The user in a browser, or at an address that is trusted. An address and an id hold no space. */
+static Counter counter_of_user_at(const char *kind, const char *where, const char *user, const char *address)
+{
+    g_autofree char *key = g_strjoin(" ", where, user, NULL);
+    return counter_of(kind, key, g_strdup(user), g_strdup(address));
 }
 
-/* Returns how many there are. An address and an id hold no space. */
-static size_t counters_of(const Settings *settings, const LoginAttempt *attempt, Counter counters[COUNTERS_MAX])
+static Counters counters_of(const Settings *settings, const LoginAttempt *attempt)
 {
-    g_autofree char *place = counted_address(attempt->address), *user = counted_user(attempt->user);
-    bool is_trusted = !attempt->browser && backoff_trusts(settings, attempt->address);
-    memset(counters, 0, COUNTERS_MAX * sizeof *counters);
-    if (attempt->browser || is_trusted) {
-        const char *where = is_trusted ? place : attempt->browser;
-        counters[0] = (Counter){is_trusted ? KIND_USER_AT_ADDRESS : KIND_BROWSER, g_strjoin(" ", where, user, NULL),
-                                g_strdup(user), g_strdup(place)};
-        return 1;
-    }
-    counters[0] = (Counter){KIND_ADDRESS, g_strdup(place), g_strdup(place), g_strdup(place)};
-    counters[1] = (Counter){KIND_USER, g_strdup(user), g_strdup(user), g_strdup("")};
-    return 2;
-}
-
-/* --- entries --- */
-
-/* NULL when there is none, or it is so old that it is forgotten. */
-static BackoffEntry *read_entry(const Settings *settings, const char *path)
-{
-    g_autoptr(JsonValue) object = json_object_read(path, ENTRY_MAX_BYTES, NULL);
-    if (!object || json_get_integer(object, "last_at", 0) + FORGET_AFTER_S < now_s())
-        return NULL;
-    BackoffEntry *entry = g_new0(BackoffEntry, 1);
-    entry->kind = g_strdup(json_get_text(object, "kind", ""));
-    entry->name = g_strdup(json_get_text(object, "name", ""));
-    entry->address = g_strdup(json_get_text(object, "address", ""));
-    entry->path = g_strdup(path);
-    entry->failures = json_get_integer(object, "failures", 0);
-    entry->last_at = json_get_integer(object, "last_at", 0);
-    entry->before_at = json_get_integer(object, "before_at", 0);
-    entry->wait_s = wait_left(settings, entry);
-    return entry;
-}
-
-/* Its time stamp is the time of the last attempt: those that are forgotten are found without reading any. */
-static bool write_entry(const BackoffEntry *entry, GError **error)
-{
-    const struct timespec times[2] = {{.tv_sec = entry->last_at}, {.tv_sec = entry->last_at}};
-    g_autoptr(JsonValue) object =
-        json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "kind", entry->kind, "name", entry->name, "address", entry->address,
-                  "failures", (json_int_t)entry->failures, "last_at", (json_int_t)entry->last_at, "before_at",
-                  (json_int_t)entry->before_at);
-    if (!json_object_write(entry->path, object, FILE_WRITE_FAST, error))
-        return false;
-    utimensat(AT_FDCWD, entry->path, times, AT_SYMLINK_NOFOLLOW);
-    return true;
-}
-
-static bool check(const Settings *settings, const Counter *counter, GError **error)
-{
-    g_autofree char *path = entry_path(settings, counter);
-    g_autoptr(BackoffEntry) entry = read_entry(settings, path);
-    if (!entry || entry->wait_s == 0)
-        return true;
-    g_autofree char *wait = units_format_duration(entry->wait_s);
-    return qwd_error_fail(error, QWD_ERROR_LIMIT, "There were too many attempts to log in. Wait %s, then try again.",
-                          wait);
-}
-
-static bool count(const Settings *settings, const Counter *counter, GError **error)
-{
-    g_autofree char *path = entry_path(settings, counter);
-    g_autoptr(BackoffEntry) entry = read_entry(settings, path);
-    if (!entry) {
-        entry = g_new0(BackoffEntry, 1);
-        entry->kind = g_strdup(counter->kind);
-        entry->name = g_utf8_make_valid(counter->name, -1);
-        entry->path = g_strdup(path);
-    }
-    g_free(entry->address); /* a browser may have another one now */
-    entry->address = g_utf8_make_valid(counter->address, -1);
-    entry->failures++;
-    entry->before_at = entry->last_at;
-    entry->last_at = now_s();
-    return write_entry(entry, error);
-}
-
-/* Nothing is left of the attempt: not its time either, or logging in would slow down all behind one address. */
-static void take_back(const Settings *settings, const Counter *counter)
-{
-    g_autofree char *path = entry_path(settings, counter);
-    bool counts_others = g_str_equal(counter->kind, KIND_ADDRESS);
-    g_autoptr(BackoffEntry) entry = counts_others ? read_entry(settings, path) : NULL;
-    if (entry && entry->failures > 1) {
-        entry->failures--;
-        entry->last_at = entry->before_at;
-        write_entry(entry, NULL);
+    g_autofree char *place = network_of(attempt->address, HOST_BYTES), *user = counted_user(attempt->user);
+    Counters counters = {.count = 1};
+    if (attempt->browser) {
+        counters.list[0] = counter_of_user_at(KIND_BROWSER, attempt->browser, user, place);
+    } else if (backoff_trusts(settings, attempt->address)) {
+        counters.list[0] = counter_of_user_at(KIND_USER_AT_ADDRESS, place, user, place);
     } else {
+        counters.list[0] = counter_of(KIND_ADDRESS, place, g_strdup(place), g_strdup(place));
+        counters.list[1] = counter_of(KIND_USER, user, g_strdup(user), g_strdup(""));
+        counters.count = 2;
+    }
+    return counters;
+}
+
+/* The place of the attempt's network in the queue for its user. */
+static Counter place_of(const LoginAttempt *attempt)
+{
+    g_autofree char *user = counted_user(attempt->user), *network = network_of(attempt->address, SITE_BYTES);
+    return counter_of_user_at(KIND_PLACE, network, user, network);
+}
+
+/* --- who may be checked --- */
+
+typedef enum {
+    VERDICT_CHECK, /* now */
+    VERDICT_BUSY,  /* when one that is being checked now has ended */
+    VERDICT_PAUSE, /* when the time is over */
+} Verdict;
+
+/* What is being checked may turn out to be wrong: it takes up free attempts until that is known. */
+static Verdict judge_free(gint64 free_count, int running)
+{
+    return running < MIN(free_count, RUNNING_MAX) ? VERDICT_CHECK : VERDICT_BUSY;
+}
+
+static Verdict judge(const Settings *settings, const Counter *counter, int running, gint64 *wait_s)
+{
+    g_autofree char *path = counter_path(settings, counter);
+    g_autoptr(BackoffEntry) entry = backoff_entry_read(settings, path);
+    *wait_s = entry ? entry->wait_s : 0;
+    if (*wait_s)
+        return VERDICT_PAUSE;
+    gint64 free_count = counter_free_attempts(settings, counter->kind) - (entry ? entry->failures : 0);
+    return judge_free(MAX(free_count, 1), running);
+}
+
+/* Others do not make the wait of a network longer once it has begun. When it is over, one attempt may be made. */
+static Verdict judge_place(const Settings *settings, const Counter *counter, gint64 due_at, gint64 *wait_s)
+{
+    g_autofree char *path = counter_path(settings, counter);
+    g_autoptr(BackoffEntry) place = backoff_entry_read(settings, path);
+    if (place && place->due_at <= now_s()) {
         unlink(path);
+        return VERDICT_CHECK;
     }
-}
-
-/* --- forgetting --- */
-
-static bool is_older(const char *path, gint64 age_s)
-{
-    struct stat st;
-    return lstat(path, &st) < 0 || st.st_mtime + age_s < now_s();
-}
-
-/* Once in a while, by one process or two. */
-static bool is_prune_due(const Settings *settings)
-{
-    const struct timespec times[2] = {{.tv_sec = now_s()}, {.tv_sec = now_s()}};
-    g_autofree char *stamp = g_build_filename(settings->dir_login, "backoff.pruned", NULL);
-    if (!is_older(stamp, PRUNE_EVERY_S))
-        return false;
-    autofd int fd = open(stamp, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    return fd >= 0 && futimens(fd, times) == 0;
-}
-
-/* The lock is held for one entry at a time, of which somebody may just have counted another attempt. */
-static void remove_forgotten(const Settings *settings)
-{
-    g_autofree char *folder = folder_path(settings);
-    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
-    for (const char *name; dir && (name = g_dir_read_name(dir));) {
-        g_autofree char *path = g_build_filename(folder, name, NULL);
-        autofd int fd = is_older(path, FORGET_AFTER_S) ? lock(settings, NULL) : -1;
-        if (fd >= 0 && is_older(path, FORGET_AFTER_S))
-            unlink(path);
+    if (!place) {
+        place = backoff_entry_new(counter, path);
+        place->last_at = place->due_at = due_at; /* it is kept for an hour from then on */
+        backoff_entry_write(place, NULL);
     }
+    *wait_s = place->due_at - now_s();
+    return VERDICT_PAUSE;
+}
+
+static Verdict judge_user(const Settings *settings, const LoginAttempt *attempt, const Counter *user, int running,
+                          gint64 *wait_s)
+{
+    g_autofree char *path = counter_path(settings, user);
+    g_autoptr(BackoffEntry) entry = backoff_entry_read(settings, path);
+    gint64 pause_s = entry ? backoff_entry_pause(settings, entry) : 0;
+    if (!pause_s)
+        return judge_free(counter_free_attempts(settings, user->kind) - (entry ? entry->failures : 0), running);
+    g_auto(Counter) place = place_of(attempt);
+    if (!entry->wait_s && !running) {
+        counter_forget(settings, &place); /* it is for one attempt, whenever that is made */
+        return VERDICT_CHECK;
+    }
+    gint64 rest_s = running ? pause_s : MIN(entry->wait_s, pause_s);
+    return judge_place(settings, &place, now_s() + rest_s, wait_s);
 }
 
 /* --- attempts --- */
 
-static bool check_and_count(const Settings *settings, const Counter *counters, size_t counter_count, GError **error)
+static json_t *counters_to_json(const Counters *counters)
 {
-    autofd int fd = lock(settings, error);
+    json_t *list = json_array();
+    for (size_t i = 0; i < counters->count; i++) {
+        const Counter *counter = &counters->list[i];
+        g_autofree char *name = g_utf8_make_valid(counter->name, -1);
+        g_autofree char *address = g_utf8_make_valid(counter->address, -1);
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "kind", counter->kind, "hash", counter->hash,
+                                              "name", name, "address", address));
+    }
+    return json_pack("{s:o}", "counters", list);
+}
+
+/* Of one whose process was killed while it was checked nobody knows whether it was wrong. Who could end it so in time
+ * would guess for nothing. */
+static void count_abandoned(const Settings *settings)
+{
+    size_t i, k;
+    const json_t *attempt, *object;
+    g_autoptr(JsonValue) abandoned = running_take_abandoned(settings);
+    json_array_foreach(abandoned, i, attempt)
+    {
+        json_array_foreach(json_object_get(attempt, "counters"), k, object)
+        {
+            Counter counter = {.kind = json_get_text(object, "kind", ""),
+                               .hash = (char *)json_get_text(object, "hash", ""),
+                               .name = (char *)json_get_text(object, "name", ""),
+                               .address = (char *)json_get_text(object, "address", "")};
+            counter_add(settings, &counter, NULL);
+        }
+    }
+}
+
+/* One that begins: what the wait for its turn needs. */
+typedef struct {
+    const Settings *settings;
+    const LoginAttempt *attempt;
+    Counters counters;
+    char *marks[COUNTERS_MAX]; /* the hashes of the counters */
+    RunningAttempt *running;
+    bool is_decided;
+    Verdict verdict;
+    gint64 wait_s; /* VERDICT_PAUSE */
+    GError *error;
+} Turn;
+
+static Verdict judge_all(Turn *turn, const RunningCounts *counts)
+{
+    const Counters *counters = &turn->counters;
+    Verdict verdict = judge(turn->settings, &counters->list[0], counts->running[0], &turn->wait_s);
+    if (verdict != VERDICT_CHECK || counters->count == 1)
+        return verdict;
+    return judge_user(turn->settings, turn->attempt, &counters->list[1], counts->running[1], &turn->wait_s);
+}
+
+static bool register_attempt(Turn *turn)
+{
+    g_autoptr(JsonValue) what = counters_to_json(&turn->counters);
+    return running_register(turn->settings, turn->marks, what, turn->running, &turn->error);
+}
+
+static void decide(Turn *turn)
+{
+    count_abandoned(turn->settings);
+    RunningCounts counts = running_count(turn->settings, turn->marks);
+    turn->verdict = judge_all(turn, &counts);
+    bool is_full = !turn->running->path && counts.waiting >= WAITING_MAX;
+    turn->is_decided = turn->verdict != VERDICT_BUSY || is_full;
+    if (turn->verdict == VERDICT_PAUSE || (turn->verdict == VERDICT_BUSY && is_full))
+        return;
+    if ((turn->running->path || register_attempt(turn)) && turn->verdict == VERDICT_CHECK)
+        running_start(turn->running, &turn->error);
+}
+
+static bool is_decided(void *data)
+{
+    Turn *turn = data;
+    autofd int fd = turn->is_decided ? -1 : wrong_attempts_lock(turn->settings, &turn->error);
+    if (fd >= 0)
+        decide(turn);
+    turn->is_decided |= turn->error != NULL;
+    return turn->is_decided;
+}
+
+static void on_change(void *data)
+{
+    (void)data; /* the wait looks again */
+}
+
+static void wait_for_turn(Turn *turn)
+{
+    guint watch = running_watch(turn->settings, on_change, NULL, &turn->error);
+    if (watch)
+        wait_until(is_decided, turn, (int)turn->settings->check_user_deadline * 1000, NULL);
+    if (watch)
+        g_source_remove(watch);
+}
+
+static bool refuse(Turn *turn, GError **error)
+{
+    if (turn->error) {
+        g_propagate_error(error, turn->error);
+        return false;
+    }
+    if (turn->verdict == VERDICT_PAUSE) {
+        g_autofree char *wait = units_format_duration(turn->wait_s);
+        return qwd_error_fail(error, QWD_ERROR_ATTEMPTS,
+                              "There were too many attempts to log in. Wait %s, then try again.", wait);
+    }
+    return qwd_error_fail(error, QWD_ERROR_BUSY,
+                          "Many people are logging in at this moment. Try again in a few seconds.");
+}
+
+bool backoff_begin(const Settings *settings, const LoginAttempt *attempt, RunningAttempt *running, GError **error)
+{
+    *running = (RunningAttempt){.fd = -1};
+    g_auto(Counters) counters = counters_of(settings, attempt);
+    Turn turn = {.settings = settings, .attempt = attempt, .counters = counters, .running = running};
+    for (size_t i = 0; i < counters.count; i++)
+        turn.marks[i] = counters.list[i].hash;
+    if (!is_decided(&turn))
+        wait_for_turn(&turn);
+    wrong_attempts_prune(settings);
+    if (!turn.error && turn.verdict == VERDICT_CHECK)
+        return true;
+    running_finish(running);
+    return refuse(&turn, error);
+}
+
+/* One that cannot be counted stays behind as an abandoned one: it is counted when that is possible again. */
+void backoff_end(const Settings *settings, const LoginAttempt *attempt, RunningAttempt *running, AttemptResult result)
+{
+    g_auto(Counters) counters = counters_of(settings, attempt);
+    autofd int fd = wrong_attempts_lock(settings, NULL);
     bool good = fd >= 0;
-    for (size_t i = 0; good && i < counter_count; i++)
-        good = check(settings, &counters[i], error);
-    for (size_t i = 0; good && i < counter_count; i++)
-        good = count(settings, &counters[i], error);
-    return good;
+    for (size_t i = 0; good && result == ATTEMPT_WRONG && i < counters.count; i++)
+        good = counter_add(settings, &counters.list[i], NULL);
+    for (size_t i = 0; result == ATTEMPT_RIGHT && i < counters.count; i++) {
+        if (!g_str_equal(counters.list[i].kind, KIND_ADDRESS)) /* which counts others too */
+            counter_forget(settings, &counters.list[i]);
+    }
+    if (good || result != ATTEMPT_WRONG)
+        running_finish(running);
+    else
+        running_abandon(running);
 }
 
-bool backoff_begin(const Settings *settings, const LoginAttempt *attempt, GError **error)
+void backoff_take_back(const Settings *settings, const LoginAttempt *attempt)
 {
-    Counter counters[COUNTERS_MAX];
-    size_t counter_count = counters_of(settings, attempt, counters);
-    bool good = check_and_count(settings, counters, counter_count, error);
-    counters_clear(counters);
-    if (is_prune_due(settings))
-        remove_forgotten(settings);
-    return good;
-}
-
-void backoff_succeeded(const Settings *settings, const LoginAttempt *attempt)
-{
-    Counter counters[COUNTERS_MAX];
-    size_t counter_count = counters_of(settings, attempt, counters);
-    autofd int fd = lock(settings, NULL);
-    for (size_t i = 0; fd >= 0 && i < counter_count; i++)
-        take_back(settings, &counters[i]);
-    counters_clear(counters);
-}
-
-static int compare_most_first(gconstpointer a, gconstpointer b)
-{
-    const BackoffEntry *first = *(BackoffEntry *const *)a, *second = *(BackoffEntry *const *)b;
-    return (first->failures < second->failures) - (first->failures > second->failures);
+    g_auto(Counters) counters = counters_of(settings, attempt);
+    autofd int fd = wrong_attempts_lock(settings, NULL);
+    for (size_t i = 0; fd >= 0 && i < counters.count; i++)
+        counter_take_back(settings, &counters.list[i]);
 }
 
 GPtrArray *backoff_list(const Settings *settings)
 {
-    GPtrArray *entries = g_ptr_array_new_with_free_func((GDestroyNotify)entry_free);
-    g_autofree char *folder = folder_path(settings);
-    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
-    for (const char *name; dir && (name = g_dir_read_name(dir));) {
-        g_autofree char *path = g_build_filename(folder, name, NULL);
-        BackoffEntry *entry = read_entry(settings, path);
-        if (entry)
-            g_ptr_array_add(entries, entry);
-    }
-    g_ptr_array_sort(entries, compare_most_first);
-    return entries;
+    return wrong_attempts_list(settings, false);
 }
 
-int backoff_clear(const Settings *settings, const char *name)
+static int clear_of(const GPtrArray *entries, const char *name)
 {
-    autofd int fd = lock(settings, NULL);
-    g_autoptr(GPtrArray) entries = backoff_list(settings);
     int cleared = 0;
-    for (guint i = 0; fd >= 0 && i < entries->len; i++) {
+    for (guint i = 0; i < entries->len; i++) {
         const BackoffEntry *entry = entries->pdata[i];
         bool is_meant = !name || g_ascii_strcasecmp(name, entry->name) == 0 || g_str_equal(name, entry->address);
         cleared += is_meant && unlink(entry->path) == 0;
     }
     return cleared;
+}
+
+int backoff_clear(const Settings *settings, const char *name)
+{
+    autofd int fd = wrong_attempts_lock(settings, NULL);
+    g_autoptr(GPtrArray) entries = wrong_attempts_list(settings, false), places = wrong_attempts_list(settings, true);
+    if (fd < 0)
+        return 0;
+    clear_of(places, name);
+    return clear_of(entries, name);
 }

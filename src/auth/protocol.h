@@ -32,6 +32,7 @@ typedef struct {
     char *email;     /* "" unknown */
     char **groups;   /* may be empty, never NULL */
     bool is_unknown; /* nobody said who, and one who could have did not answer (auth/backends.h) */
+    bool is_unasked; /* none of them answered at all */
 } AuthIdentity;
 
 void auth_identity_clear(AuthIdentity *identity);

@@ -20,6 +20,8 @@ typedef enum {
     QWD_ERROR_TOO_LARGE,   /* request longer than allowed */
     QWD_ERROR_MEDIA_TYPE,  /* request body in a format we do not read */
     QWD_ERROR_LIMIT,       /* a limit of the service is reached */
+    QWD_ERROR_ATTEMPTS,    /* too many wrong passwords or codes */
+    QWD_ERROR_BUSY,        /* others are served first, for seconds */
     QWD_ERROR_UNAVAILABLE, /* a part of the service is missing or down */
     QWD_ERROR_TIMEOUT,     /* a part of the service did not answer in time */
     QWD_ERROR_CANCELLED,   /* somebody asked us to stop meanwhile */

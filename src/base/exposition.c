@@ -5,19 +5,28 @@
 #include <stdarg.h>
 #include <stdbool.h>
 
+#include "base/text.h"
+
 /* --- texts and numbers --- */
 
-/* Backslashes and line ends are escaped everywhere, double quotes in labels. */
+/* Backslashes are escaped everywhere, double quotes in labels. The format has no escapes for control characters. */
+static void append_line(GString *text, const char *line, bool in_quotes)
+{
+    g_autofree char *shown = text_for_line(line);
+    for (const char *c = shown; *c; c++) {
+        if (*c == '\\' || (*c == '"' && in_quotes))
+            g_string_append_c(text, '\\');
+        g_string_append_c(text, *c);
+    }
+}
+
 static void append_escaped(GString *text, const char *value, bool in_quotes)
 {
     g_autofree char *valid = g_utf8_make_valid(value, -1);
-    for (const char *c = valid; *c; c++) {
-        if (*c == '\n')
-            g_string_append(text, "\\n");
-        else if (*c == '\\' || (*c == '"' && in_quotes))
-            g_string_append_printf(text, "\\%c", *c);
-        else
-            g_string_append_c(text, *c);
+    g_auto(GStrv) lines = g_strsplit(valid, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        g_string_append(text, line == lines ? "" : "\\n");
+        append_line(text, *line, in_quotes);
     }
 }
 

@@ -31,7 +31,13 @@ static bool read_exactly(int fd, char *buffer, size_t length, size_t *got, GErro
     return true;
 }
 
-static int open_regular(const char *path, size_t max_bytes, size_t *size, GError **error)
+static bool check_regular(int fd, const char *path, struct stat *st, GError **error)
+{
+    return (fstat(fd, st) == 0 && S_ISREG(st->st_mode)) ||
+           qwd_error_fail(error, QWD_ERROR_INTERNAL, "%s is not a regular file.", path);
+}
+
+static int open_to_read(const char *path, struct stat *st, GError **error)
 {
     autofd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
@@ -39,11 +45,21 @@ static int open_regular(const char *path, size_t max_bytes, size_t *size, GError
                        g_strerror(errno));
         return -1;
     }
+    return check_regular(fd, path, st, error) ? fd_steal(&fd) : -1;
+}
+
+int file_open_to_read(const char *path, GError **error)
+{
     struct stat st;
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-        qwd_error_fail(error, QWD_ERROR_INTERNAL, "%s is not a regular file.", path);
+    return open_to_read(path, &st, error);
+}
+
+static int open_regular(const char *path, size_t max_bytes, size_t *size, GError **error)
+{
+    struct stat st;
+    autofd int fd = open_to_read(path, &st, error);
+    if (fd < 0)
         return -1;
-    }
     if ((size_t)st.st_size > max_bytes) {
         qwd_error_fail(error, QWD_ERROR_TOO_LARGE, "%s is larger than %zu bytes.", path, max_bytes);
         return -1;
@@ -165,12 +181,13 @@ bool file_append(const char *path, const char *text, mode_t mode, GError **error
 
 static int lock_open(const char *path, int operation, GError **error)
 {
-    autofd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    struct stat st;
+    autofd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (fd < 0 && errno == ENOENT)
         qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "Cannot open %s: %s", path, g_strerror(errno));
     else if (fd < 0)
         qwd_error_errno(error, errno, "Cannot open %s", path);
-    if (fd < 0)
+    if (fd < 0 || !check_regular(fd, path, &st, error))
         return -1;
     while (flock(fd, operation) < 0) {
         if (errno == EINTR)

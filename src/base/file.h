@@ -7,6 +7,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* Opens a regular file, and waits for nobody who might write into a pipe in its place. -1 on error (QWD_ERROR_NOT_FOUND
+ * when there is none). */
+int file_open_to_read(const char *path, GError **error);
+
 /* The whole of a regular file of at most max_bytes, NUL added behind it. NULL on error
  * (QWD_ERROR_NOT_FOUND when there is none). *length may be NULL. */
 char *file_read(const char *path, size_t max_bytes, size_t *length, GError **error);

@@ -24,6 +24,7 @@ static void call_clear(Call *call)
     login_clear(&call->login);
     g_clear_pointer(&call->csrf, g_free);
     g_clear_pointer(&call->cookie, g_free);
+    g_clear_pointer(&call->plain_cookie, g_free);
     g_clear_pointer(&call->browser_cookie, g_free);
     g_clear_pointer(&call->subject, g_free);
     g_clear_pointer(&call->troubles, g_ptr_array_unref);
@@ -151,7 +152,7 @@ static void log_templates(void)
 
 static Response *error_answer(Call *call, const GError *error)
 {
-    bool asks_login = g_error_matches(error, QWD_ERROR, QWD_ERROR_LOGIN) && !request_wants_json(call->page.request);
+    bool asks_login = call_may_try_again(error) && !request_wants_json(call->page.request);
     Response *response = asks_login ? call_login_page(call, error) : NULL;
     g_autoptr(JsonValue) more = helpful_sessions(call, error);
     return response ? response : response_error(call->page.request, call->page.settings, error, more);
@@ -181,6 +182,8 @@ static Response *answer_with(const Settings *settings, Request *request)
     log_templates();
     if (call.cookie)
         response_add_header(response, "Set-Cookie", call.cookie, NULL);
+    if (call.plain_cookie)
+        response_add_header(response, "Set-Cookie", call.plain_cookie, NULL);
     if (call.browser_cookie)
         response_add_header(response, "Set-Cookie", call.browser_cookie, NULL);
     remember_language(&call, response);

@@ -20,6 +20,7 @@ typedef struct {
     bool by_web_server;   /* the web server says who sends it */
     char *csrf;           /* the token of this login's forms; NULL without login */
     char *cookie;         /* a cookie to set, or NULL */
+    char *plain_cookie;   /* the same, of http beside that of https */
     char *browser_cookie; /* the same, after a login (auth/browser.h) */
     char *subject;        /* the session that was changed, or NULL */
     bool chose_language;  /* on a page: the browser is to remember it */
@@ -39,7 +40,10 @@ Response *call_open_link(Call *call, GError **error);
 
 Response *call_logout(Call *call, GError **error);
 
-/* The page that asks who one is, as the answer to QWD_ERROR_LOGIN. NULL when it cannot be made. */
+/* Whether an error of a login leaves the same form to be sent again: now, or after a while. */
+bool call_may_try_again(const GError *reason);
+
+/* The page that asks who one is, as the answer to such an error. NULL when it cannot be made. */
 Response *call_login_page(Call *call, const GError *reason);
 
 /* What changes something comes by POST (else QWD_ERROR_METHOD), and from no other site's page (QWD_ERROR_DENIED). */

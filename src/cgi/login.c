@@ -55,7 +55,8 @@ static void audit(const Call *call, const char *event, const char *user, const c
 static void note_refusal(const Call *call, const char *user, const GError *cause, bool is_unknown)
 {
     bool broken = is_unknown || g_error_matches(cause, QWD_ERROR, QWD_ERROR_UNAVAILABLE) ||
-                  g_error_matches(cause, QWD_ERROR, QWD_ERROR_TIMEOUT);
+                  g_error_matches(cause, QWD_ERROR, QWD_ERROR_TIMEOUT) ||
+                  g_error_matches(cause, QWD_ERROR, QWD_ERROR_BUSY);
     audit(call, "REFUSED", user, cause->message);
     metrics_count_login(call->page.settings, broken ? LOGIN_UNAVAILABLE : LOGIN_REFUSED);
 }
@@ -92,6 +93,20 @@ static char *cookie_line(const Call *call, const char *name, const char *value, 
                            call->is_https ? "; Secure" : "");
 }
 
+/* The login cookie that a browser has from http, or from a version before the names were two, beside that of https. */
+static const char *read_plain_cookie(const Call *call)
+{
+    return call->is_https ? request_cookie(call->page.request, LOGIN_COOKIE) : NULL;
+}
+
+static void clear_plain_cookie(Call *call)
+{
+    if (!read_plain_cookie(call))
+        return;
+    g_free(call->plain_cookie);
+    call->plain_cookie = g_strdup(LOGIN_COOKIE "=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0; Secure");
+}
+
 /* Strangers who try this user's password do not slow down this browser any more. The web server's own logins need no
  * password here. */
 static bool remember_browser(Call *call, const Entrance *entrance, GError **error)
@@ -120,6 +135,7 @@ static bool take_new_login(Call *call, Entrance *entrance, GError **error)
         return false;
     g_free(call->cookie);
     call->cookie = cookie_line(call, LOGIN_COOKIE, value, call->page.settings->login_lifetime);
+    clear_plain_cookie(call);
     audit(call, "LOGIN", call->login.identity.user, "");
     metrics_count_login(call->page.settings, LOGIN_OK);
     return take_login(call, error);
@@ -167,7 +183,7 @@ Response *call_login_page(Call *call, const GError *reason)
     json_object_set_new(values, "optional", json_false());
     Response *response = login_step_page(call, "login.html", values, NULL);
     if (response)
-        response->status = 401;
+        response_set_status(response, call->page.request, reason ? qwd_error_traits(reason)->http_status : 401);
     return response;
 }
 
@@ -346,17 +362,23 @@ static bool take_step(Call *call, Entrance *entrance, Response **early, GError *
     return !entrance->recovery;
 }
 
+bool call_may_try_again(const GError *reason)
+{
+    return g_error_matches(reason, QWD_ERROR, QWD_ERROR_LOGIN) ||
+           g_error_matches(reason, QWD_ERROR, QWD_ERROR_ATTEMPTS) || g_error_matches(reason, QWD_ERROR, QWD_ERROR_BUSY);
+}
+
 /* A wrong code may be typed again; other troubles are the end of this login. Takes `cause` over. */
 static bool refuse_step(Call *call, const Entrance *entrance, GError *cause, Response **early, GError **error)
 {
     note_refusal(call, entrance->user ? entrance->user : "", cause, false);
-    if (!entrance->pending || !g_error_matches(cause, QWD_ERROR, QWD_ERROR_LOGIN)) {
+    if (!entrance->pending || !call_may_try_again(cause)) {
         g_propagate_error(error, cause);
         return false;
     }
     *early = stage_page(call, entrance, cause, error);
     if (*early)
-        (*early)->status = 401;
+        response_set_status(*early, call->page.request, qwd_error_traits(cause)->http_status);
     g_error_free(cause);
     return false;
 }
@@ -436,10 +458,21 @@ Response *call_open_link(Call *call, GError **error)
     return response_page(call->page.settings, "enter.html", values, error);
 }
 
+static bool end_plain_login(const Call *call, GError **error)
+{
+    const Settings *settings = call->page.settings;
+    const char *cookie = read_plain_cookie(call);
+    g_auto(Login) login = {0};
+    return !cookie || !login_from_cookie(settings, cookie, &login, NULL) || login_end(settings, &login, error);
+}
+
 Response *call_logout(Call *call, GError **error)
 {
     if (call->has_login && !login_end(call->page.settings, &call->login, error))
         return NULL;
+    if (!end_plain_login(call, error))
+        return NULL;
+    clear_plain_cookie(call);
     g_free(call->cookie);
     call->cookie = cookie_line(call, LOGIN_COOKIE, "", 0);
     g_autofree char *page = link_page(call->page.settings, "");

@@ -5,7 +5,7 @@
  * it, and writes NUL over each colon and over CR and LF. So the head is clear when its parts follow each other without
  * a gap: HTTP/1.1 NUL NUL name NUL blanks value NUL NUL name NUL blanks value NUL NUL NUL NUL A folded field is put
  * together elsewhere, and anything else leaves too few or too many bytes in between. From 1.0 on the library refuses
- * all this by itself (MHD_OPTION_STRICT_FOR_CLIENT). */
+ * all this by itself (MHD_OPTION_STRICT_FOR_CLIENT). Debian 12 has 0.9.75, Debian 13 has 1.0.1. */
 #include "server/framing.h"
 
 #include <string.h>

@@ -94,7 +94,8 @@ static void split_cookies(Request *request)
     }
 }
 
-/* The headers of proxies: RFC 7239, RFC 9110 (Via), and the many from before. */
+/* The headers of proxies: RFC 7239, RFC 9110 (Via), and the many from before. That one is there counts, whatever it
+ * says: a proxy may have nothing to say of a visitor. */
 static bool is_of_proxy(const char *variable)
 {
     static const char *const names[] = {"HTTP_FORWARDED",       "HTTP_VIA=",       "HTTP_X_FORWARDED",
@@ -103,7 +104,7 @@ static bool is_of_proxy(const char *variable)
                                         "HTTP_X_ORIGINAL_",     "HTTP_X_PROXY"};
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
         if (g_str_has_prefix(variable, names[i]))
-            return !g_str_has_suffix(variable, "=");
+            return true;
     }
     return false;
 }

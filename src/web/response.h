@@ -46,6 +46,9 @@ Response *response_redirect(const char *path, GError **error);
  * sentence. `more` (NULL: none) has further values for the page, such as "sessions": see error.html. Never NULL. */
 Response *response_error(const Request *request, const Settings *settings, const GError *error, const json_t *more);
 
+/* With the headers that RFC 9110 wants beside it: Allow (section 15.5.6), Retry-After (10.2.3). */
+void response_set_status(Response *response, const Request *request, int status);
+
 /* What visitors read of an error, in their language: its message, or the general sentence. Free with g_free. */
 char *response_error_message(const GError *error);
 

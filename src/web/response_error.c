@@ -36,6 +36,8 @@ static const ErrorWords words_by_kind[QWD_ERROR_KINDS] = {
     [QWD_ERROR_LIMIT] = {N_("There is no room right now"), NULL,
                          N_("Stop a session that you no longer need, ask for fewer cores or less memory, or try again "
                             "later.")},
+    [QWD_ERROR_ATTEMPTS] = {N_("Too many attempts"), NULL, N_("Wait as long as it says, then send the form again.")},
+    [QWD_ERROR_BUSY] = {N_("The service is busy"), NULL, N_("Send the form again in a few seconds.")},
     [QWD_ERROR_UNAVAILABLE] = {N_("A part of the service is out of order"), NULL,
                                N_("Try again in a minute. If it stays so, tell the administrator of this service.")},
     [QWD_ERROR_TIMEOUT] = {N_("This takes too long"), NULL,
@@ -102,15 +104,16 @@ static Response *error_text(const GError *error)
     return response_text("text/plain", text);
 }
 
-/* What RFC 9110 wants beside a status: Allow (section 15.5.6), Retry-After (10.2.3). A method that we know was refused
+/* A method that we know was refused
  * by a page that wants the other one. */
-static void add_status_headers(Response *response, const Request *request)
+void response_set_status(Response *response, const Request *request, int status)
 {
     static const char *const others[] = {
         [METHOD_OTHER] = "GET, HEAD, POST", [METHOD_GET] = "POST", [METHOD_HEAD] = "POST", [METHOD_POST] = "GET, HEAD"};
-    if (response->status == 405)
+    response->status = status;
+    if (status == 405)
         response_add_header(response, "Allow", others[request_method(request)], NULL);
-    if (response->status == 429 || response->status == 503)
+    if (status == 429 || status == 503)
         response_add_header(response, "Retry-After", RETRY_AFTER_S, NULL);
 }
 
@@ -120,7 +123,6 @@ Response *response_error(const Request *request, const Settings *settings, const
         request_wants_json(request) ? error_json(error, more) : error_page(request, settings, error, more);
     if (!response)
         response = error_text(error);
-    response->status = qwd_error_traits(error)->http_status;
-    add_status_headers(response, request);
+    response_set_status(response, request, qwd_error_traits(error)->http_status);
     return response;
 }

@@ -429,11 +429,24 @@ describe('texts of the account', () => {
         fs.rmSync(folder, { recursive: true });
     });
 
+    test('a pipe in the place of a log, a lock or a record makes no command of root wait', async (t) => {
+        const id = root.record('/x', { owner: 'alice' }), logs = root.path('service/logs', id), login = root.path('service/login');
+        asTheAccount('mkdir', '-p', '-m', '700', logs, login);
+        const pipes = [root.path('service/log'), root.path('service/log.1'), path.join(logs, 'supervisor.log'),
+                       path.join(login, 'backoff.lock'), path.join(login, 'totp.lock')];
+        const remove = () => asTheAccount('rm', '-f', ...pipes);
+        remove();
+        t.after(remove);
+        asTheAccount('mkfifo', ...pipes);
+        for (const words of [['log', id], ['log'], ['status'], ['metrics'], ['backoff'], ['backoff', 'clear'], ['totp', 'reset', 'alice'], ['doctor']])
+            await within(words.join(' '), root.run(words));
+    });
+
     test('no escape sequence reaches a terminal or a file', async () => {
         asTheAccount('touch', path.join(root.machines, 'a\x1b]0;pwned\x07b\nc.qcow2'));
         const plan = { machine: 'm\x1b[31m', image: '/x' };
         const id = root.record('/x', { owner: 'ali\x1b[2Jce', plan });
-        for (const words of [['status'], ['purge'], ['log', id], ['doctor']]) {
+        for (const words of [['status'], ['purge'], ['log', id], ['doctor'], ['metrics'], ['names', 'machines'], ['names', 'sessions'], ['backoff']]) {
             const plain = await root.run(words), shown = await root.terminal(words, { input: '\n' });
             for (const text of [plain.out, plain.err, shown.out])
                 assert.ok(!/\x1b(?!\[\d*m)|\x07/.test(text), JSON.stringify(text));

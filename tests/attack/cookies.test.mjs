@@ -81,12 +81,41 @@ test('cookies behind a proxy that has the certificate', async (t) => {
         assert.equal((await ask(port, 'manage=1', { cookie: `${plain}; ${own}` })).status, 200);
     });
 
-    await t.test('a login that an older version began goes on', async () => {
-        const own = pairOf(await ask(port, '', { body: login })).split('=')[1];
-        const payload = JSON.parse(Buffer.from(own.split('.')[0], 'base64url'));
+    // As an older version made it, which noted no scheme.
+    const oldCookie = (answer) => {
+        const payload = JSON.parse(Buffer.from(pairOf(answer).split('=')[1].split('.')[0], 'base64url'));
         delete payload.scheme;
-        const cookie = sealed(service, payload);
-        assert.equal((await ask(port, 'manage=1', { cookie: `qwd_login=${cookie}` })).status, 200);
-        assert.equal((await ask(port, 'manage=1', { cookie: `qwd_login=${cookie.slice(0, -1)}` })).status, 401);
+        return `qwd_login=${sealed(service, payload)}`;
+    };
+    const cleared = /^qwd_login=; .*; Max-Age=0; Secure$/;
+
+    await t.test('the end of a login ends the one that an older version left beside it', async () => {
+        const old = oldCookie(await ask(port, '', { body: login })), own = pairOf(await ask(port, '', { body: login }));
+        const cookie = `${old}; ${own}`, { csrf } = hidden((await ask(port, 'manage=1', { cookie })).text);
+        const answer = await ask(port, '', { body: new URLSearchParams({ logout: '1', csrf }).toString(), cookie });
+        assert.equal(answer.status, 303, answer.text);
+        assert.ok(answer.cookies.some((one) => cleared.test(one)), answer.cookies.join());
+        for (const one of [old, own])
+            assert.equal((await ask(port, 'manage=1', { cookie: one })).status, 401, one);
+    });
+
+    await t.test('one that an older version began ends in the browser too', async () => {
+        const cookie = oldCookie(await ask(port, '', { body: login }));
+        const { csrf } = hidden((await ask(port, 'manage=1', { cookie })).text);
+        const answer = await ask(port, '', { body: new URLSearchParams({ logout: '1', csrf }).toString(), cookie });
+        assert.ok(answer.cookies.some((one) => cleared.test(one)), answer.cookies.join());
+        assert.equal((await ask(port, 'manage=1', { cookie })).status, 401);
+    });
+
+    await t.test('a new login clears the cookie of an older version', async () => {
+        const cookie = oldCookie(await ask(port, '', { body: login })), answer = await ask(port, '', { body: login, cookie });
+        assert.equal(answer.status, 303);
+        assert.ok(answer.cookies.some((one) => cleared.test(one)), answer.cookies.join());
+    });
+
+    await t.test('a login that an older version began goes on', async () => {
+        const cookie = oldCookie(await ask(port, '', { body: login }));
+        assert.equal((await ask(port, 'manage=1', { cookie })).status, 200);
+        assert.equal((await ask(port, 'manage=1', { cookie: cookie.slice(0, -1) })).status, 401);
     });
 });

@@ -62,6 +62,26 @@ test('qwd-server', async (t) => {
             assert.equal((await send(`GET ${script} HTTP/1.1\r\n${head}Host: localhost\r\n\r\n`)).status, 400, head);
     });
 
+    // The library ends such lines where a proxy may not, and shows nothing of it.
+    await t.test('a body in chunks', async () => {
+        const chunked = `POST ${script} HTTP/1.1\r\nHost: localhost\r\n${form}Transfer-Encoding: chunked\r\n\r\n`;
+        const bodies = {
+            'as it should be': ['8\r\nmanage=1\r\n0\r\n\r\n', '0\r\n\r\n'],
+            'a bare LF behind a size': ['8\nmanage=1\r\n0\r\n\r\n', '8\r\nmanage=1\r\n0\n\r\n', '8;x=y\nmanage=1\r\n0\r\n\r\n'],
+            'a bare CR behind a size': ['8\rmanage=1\r\n0\r\n\r\n'],
+            'another end of a chunk': ['8\r\nmanage=1\n0\r\n\r\n', '8\r\nmanage=1\r\r0\r\n\r\n'],
+            'a trailer whose name is no token': ['8\r\nmanage=1\r\n0\r\nX A: b\r\n\r\n', '0\r\n(x): b\r\n\r\n', '0\r\nContent-Length : 30\r\n\r\n'],
+            'a trailer that ends in a bare LF': ['8\r\nmanage=1\r\n0\r\nX-A: b\n\r\n', '0\r\nX-A: b\n\n'],
+        };
+        for (const [what, texts] of Object.entries(bodies))
+            for (const text of texts) {
+                const response = await send(chunked + text);
+                assert.deepEqual(statuses(response), ['411'], `${what}: ${JSON.stringify(text)}`);
+                assert.match(response.head, /^connection: close\r?$/im, what);
+                assert.match(response.text, /Content-Length/);
+            }
+    });
+
     await t.test('a head that does not end', async () => {
         const response = await send(`GET ${script} HTTP/1.1\r\nHost: localhost\r\nX-A: ${'b'.repeat(100000)}\r\n\r\n`);
         assert.ok([431, 0].includes(response.status), response.head);
@@ -76,7 +96,7 @@ test('qwd-server', async (t) => {
         const body = 'manage=1';
         const response = await send(`GET ${script}?manage=1 HTTP/1.1\r\nHost: localhost\r\nX-A:\tb c\t\r\nX-Empty:\r\nX-Bytes: \xe9\r\n\r\n`
             + `POST ${script} HTTP/1.1\r\nHost: localhost\r\n${form}Content-Length: ${body.length}\r\n\r\n${body}`
-            + `POST ${script} HTTP/1.1\r\nHost: localhost\r\n${form}transfer-encoding: Chunked\r\n\r\n8\r\n${body}\r\n0\r\n\r\n`);
+            + `GET ${script}?manage=1 HTTP/1.1\r\nHost: localhost\r\n\r\n`);
         assert.equal(response.status, 200);
         assert.deepEqual(statuses(response), ['200', '200', '200', '404']);
     });

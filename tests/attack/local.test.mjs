@@ -42,6 +42,12 @@ for (const face of ['apache', 'qwd-server'])
                     assert.equal((await ask(service.httpPort, query, { host: '127.0.0.1', Host })).status, 200, query);
         });
 
+        await t.test('a header of proxies makes nobody local, even one that says nothing', async () => {
+            const near = { host: '127.0.0.1', Host: `127.0.0.1:${service.httpPort}` };
+            for (const headers of ['X-Forwarded-For:\r\n', 'X-Real-IP: \r\n', 'Via:\r\n', 'Forwarded: for=\r\n', 'X-Forwarded-Host: a=\r\n'])
+                assert.equal((await ask(service.httpPort, 'manage=1', { ...near, headers })).status, 403, headers);
+        });
+
         await t.test('nginx with proxy_pass as it is makes nobody local', async (t) => {
             const proxy = await proxied(t, 'nginx');
             await assertStranger(service, proxy);

@@ -354,9 +354,8 @@ describe('hardening', () => {
         const chunked = (size, count) => rawHttp(server.port,
             'POST /cgi-bin/qemu-web-desktop.cgi?count HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n' +
             `Transfer-Encoding: chunked\r\n\r\n${`${size.toString(16)}\r\n${'x'.repeat(size)}\r\n`.repeat(count)}0\r\n\r\n`);
-        assert.equal((await chunked(10000, 10)).text.trim(), '100000');
-        assert.equal((await chunked(10000, 11)).status, 413);
-        assert.ok([413, 0].includes((await chunked(100000, 100)).status));
+        assert.equal((await chunked(10000, 10)).status, 411);
+        assert.ok([411, 0].includes((await chunked(100000, 100)).status));
         assert.equal((await server.cgi('')).status, 200);
     });
 

@@ -31,13 +31,27 @@ static void tear_down(Fixture *f, gconstpointer unused)
     temp_folder_remove(f->folder);
 }
 
+/* An attempt with this result, if it may be made. */
+static bool attempt_as(const Fixture *f, const LoginAttempt *attempt, AttemptResult result)
+{
+    RunningAttempt running;
+    g_autoptr(GError) error = NULL;
+    bool may = backoff_begin(f->settings, attempt, &running, &error);
+    if (may)
+        backoff_end(f->settings, attempt, &running, result);
+    else
+        assert_error(error, QWD_ERROR_ATTEMPTS, "There were too many attempts to log in. Wait ");
+    return may;
+}
+
 static bool attempt(const Fixture *f, const char *address, const char *user)
 {
-    g_autoptr(GError) error = NULL;
-    bool may = backoff_begin(f->settings, &(LoginAttempt){address, user, NULL}, &error);
-    if (!may)
-        assert_error(error, QWD_ERROR_LIMIT, "There were too many attempts to log in. Wait ");
-    return may;
+    return attempt_as(f, &(LoginAttempt){address, user, NULL}, ATTEMPT_WRONG);
+}
+
+static bool log_in(const Fixture *f, const char *address, const char *user)
+{
+    return attempt_as(f, &(LoginAttempt){address, user, NULL}, ATTEMPT_RIGHT);
 }
 
 /* How long an attempt has to wait, found by trying each second; it is counted then. */
@@ -103,14 +117,15 @@ static void test_user(Fixture *f, gconstpointer unused)
 static void test_words(Fixture *f, gconstpointer unused)
 {
     (void)unused;
+    RunningAttempt running;
     g_autoptr(GError) error = NULL;
     for (int i = 0; i < 7; i++)
         waited_for_any_user_s(f, i);
     for (int i = 0; i < 20; i++) {
         g_clear_error(&error);
-        g_assert_false(backoff_begin(f->settings, &(LoginAttempt){HERE, "bob", NULL}, &error));
+        g_assert_false(backoff_begin(f->settings, &(LoginAttempt){HERE, "bob", NULL}, &running, &error));
     }
-    assert_error(error, QWD_ERROR_LIMIT, "Wait 4 s, then try again.");
+    assert_error(error, QWD_ERROR_ATTEMPTS, "Wait 4 s, then try again.");
     g_assert_cmpint(failures_of(f, HERE), ==, 7);
     g_assert_cmpint(waited_s(f, HERE, "bob"), ==, 4);
 }
@@ -146,7 +161,7 @@ static void test_siege(Fixture *f, gconstpointer unused)
 
 static bool attempt_in_browser(const Fixture *f, const char *user)
 {
-    return backoff_begin(f->settings, IN_BROWSER(user), NULL);
+    return attempt_as(f, IN_BROWSER(user), ATTEMPT_WRONG);
 }
 
 /* Strangers who use each pause do not keep a user out of her own browser, even one behind the same address. */
@@ -156,8 +171,7 @@ static void test_browser(Fixture *f, gconstpointer unused)
     for (int i = 0; i < 30; i++)
         waited_s(f, HERE, "alice");
     g_assert_false(attempt(f, HERE, "alice"));
-    g_assert_true(attempt_in_browser(f, "alice"));
-    backoff_succeeded(f->settings, IN_BROWSER("alice"));
+    g_assert_true(attempt_as(f, IN_BROWSER("alice"), ATTEMPT_RIGHT));
     g_assert_cmpint(failures_of(f, HERE), ==, 30); /* the strangers' attempts stay theirs */
     g_assert_false(attempt(f, HERE, "alice"));
 }
@@ -196,40 +210,102 @@ static void test_class_room(Fixture *f, gconstpointer unused)
     }
     for (int i = 0; i < 30; i++) {
         g_autofree char *user = numbered("pupil", i);
-        g_assert_true(attempt(f, HERE, user));
-        backoff_succeeded(f->settings, &(LoginAttempt){HERE, user, NULL});
+        g_assert_true(log_in(f, HERE, user));
     }
     g_assert_false(attempt(f, HERE, "careless0"));
     g_assert_cmpint(waited_s(f, HERE, "careless0"), ==, 1);
     g_assert_true(attempt(f, THERE, "careless0"));
 }
 
-/* Strangers keep nobody out of it, and guessing there is as slow as anywhere else. */
+/* Strangers keep nobody out of it, and whoever guesses there keeps a user out as long as a stranger does. */
 static void test_trusted_guesses(Fixture *f, gconstpointer unused)
 {
     (void)unused;
+    static const int expected[] = {0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 30, 30, 30};
     trust(f, HERE);
     for (int i = 0; i < 20; i++)
         waited_s(f, THERE, "alice");
     g_assert_false(attempt(f, THERE, "alice"));
-    gint64 begin = clock_s;
-    for (int i = 0; i < 15 + 4; i++)
-        waited_s(f, HERE, "alice");
-    g_assert_cmpint(clock_s - begin, >, 3600);
+    for (size_t i = 0; i < G_N_ELEMENTS(expected); i++)
+        g_assert_cmpint(waited_s(f, HERE, "alice"), ==, expected[i]);
     g_assert_cmpint(backoff_clear(f->settings, HERE), ==, 1);
 }
 
-/* The guesses that remain for somebody who has a thousand addresses, as auth/backoff.h says. */
-static void test_guesses_in_an_hour(Fixture *f, gconstpointer unused)
+/* --- strangers with many networks --- */
+
+/* Strangers try alice's password, from one of 100 networks after the other. */
+static bool try_from_next_network(const Fixture *f)
+{
+    g_autofree char *address = numbered("10.0.0.", (int)(clock_s % 100));
+    return attempt(f, address, "alice");
+}
+
+/* Each second. */
+static void besiege(const Fixture *f, int seconds)
+{
+    for (gint64 end = clock_s + seconds; clock_s < end; clock_s++)
+        try_from_next_network(f);
+}
+
+/* For minutes, until one more has just been wrong. */
+static void besiege_long(const Fixture *f)
+{
+    besiege(f, 500);
+    for (; !try_from_next_network(f); clock_s++) {
+    }
+}
+
+/* What they do meanwhile does not make her wait longer. */
+static void test_changing_networks(Fixture *f, gconstpointer unused)
 {
     (void)unused;
-    gint64 begin = clock_s;
+    besiege_long(f);
+    g_assert_false(attempt(f, THERE, "alice"));
+    besiege(f, 30);
+    g_assert_true(log_in(f, THERE, "alice"));
+}
+
+/* All that they can try with the addresses of one IPv6 network is one in 30 s. */
+static void test_guesses_of_network(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
     int made = 0;
-    for (; clock_s < begin + 7200; clock_s++) {
-        g_autofree char *address = g_strdup_printf("10.0.%d.%d", (int)(clock_s % 7200) / 250, (int)(clock_s % 250));
+    for (gint64 end = clock_s + 7200; clock_s < end; clock_s += 5) {
+        g_autofree char *address = g_strdup_printf("2001:db8:1:%x::1", (int)(clock_s % 1000));
         made += attempt(f, address, "alice");
     }
     g_assert_cmpint(made, <=, 2 * 120 + 15);
+}
+
+/* The place of a network is for one attempt. */
+static void test_place(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    besiege_long(f);
+    g_assert_false(attempt(f, THERE, "alice"));
+    besiege(f, 30);
+    g_assert_true(attempt(f, THERE, "alice"));
+    g_assert_false(attempt(f, THERE, "alice"));
+    besiege(f, 29);
+    g_assert_false(attempt(f, THERE, "alice"));
+    besiege(f, 1);
+    g_assert_true(attempt(f, THERE, "alice"));
+    g_assert_false(attempt(f, THERE, "alice"));
+    g_assert_cmpint(backoff_clear(f->settings, "alice"), ==, 1);
+    g_assert_true(attempt(f, THERE, "alice"));
+}
+
+/* Two networks of one customer share a place, those of two do not. */
+static void test_place_of_network(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    besiege_long(f);
+    g_assert_false(attempt(f, "2001:db8:1:2::1", "alice"));
+    g_assert_false(attempt(f, "2001:db8:2::1", "alice"));
+    besiege(f, 30);
+    g_assert_true(attempt(f, "2001:db8:1:3::1", "alice"));
+    g_assert_false(attempt(f, "2001:db8:1:2::1", "alice"));
+    g_assert_true(attempt(f, "2001:db8:2::1", "alice"));
 }
 
 static void test_trusted_setting(Fixture *f, gconstpointer unused)
@@ -277,7 +353,8 @@ static void test_capitals(Fixture *f, gconstpointer unused)
         made += attempt(f, address, names[i % 4]);
     }
     g_assert_cmpint(made, ==, 10);
-    backoff_succeeded(f->settings, &(LoginAttempt){"192.0.2.0", "Alice", NULL});
+    clock_s += 1;
+    g_assert_true(log_in(f, "192.0.2.100", "Alice"));
     g_assert_cmpint(failures_of(f, "alice"), ==, 0);
     attempt(f, THERE, "ALICE");
     g_assert_cmpint(backoff_clear(f->settings, "Alice"), ==, 1);
@@ -355,12 +432,11 @@ static void test_success(Fixture *f, gconstpointer unused)
     (void)unused;
     for (int i = 0; i < 100; i++) { /* a class that logs in from one address */
         g_autofree char *user = numbered("user", i);
-        g_assert_true(attempt(f, HERE, user));
-        backoff_succeeded(f->settings, &(LoginAttempt){HERE, user, NULL});
+        g_assert_true(log_in(f, HERE, user));
     }
     g_autoptr(GPtrArray) entries = backoff_list(f->settings);
     g_assert_cmpint(entries->len, ==, 0);
-    backoff_succeeded(f->settings, &(LoginAttempt){THERE, "nobody", NULL}); /* nothing to take back */
+    backoff_take_back(f->settings, &(LoginAttempt){THERE, "nobody", NULL}); /* nothing to take back */
 }
 
 /* A success takes back itself, not the failures of others behind the address, and does not make them wait longer. */
@@ -370,9 +446,11 @@ static void test_success_between(Fixture *f, gconstpointer unused)
     for (int i = 0; i < 9; i++)
         waited_for_any_user_s(f, i);
     g_assert_cmpint(waited_s(f, HERE, "alice"), ==, 16);
-    backoff_succeeded(f->settings, &(LoginAttempt){HERE, "alice", NULL});
+    backoff_take_back(f->settings, &(LoginAttempt){HERE, "alice", NULL});
     g_assert_cmpint(failures_of(f, HERE), ==, 9);
     g_assert_cmpint(failures_of(f, "alice"), ==, 0);
+    g_assert_true(log_in(f, HERE, "carol"));
+    g_assert_cmpint(failures_of(f, HERE), ==, 9);
     g_assert_true(attempt(f, HERE, "bob")); /* at once: the wait after the last failure is over */
     g_assert_false(attempt(f, HERE, "carol"));
 }
@@ -384,7 +462,7 @@ static void hammer(int number, int out, const void *data)
     const Fixture *f = data;
     g_autofree char *user = numbered("user", number);
     for (int i = 0; i < 10; i++)
-        concurrent_answer(out, backoff_begin(f->settings, &(LoginAttempt){HERE, user, NULL}, NULL));
+        concurrent_answer(out, attempt(f, HERE, user));
 }
 
 static void test_many_requests(Fixture *f, gconstpointer unused)
@@ -401,7 +479,7 @@ static void come_from_everywhere(int number, int out, const void *data)
     const Fixture *f = data;
     g_autofree char *address = numbered("192.0.2.", number);
     for (int i = 0; i < 3; i++)
-        concurrent_answer(out, backoff_begin(f->settings, &(LoginAttempt){address, "alice", NULL}, NULL));
+        concurrent_answer(out, attempt(f, address, "alice"));
 }
 
 static void test_many_addresses(Fixture *f, gconstpointer unused)
@@ -416,18 +494,70 @@ static void log_in_rightly(int number, int out, const void *data)
 {
     const Fixture *f = data;
     g_autofree char *user = numbered("user", number);
-    bool may = backoff_begin(f->settings, &(LoginAttempt){HERE, user, NULL}, NULL);
-    concurrent_answer(out, may);
-    if (may)
-        backoff_succeeded(f->settings, &(LoginAttempt){HERE, user, NULL});
+    for (int i = 0; i < 3; i++)
+        concurrent_answer(out, log_in(f, HERE, user));
 }
 
 static void test_many_successes(Fixture *f, gconstpointer unused)
 {
     (void)unused;
     g_autofree char *said = concurrent_run(log_in_rightly, f);
-    g_assert_cmpint(concurrent_count(said, 'y'), >=, 5);
+    g_assert_cmpint(concurrent_count(said, 'y'), ==, 3 * CONCURRENT_PROCESSES);
     g_assert_cmpint(failures_of(f, HERE), ==, 0);
+}
+
+/* --- what is being checked --- */
+
+static void test_unanswered(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    for (int i = 0; i < 100; i++)
+        g_assert_true(attempt_as(f, &(LoginAttempt){HERE, "alice", NULL}, ATTEMPT_UNANSWERED));
+    g_autoptr(GPtrArray) entries = backoff_list(f->settings);
+    g_assert_cmpint(entries->len, ==, 0);
+}
+
+static void begin_and_die(int number, int out, const void *data)
+{
+    const Fixture *f = data;
+    RunningAttempt running;
+    (void)number;
+    if (backoff_begin(f->settings, &(LoginAttempt){HERE, "alice", NULL}, &running, NULL))
+        concurrent_answer(out, true);
+}
+
+/* A guess that was ended before its answer counts. */
+static void test_killed(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autofree char *said = concurrent_run(begin_and_die, f);
+    g_assert_cmpint(concurrent_count(said, 'y'), ==, 5);
+    g_assert_false(attempt(f, HERE, "bob"));
+    g_assert_cmpint(failures_of(f, HERE), ==, 5);
+    g_assert_cmpint(failures_of(f, "alice"), ==, 5);
+}
+
+/* Those above the free attempts wait, and are told so when it takes too long. */
+static void test_busy(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_autoptr(GError) error = NULL;
+    RunningAttempt running[5], more;
+    f->settings->check_user_deadline = 1;
+    for (int i = 0; i < 5; i++)
+        g_assert_true(backoff_begin(f->settings, &(LoginAttempt){HERE, "alice", NULL}, &running[i], NULL));
+    g_assert_false(backoff_begin(f->settings, &(LoginAttempt){HERE, "bob", NULL}, &more, &error));
+    assert_error(error, QWD_ERROR_BUSY, "Many people are logging in at this moment.");
+    g_assert_true(attempt(f, THERE, "bob"));
+    backoff_end(f->settings, &(LoginAttempt){HERE, "alice", NULL}, &running[0], ATTEMPT_WRONG);
+    g_clear_error(&error);
+    g_assert_false(backoff_begin(f->settings, &(LoginAttempt){HERE, "bob", NULL}, &more, &error));
+    assert_error(error, QWD_ERROR_BUSY, "Try again in a few seconds."); /* it may be wrong as well */
+    backoff_end(f->settings, &(LoginAttempt){HERE, "alice", NULL}, &running[1], ATTEMPT_RIGHT);
+    g_assert_true(log_in(f, HERE, "bob"));
+    for (int i = 2; i < 5; i++)
+        backoff_end(f->settings, &(LoginAttempt){HERE, "alice", NULL}, &running[i], ATTEMPT_UNANSWERED);
+    g_assert_cmpint(failures_of(f, HERE), ==, 1);
 }
 
 /* --- the administrator's view --- */
@@ -473,7 +603,8 @@ static void test_broken(Fixture *f, gconstpointer unused)
     (void)unused;
     g_autoptr(GError) error = NULL;
     g_autofree char *path = temp_file(f->folder, "login", "in the way");
-    g_assert_false(backoff_begin(f->settings, &(LoginAttempt){HERE, "alice", NULL}, &error));
+    RunningAttempt running;
+    g_assert_false(backoff_begin(f->settings, &(LoginAttempt){HERE, "alice", NULL}, &running, &error));
     g_assert_nonnull(error);
     g_assert_cmpint(backoff_clear(f->settings, NULL), ==, 0);
 }
@@ -504,7 +635,13 @@ int main(int argc, char **argv)
     ADD("/backoff/trusted/class-room", test_class_room);
     ADD("/backoff/trusted/guesses", test_trusted_guesses);
     ADD("/backoff/trusted/setting", test_trusted_setting);
-    ADD("/backoff/hour", test_guesses_in_an_hour);
+    ADD("/backoff/networks/changing", test_changing_networks);
+    ADD("/backoff/networks/guesses", test_guesses_of_network);
+    ADD("/backoff/place", test_place);
+    ADD("/backoff/place/network", test_place_of_network);
+    ADD("/backoff/unanswered", test_unanswered);
+    ADD("/backoff/killed", test_killed);
+    ADD("/backoff/busy", test_busy);
     ADD("/backoff/numbers", test_numbers);
     ADD("/backoff/pruning", test_pruning);
     ADD("/backoff/capitals", test_capitals);

@@ -146,6 +146,15 @@ static char *mailed_seal(const Fixture *f, const char *to)
     return g_strdup(link + strlen(LINK));
 }
 
+/* Somebody tries a wrong password or code. */
+static void wrong_attempt(const Fixture *f, const char *address, const char *counted)
+{
+    RunningAttempt running;
+    LoginAttempt attempt = {.address = address, .user = counted};
+    if (backoff_begin(f->settings, &attempt, &running, NULL))
+        backoff_end(f->settings, &attempt, &running, ATTEMPT_WRONG);
+}
+
 /* --- password alone --- */
 
 static void test_password(Fixture *f, gconstpointer unused)
@@ -170,7 +179,7 @@ static void test_many_wrong(Fixture *f, gconstpointer unused)
     configure(f, NULL, NULL);
     for (int i = 0; i < 5; i++)
         assert_refused(f, claim(f, "alice", "wrong", &refusal), QWD_ERROR_LOGIN, "not right");
-    assert_refused(f, claim(f, "alice", "right", &refusal), QWD_ERROR_LIMIT, "There were too many attempts");
+    assert_refused(f, claim(f, "alice", "right", &refusal), QWD_ERROR_ATTEMPTS, "There were too many attempts");
     f->context.address = "192.0.2.2";
     claim_well(f, "alice", "right", ENTER_LOGIN);
 }
@@ -272,23 +281,23 @@ static void test_known_browser(Fixture *f, gconstpointer unused)
     const char *const names[] = {"alice", NULL};
     g_autofree char *cookie = browser_cookie_add(f->settings, NULL, names, NULL);
     for (int i = 0; i < 20; i++) {
-        backoff_begin(f->settings, &(LoginAttempt){HERE, "alice", NULL}, NULL);
-        backoff_begin(f->settings, &(LoginAttempt){"198.51.100.1", "alice", NULL}, NULL);
-        backoff_begin(f->settings, &(LoginAttempt){"198.51.100.2", "alice (code)", NULL}, NULL);
-        backoff_begin(f->settings, &(LoginAttempt){"198.51.100.3", "alice (code)", NULL}, NULL);
+        wrong_attempt(f, HERE, "alice");
+        wrong_attempt(f, "198.51.100.1", "alice");
+        wrong_attempt(f, "198.51.100.2", "alice (code)");
+        wrong_attempt(f, "198.51.100.3", "alice (code)");
     }
-    assert_refused(f, claim(f, "alice", "right", &refusal), QWD_ERROR_LIMIT, "too many attempts");
+    assert_refused(f, claim(f, "alice", "right", &refusal), QWD_ERROR_ATTEMPTS, "too many attempts");
     f->context.browser = cookie;
     clock_s += 60; /* for another code */
     for (int i = 0; i < 20; i++) {
-        backoff_begin(f->settings, &(LoginAttempt){HERE, "alice", NULL}, NULL);
-        backoff_begin(f->settings, &(LoginAttempt){"198.51.100.4", "alice (code)", NULL}, NULL);
+        wrong_attempt(f, HERE, "alice");
+        wrong_attempt(f, "198.51.100.4", "alice (code)");
     }
     claim_well(f, "alice", "right", ENTER_CODE);
     g_autofree char *code = code_of(secret);
     resume_well(f, f->entrance.pending, code);
     g_assert_cmpstr(f->entrance.claimed, ==, "alice"); /* has come along */
-    assert_refused(f, claim(f, "bob", "right", &refusal), QWD_ERROR_LIMIT, "too many attempts");
+    assert_refused(f, claim(f, "bob", "right", &refusal), QWD_ERROR_ATTEMPTS, "too many attempts");
 }
 
 static void test_step_expires(Fixture *f, gconstpointer unused)
@@ -429,7 +438,7 @@ static void test_mails_are_counted(Fixture *f, gconstpointer unused)
     configure(f, "check_user_with_email=yes", NULL);
     for (int i = 0; i < 5; i++)
         claim_well(f, "alice@example.org", "", ENTER_MAILED);
-    assert_refused(f, claim(f, "alice@example.org", "", &refusal), QWD_ERROR_LIMIT, "too many attempts");
+    assert_refused(f, claim(f, "alice@example.org", "", &refusal), QWD_ERROR_ATTEMPTS, "too many attempts");
 }
 
 /* What was asked for rightly slows down nobody. */

@@ -22,6 +22,8 @@ static void test_traits(void)
         {QWD_ERROR_TOO_LARGE, "too-large", 413, 2},
         {QWD_ERROR_MEDIA_TYPE, "media-type", 415, 2},
         {QWD_ERROR_LIMIT, "limit", 429, 5},
+        {QWD_ERROR_ATTEMPTS, "too-many-attempts", 429, 5},
+        {QWD_ERROR_BUSY, "busy", 503, 5},
         {QWD_ERROR_UNAVAILABLE, "unavailable", 503, 5},
         {QWD_ERROR_TIMEOUT, "timeout", 503, 5},
         {QWD_ERROR_CANCELLED, "cancelled", 409, 1},

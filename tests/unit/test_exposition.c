@@ -27,7 +27,13 @@ static void test_labels(void)
         {"\\n", "\\\\n"},
         {"caf\xc3\xa9", "caf\xc3\xa9"},
         {"\xff", "\xef\xbf\xbd"},
-        {"a\tb", "a\tb"},
+        {"a\tb", "a^Ib"},
+        {"a\x1b[2J\r\x7f", "a^[[2J^M^?"},
+        {"\xc2\x9b"
+         "2J",
+         "\\\\xc2\\\\x9b"
+         "2J"},
+        {"a\n\nb\n", "a\\n\\nb\\n"},
     };
     for (size_t i = 0; i < G_N_ELEMENTS(pairs); i++) {
         g_autoptr(GString) text = g_string_new(NULL);

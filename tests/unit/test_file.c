@@ -99,6 +99,10 @@ static void test_lock(void)
     g_autofree char *nowhere = g_build_filename(folder, "absent", "lock", NULL);
     g_assert_cmpint(file_lock(nowhere, &error), ==, -1);
     assert_error(error, QWD_ERROR_NOT_FOUND, "Cannot open");
+    g_autofree char *fifo = g_build_filename(folder, "fifo", NULL);
+    g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
+    g_assert_cmpint(file_lock(fifo, &error), ==, -1);
+    assert_error(error, QWD_ERROR_INTERNAL, "not a regular file");
 }
 
 static void test_private(void)
