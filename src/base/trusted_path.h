@@ -18,7 +18,7 @@ bool path_is_of_root(const char *path);
  * else in its place, such as a symbolic link. */
 bool path_is_placed_by_root(const char *path);
 
-/* Opens a regular file that somebody has named, for reading, and follows those symbolic links alone that belong to root:
- * others may lead anywhere by now. Returns a descriptor, or -1 with QWD_ERROR_NOT_FOUND, QWD_ERROR_USAGE (no regular
- * file) or QWD_ERROR_DENIED (a link of another account). Source: openat2(2). */
+/* Opens a regular file that somebody has named, for reading, and follows those symbolic links alone that belong to
+ * root: others may lead anywhere by now. Returns a descriptor, or -1 with QWD_ERROR_NOT_FOUND, QWD_ERROR_USAGE (no
+ * regular file) or QWD_ERROR_DENIED (a link of another account). Source: openat2(2). */
 int path_open_file(const char *path, GError **error);

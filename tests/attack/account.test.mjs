@@ -446,7 +446,7 @@ describe('texts of the account', () => {
         asTheAccount('touch', path.join(root.machines, 'a\x1b]0;pwned\x07b\nc.qcow2'));
         const plan = { machine: 'm\x1b[31m', image: '/x' };
         const id = root.record('/x', { owner: 'ali\x1b[2Jce', plan });
-        for (const words of [['status'], ['purge'], ['log', id], ['doctor'], ['metrics'], ['names', 'machines'], ['names', 'sessions'], ['backoff']]) {
+        for (const words of [['metrics'], ['status'], ['purge'], ['log', id], ['doctor'], ['names', 'machines'], ['names', 'sessions'], ['backoff']]) {
             const plain = await root.run(words), shown = await root.terminal(words, { input: '\n' });
             for (const text of [plain.out, plain.err, shown.out])
                 assert.ok(!/\x1b(?!\[\d*m)|\x07/.test(text), JSON.stringify(text));

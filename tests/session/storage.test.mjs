@@ -267,7 +267,7 @@ describe('disks', { skip: !isRoot && 'needs root: file systems are mounted' }, (
         const purge = await service.control('purge', '--yes');
         assert.notEqual(purge.code, 0);
         assert.match(purge.out, /what is left of a session/);
-        assert.ok(purge.err.includes(`As root: rm -r '${aside}'`), purge.err);
+        assert.ok(purge.err.includes(`Left are these files of other accounts: '${aside}'`), purge.err);
         fs.rmSync(aside, { recursive: true });
         assert.doesNotMatch((await service.control('doctor')).out, /broken-ID/);
         await assertOnlyLocksLeft(service);
