@@ -371,7 +371,9 @@ describe('texts of the account', () => {
         const image = path.join(root.machines, 'base.qcow2');
         randomImage(image, 65536);
         root.write('etc/machines.conf', '[base.qcow2]\n');
-        const id = root.record(image, { state: 'ended', plan: { machine: 'base.qcow2', image, title: 'Base', ...plan } });
+        const { size, mtimeNs } = fs.statSync(image, { bigint: true });
+        const version = `${size}-${mtimeNs / 1000000000n}.${String(mtimeNs % 1000000000n).padStart(9, '0')}`;
+        const id = root.record(image, { state: 'ended', image_version: version, plan: { machine: 'base.qcow2', image, title: 'Base', ...plan } });
         sh('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', image, '-F', 'qcow2',
            root.path('service/snapshots', id, 'disk.qcow2'));
         root.give('service');

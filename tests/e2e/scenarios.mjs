@@ -352,9 +352,9 @@ export async function paths(t, service) {
         const long = await service.postCreate({ user: 'x'.repeat(70000) });
         assert.equal(long.status, 413);
         assert.match(long.text, /The request is .*long/);
-        const file = await service.postCreate({ user: 'x'.repeat(60000) }, { 'Content-Type': 'multipart/form-data; boundary=x' });
-        assert.equal(file.status, 415);
-        assert.match(file.text, /x-www-form-urlencoded/);
+        const other = await service.postCreate({ user: 'x' }, { 'Content-Type': 'text/plain' });
+        assert.equal(other.status, 415);
+        assert.match(other.text, /x-www-form-urlencoded/);
         // The server may close the connection before the end of such a long request.
         const cut = (error) => /ECONNRESET|EPIPE/.test(error.code) ? { status: 413 } : Promise.reject(error);
         assert.equal((await service.postCreate({ user: 'x'.repeat(2000000) }).catch(cut)).status, 413);

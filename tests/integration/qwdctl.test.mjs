@@ -229,7 +229,7 @@ describe('enable FILE', () => {
             for (const word of [...pipes, 'pipe.qcow2', 'here.qcow2', '/dev/null', '/dev/zero', root.path('home')]) {
                 const result = await root.run(['enable', word]);
                 assert.notEqual(result.code, 0, word);
-                assert.match(result.err, /not a regular file|is not there|no image/, `${word}: ${result.err}`);
+                assert.match(result.err, /n(ot a|o) regular file|is not there|no image/, `${word}: ${result.err}`);
             }
             if (writer !== null)
                 fs.closeSync(writer);

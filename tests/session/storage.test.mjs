@@ -223,7 +223,7 @@ describe('disks', { skip: !isRoot && 'needs root: file systems are mounted' }, (
         const free = fillUp('run');
         const failed = await service.ended(await service.create({ machine: 'boot.raw' }));
         assert.equal(failed.state, 'failed');
-        assert.match(failed.reason, /^Cannot write .*websockify\.json: No space left on device/);
+        assert.match(failed.reason, /^Cannot write .*websockify-socket\.json: No space left on device/);
         await service.assertNothingLeft({ id: failed.id, processes: [] });
         await service.assertAllGone();
         free();
