@@ -79,13 +79,6 @@ static bool remember(const Settings *settings, const SessionRecord *ended, GErro
     return is_told || store_remember(settings, ended, error);
 }
 
-static void remove_disk(const Settings *settings, const char *id)
-{
-    g_autofree char *folder = store_folder(settings, id);
-    g_autofree char *disk = g_build_filename(folder, "disk.qcow2", NULL);
-    unlink(disk);
-}
-
 /* The folder's end tells those who wait, so it goes last; but on a full disk there is room for the line of history only
  * when the session's disk has gone. */
 bool keep_or_remove(const Settings *settings, const SessionRecord *ended, GError **error)
@@ -99,7 +92,7 @@ bool keep_or_remove(const Settings *settings, const SessionRecord *ended, GError
     if (!kept.kept_until && kept_until(settings, ended, ended->ended_at))
         tell_too_large(settings, ended);
     if (!remembered) {
-        remove_disk(settings, ended->id);
+        store_remove_disk(settings, ended->id);
         remembered = remember(settings, ended, error);
     }
     return store_remove(settings, ended->id, remembered ? error : NULL) && remembered;

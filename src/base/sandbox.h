@@ -3,6 +3,7 @@
  * attacker who takes it over has little of them. Without Landlock in the kernel the program keeps them, and goes on. */
 #pragma once
 
+#include <glib.h>
 #include <stdbool.h>
 
 /* The process and its children can no longer write, make, remove, rename or (from Linux 6.2 on) truncate files, nor
@@ -17,3 +18,18 @@ bool sandbox_write_below(const char *const *folders);
 /* As sandbox_read_only, and no file can be opened for reading either: for a program that has opened all that it needs.
  */
 bool sandbox_no_files(void);
+
+/* The version of Landlock's interface in this kernel; below 1: there is none. */
+int sandbox_version(void);
+
+/* Lists of paths with NULL at the end; NULL: none. */
+typedef struct {
+    const char *const *closed;   /* files, and folders with all that is in them */
+    const char *const *readable; /* what can be read nevertheless, */
+    const char *const *writable; /* and what can be changed */
+} SandboxPlaces;
+
+/* The process and its children cannot open, make or remove anything in the closed places, nor anything new in the
+ * folders above them. From Linux 6.12 on they can also signal no other process, nor connect to sockets with abstract
+ * names. False with an error when the kernel has no Landlock. */
+bool sandbox_keep_out(const SandboxPlaces *places, GError **error);

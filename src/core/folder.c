@@ -137,6 +137,17 @@ static bool add_table(const Settings *settings, const Subject *subject, GPtrArra
     return true;
 }
 
+char **folders_of_table(const Settings *settings)
+{
+    g_autoptr(GKeyFile) table = scope_table_load(settings->file_folders, NULL);
+    g_auto(GStrv) sections = table ? g_key_file_get_groups(table, NULL) : g_new0(char *, 1);
+    GPtrArray *paths = g_ptr_array_new();
+    for (char **section = sections; *section; section++)
+        g_ptr_array_add(paths, scope_value(table, *section, "path"));
+    g_ptr_array_add(paths, NULL);
+    return (char **)g_ptr_array_free(paths, FALSE);
+}
+
 /* --- personal folders --- */
 
 char *folder_name_of_user(const char *user, GError **error)

@@ -30,6 +30,9 @@ HostFolder *host_folder_from_json(const json_t *object);
 bool folders_choose(const Settings *settings, const Subject *subject, bool is_proven, GPtrArray *folders,
                     GError **error);
 
+/* The paths of all entries of folders.conf, whoever they are for. Free with g_strfreev. */
+char **folders_of_table(const Settings *settings);
+
 /* Whether sessions could start with dir_mounts, and with it and the table: also the entries that are for some only.
  * QWD_ERROR_CONFIG names what is wrong. */
 bool folders_check_settings(const Settings *settings, GError **error);

@@ -2,10 +2,12 @@
 #include "core/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -155,10 +157,22 @@ GPtrArray *store_list(const Settings *settings, GError **error)
     return sessions;
 }
 
+void store_remove_disk(const Settings *settings, const char *id)
+{
+    struct stat st;
+    g_autofree char *folder = store_folder(settings, id);
+    g_autofree char *disk = g_build_filename(folder, "disk.qcow2", NULL);
+    autofd int fd = open(disk, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 && ftruncate(fd, 0) < 0)
+        g_debug("%s: %s", disk, g_strerror(errno));
+    unlink(disk);
+}
+
 bool store_remove(const Settings *settings, const char *id, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     g_autofree char *folder = store_folder(settings, id);
+    store_remove_disk(settings, id);
     if (folder_remove(folder, &cause))
         return true;
     g_autofree char *aside = store_put_aside(settings, id);

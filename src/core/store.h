@@ -34,6 +34,10 @@ SessionRecord *store_change(const Settings *settings, const char *id, StoreChang
  * list. */
 GPtrArray *store_list(const Settings *settings, GError **error);
 
+/* Removes a session's disk. Its room is free at once, although a kernel that keeps QEMU out of other files
+ * (base/sandbox.h) holds the file for a moment longer than QEMU lives. */
+void store_remove_disk(const Settings *settings, const char *id);
+
 /* Removes a session's folder with all it holds. What cannot be removed is put aside, so that it is no session any more;
  * the error says where. */
 bool store_remove(const Settings *settings, const char *id, GError **error);

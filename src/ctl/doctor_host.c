@@ -4,6 +4,7 @@
 #include <sys/timex.h>
 #include <unistd.h>
 
+#include "base/sandbox.h"
 #include "base/sysroot.h"
 #include "core/host.h"
 #include "ctl/doctor.h"
@@ -37,6 +38,21 @@ static const char *qemu_of(const Settings *settings, const char *arch)
 {
     const char *found = qemu_program(arch);
     return *settings->qemu_exec ? settings->qemu_exec : found ? found : "qemu-system-x86_64";
+}
+
+/* helpers/confine.c */
+static void check_confinement(Doctor *doctor)
+{
+    if (!doctor->settings->qemu_confine)
+        doctor_note(doctor, LEVEL_WARNING, "QEMU", "qwdctl edit config",
+                    "qemu_confine = no: a guest that breaks out of QEMU has all sessions.");
+    else if (sandbox_version() < 1)
+        doctor_note(
+            doctor, LEVEL_WARNING, "QEMU", "",
+            "This kernel has no Landlock: a guest that breaks out of QEMU can read and change the files of all "
+            "sessions. Debian's kernels have it; look whether lsm= on the kernel's command line leaves it out.");
+    else
+        doctor_note(doctor, LEVEL_OK, "QEMU", "", "A guest that breaks out of QEMU has its own session alone.");
 }
 
 void doctor_check_accelerator(Doctor *doctor)
@@ -73,6 +89,7 @@ void doctor_check_programs(Doctor *doctor)
     g_autofree char *session = g_build_filename(settings->dir_lib, "qwd-session", NULL);
     check_program(doctor, qemu_of(settings, host.arch), "QEMU", is_arm ? "qemu-system-arm" : "qemu-system-x86");
     check_program(doctor, "qemu-img", "QEMU", "qemu-utils");
+    check_confinement(doctor);
     check_program(doctor, settings->dir_websockify, "display", "websockify");
     check_program(doctor, session, "service", "--reinstall qemu-web-desktop");
     if (access(page, R_OK) == 0)

@@ -150,6 +150,13 @@ static bool open_logs(Supervisor *supervisor, int *log, int *serial, GError **er
     return supervisor->serial_log != NULL;
 }
 
+/* qwd-confine would say it after it has been started. */
+static bool check_program(const char *program, GError **error)
+{
+    g_autofree char *path = g_find_program_in_path(program);
+    return path || qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "Cannot start %s: There is no such program.", program);
+}
+
 static bool spawn_qemu(Supervisor *supervisor, int qmp_fd, GError **error)
 {
     g_auto(GStrv) gpu_devices = g_strsplit(supervisor->session->plan->gpu_devices, " ", -1);
@@ -163,7 +170,10 @@ static bool spawn_qemu(Supervisor *supervisor, int qmp_fd, GError **error)
     spec.extra = (const char *const *)extra;
     spec.folder_count = list_folders(supervisor, folders);
     spec.folders = folders;
-    g_auto(GStrv) argv = qemu_argv(&spec);
+    g_auto(GStrv) qemu = qemu_argv(&spec);
+    if (!check_program(qemu[0], error))
+        return false;
+    g_auto(GStrv) argv = supervisor_confine(supervisor, &spec, qemu);
     FdList fds = list_fds(supervisor, qmp_fd, serial);
     SpawnOptions options = {.argv = (const char *const *)argv, SPAWN_OPTIONS_INIT, .die_with_parent = true};
     options.stdout_fd = options.stderr_fd = log;

@@ -11,6 +11,7 @@
 #include "vm/accelerator.h"
 #include "vm/image.h"
 #include "vm/network.h"
+#include "vm/qemu.h"
 #include "vm/qmp.h"
 
 /* A child process and what became of it. */
@@ -99,6 +100,10 @@ extern const size_t supervisor_step_count;
 
 /* The QEMU program for the session's machine. Borrowed. */
 const char *supervisor_program(const Supervisor *supervisor);
+
+/* confine.c: the command line that starts QEMU so that whoever takes it over has this session alone. Free with
+ * g_strfreev. */
+char **supervisor_confine(const Supervisor *supervisor, const QemuSpec *spec, char **qemu_argv);
 
 /* steps of machine.c and display.c */
 bool machine_start(Supervisor *supervisor, GError **error);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "vm/backup.h"
 
+#include <errno.h>
+#include <fcntl.h>
+
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/json.h"
 #include "base/process.h"
 
@@ -9,6 +13,8 @@
 #define COMMAND_DEADLINE_MS 120000
 #define COPY_DEADLINE_MS (6 * 3600 * 1000)
 #define TARGET_NODE "save0"
+#define TARGET_SET 2 /* the first is for the serial console's log (vm/qemu.c) */
+#define TARGET_FILE "/dev/fdset/" G_STRINGIFY(TARGET_SET)
 
 static bool create_target(const BackupTarget *target, GError **error)
 {
@@ -27,16 +33,34 @@ static bool execute(Qmp *qmp, const char *command, json_t *arguments, GError **e
     return answer != NULL;
 }
 
-/* What the target is based on is written in it, and need not be opened to write to it. */
-static json_t *target_node(const BackupTarget *target)
+/* QEMU gets the file open: it is kept out of the folder of machines (helpers/confine.c). */
+static bool hand_over_target(Qmp *qmp, const BackupTarget *target, GError **error)
 {
-    return json_pack("{s:s, s:s, s:n, s:{s:s, s:s}}", "driver", "qcow2", "node-name", TARGET_NODE, "backing", "file",
-                     "driver", "file", "filename", target->path);
+    autofd int fd = open(target->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return qwd_error_errno(error, errno, "%s", target->path);
+    return qmp_add_fd(qmp, fd, TARGET_SET, COMMAND_DEADLINE_MS, error);
+}
+
+static void take_back_target(Qmp *qmp)
+{
+    execute(qmp, "remove-fd", json_pack("{s:i}", "fdset-id", TARGET_SET), NULL);
+}
+
+/* What the target is based on is written in it, and need not be opened to write to it. */
+static bool open_target(Qmp *qmp, GError **error)
+{
+    json_t *node = json_pack("{s:s, s:s, s:n, s:{s:s, s:s}}", "driver", "qcow2", "node-name", TARGET_NODE, "backing",
+                             "file", "driver", "file", "filename", TARGET_FILE);
+    if (execute(qmp, "blockdev-add", node, error))
+        return true;
+    take_back_target(qmp);
+    return false;
 }
 
 bool backup_start(Qmp *qmp, const BackupTarget *target, GError **error)
 {
-    if (!create_target(target, error) || !execute(qmp, "blockdev-add", target_node(target), error))
+    if (!create_target(target, error) || !hand_over_target(qmp, target, error) || !open_target(qmp, error))
         return false;
     json_t *job = json_pack("{s:s, s:s, s:s, s:s}", "job-id", BACKUP_JOB, "device", "disk0", "target", TARGET_NODE,
                             "sync", target->master ? "top" : "full");
@@ -56,7 +80,9 @@ int backup_percent(Qmp *qmp)
 
 bool backup_close(Qmp *qmp, GError **error)
 {
-    return execute(qmp, "blockdev-del", json_pack("{s:s}", "node-name", TARGET_NODE), error);
+    bool good = execute(qmp, "blockdev-del", json_pack("{s:s}", "node-name", TARGET_NODE), error);
+    take_back_target(qmp);
+    return good;
 }
 
 bool backup_offline(const char *disk, const BackupTarget *target, GError **error)

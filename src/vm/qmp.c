@@ -19,6 +19,7 @@
 
 struct Qmp {
     int fd;
+    int passed_fd; /* goes with the next command; -1: none */
     guint source;
     GString *input; /* bytes that are not a whole line yet */
     QmpEvent on_event;
@@ -100,7 +101,7 @@ static gboolean on_readable(int fd, GIOCondition condition, gpointer data)
 Qmp *qmp_new(int fd, QmpEvent on_event, void *user)
 {
     Qmp *qmp = g_new0(Qmp, 1);
-    *qmp = (Qmp){.fd = fd, .input = g_string_new(NULL), .on_event = on_event, .user = user};
+    *qmp = (Qmp){.fd = fd, .passed_fd = -1, .input = g_string_new(NULL), .on_event = on_event, .user = user};
     g_unix_set_fd_nonblocking(fd, TRUE, NULL);
     qmp->source = g_unix_fd_add(fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_readable, qmp);
     return qmp;
@@ -144,14 +145,32 @@ bool qmp_negotiate(Qmp *qmp, int deadline_ms, GError **error)
 }
 
 /* QEMU reads its monitor at once, so a command always fits the socket's buffer; if not, it hangs. */
+static bool send_line(Qmp *qmp, char *line)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {.bytes = {0}};
+    struct iovec part = {.iov_base = line, .iov_len = strlen(line)};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    int fd = qmp->passed_fd;
+    qmp->passed_fd = -1;
+    if (fd >= 0) {
+        message.msg_control = control.bytes;
+        message.msg_controllen = sizeof control.bytes;
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        *header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
+        memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    }
+    return sendmsg(qmp->fd, &message, MSG_NOSIGNAL) == (ssize_t)part.iov_len;
+}
+
 static bool send_message(Qmp *qmp, json_t *message, GError **error)
 {
     char *text = json_dumps(message, JSON_COMPACT);
     g_autofree char *line = g_strconcat(text, "\r\n", NULL);
     free(text);
-    if (send(qmp->fd, line, strlen(line), MSG_NOSIGNAL) == (ssize_t)strlen(line))
-        return true;
-    return qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "QEMU does not take commands.");
+    return send_line(qmp, line) || qwd_error_fail(error, QWD_ERROR_UNAVAILABLE, "QEMU does not take commands.");
 }
 
 static bool send_command(Qmp *qmp, const char *command, json_t *arguments, GError **error)
@@ -202,4 +221,11 @@ json_t *qmp_execute(Qmp *qmp, const char *command, json_t *arguments, int deadli
         return NULL;
     }
     return result_of(qmp->answer, command, error);
+}
+
+bool qmp_add_fd(Qmp *qmp, int fd, int set, int deadline_ms, GError **error)
+{
+    qmp->passed_fd = fd;
+    g_autoptr(JsonValue) answer = qmp_execute(qmp, "add-fd", json_pack("{s:i}", "fdset-id", set), deadline_ms, error);
+    return answer != NULL;
 }

@@ -25,6 +25,9 @@ bool qmp_negotiate(Qmp *qmp, int deadline_ms, GError **error);
  * sent what is not QMP, or is gone (QWD_ERROR_UNAVAILABLE); or waits were given up (QWD_ERROR_CANCELLED). */
 json_t *qmp_execute(Qmp *qmp, const char *command, json_t *arguments, int deadline_ms, GError **error);
 
+/* Gives QEMU a copy of an open file, which it opens as /dev/fdset/SET then; its command remove-fd gives it back. */
+bool qmp_add_fd(Qmp *qmp, int fd, int set, int deadline_ms, GError **error);
+
 /* What a command returned (borrowed); NULL: QEMU refused it. */
 typedef void (*QmpDone)(const json_t *result, void *user);
 

@@ -120,9 +120,12 @@ test('what the request, the machine and the settings say reaches QEMU', async ()
 });
 
 test('qemu_exec_options reach QEMU; options that would undo the isolation are refused', async () => {
-    const options = '-smbios "type=1,product=my desk"';
+    const tools = service.path('service/machines/tools.raw'), drive = `driver=file,node-name=tools,filename=${tools}`;
+    fs.writeFileSync(tools, '');
+    fs.chmodSync(tools, 0o666);
+    const options = `-blockdev ${drive} -smbios "type=1,product=my desk"`;
     const session = await service.createRunning({ machine: 'echo.iso', memory: '64M' }, { qemu_exec_options: options });
-    assert.deepEqual(commandLine(session).slice(-3), ['-smbios', 'type=1,product=my desk', '']);
+    assert.deepEqual(commandLine(session).slice(-5), ['-blockdev', drive, '-smbios', 'type=1,product=my desk', '']);
     await service.stop(session.id);
     await service.ended(session.id);
     const id = await service.create({ machine: 'echo.iso', memory: '64M' }, { qemu_exec_options: '-vnc :7' });
