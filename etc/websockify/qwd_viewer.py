@@ -2,7 +2,7 @@
 """websockify's authentication plug-ins: they note who connects, for the gate of the session.
 
 websockify serves each viewer in a process of its own; the gate knows the process at the other end of its socket. So a
-file named by the process tells the gate the browser's address, Origin and Host, and the gate judges.
+file in that process's memory tells the gate the browser's address, Origin and Host, and the gate judges.
 
 With UnixViewer websockify listens on a UNIX socket, which it gets as its standard input.
 """
@@ -11,9 +11,12 @@ import os
 import socket
 
 
+NOTE = "qwd-viewer"  # as display/viewer_note.c looks for it
+
+
 class Viewer:
     def __init__(self, src=None):
-        self.folder = src
+        self.note = None
 
     def peer(self):
         """The other end of this process's one TCP connection."""
@@ -27,11 +30,9 @@ class Viewer:
         return ""
 
     def authenticate(self, headers, target_host, target_port):
-        note = note_of(headers, self.peer())
-        path = os.path.join(self.folder, str(os.getpid()))
-        with open(path + ".new", "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            json.dump(note, file)
-        os.rename(path + ".new", path)
+        self.note = os.memfd_create(NOTE)  # open as long as the process lives
+        with open(self.note, "w", closefd=False) as file:
+            json.dump(note_of(headers, self.peer()), file)
 
 
 class UnixViewer(Viewer):

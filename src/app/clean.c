@@ -284,15 +284,6 @@ static void remove_stale_tokens(const Settings *settings, const char *folder, GP
     }
 }
 
-static void remove_stale_note(const Settings *settings, const char *path, const char *name, GPtrArray *report)
-{
-    (void)settings;
-    (void)report;
-    pid_t pid = (pid_t)g_ascii_strtoll(name, NULL, 10);
-    if (!process_is_alive(process_id_of(pid)))
-        unlink(path);
-}
-
 /* --- all --- */
 
 static void release_websockify(const Settings *settings, const char *display_folder)
@@ -324,7 +315,6 @@ bool app_clean(const Settings *settings, GPtrArray *report, GError **error)
     if (!sessions)
         return false;
     g_autofree char *display_folder = store_display_folder(settings);
-    g_autofree char *viewers_folder = g_build_filename(settings->dir_cfg, "viewers", NULL);
     app_monitor_sample(settings, sessions, NULL); /* without a history the sweeping is as good */
     end_abandoned(settings, sessions, report);
     end_broken_saves(settings, report);
@@ -334,7 +324,6 @@ bool app_clean(const Settings *settings, GPtrArray *report, GError **error)
     for_each_entry(settings, settings->dir_cfg, remove_half_written, report);
     for_each_entry(settings, settings->dir_cfg, remove_stale_run_folder, report);
     remove_stale_tokens(settings, display_folder, report);
-    for_each_entry(settings, viewers_folder, remove_stale_note, report);
     release_websockify(settings, display_folder);
     close_saved(settings, report);
     session_logs_sweep(settings); /* not told: that they grow old is as it should be */

@@ -221,19 +221,20 @@ static void on_ended(void *data)
 
 static const RelayEvents relay_events = {.greeted = on_greeted, .input = on_input, .ended = on_ended};
 
-static pid_t peer_of(int fd)
+static struct ucred peer_of(int fd)
 {
     struct ucred peer = {0};
     socklen_t length = sizeof peer;
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 ? peer.pid : 0;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 ? peer : (struct ucred){0};
 }
 
 /* Takes the connection. */
 static void viewer_add(Token *token, int fd)
 {
     Gate *gate = token->gate;
+    struct ucred peer = peer_of(fd);
     g_autofree char *address = NULL;
-    if (gate->admit && !gate->admit(peer_of(fd), &address, gate->data)) {
+    if (gate->admit && !gate->admit(&peer, &address, gate->data)) {
         close(fd);
         return;
     }

@@ -7,7 +7,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
-#include <sys/types.h>
+#include <sys/socket.h>
 
 #include "display/rfb.h"
 
@@ -21,9 +21,9 @@ typedef void (*GateChanged)(Gate *gate, void *data);
  * token may have at once; one more is accepted and closed. `changed` may be NULL. Never NULL. */
 Gate *gate_new(const char *vnc_path, unsigned connections_max, GateChanged changed, void *data);
 
-/* Asked before a connection is joined: whether the process at its other end (0 unknown) may come in, and for the
+/* Asked before a connection is joined: whether the process at its other end (pid 0: unknown) may come in, and for the
  * address of whoever is behind it (g_free, may stay NULL). */
-typedef bool (*GateAdmit)(pid_t peer, char **address, void *data);
+typedef bool (*GateAdmit)(const struct ucred *peer, char **address, void *data);
 void gate_set_admit(Gate *gate, GateAdmit admit);
 
 /* Closes and unlinks everything. Accepts NULL. */

@@ -251,11 +251,8 @@ static char **command_new(const WebsockifyOptions *options)
         g_autofree char *argument = g_strdup_printf("--web=%s", web);
         g_strv_builder_add(command, argument);
     }
-    if (options->plugin_folder) {
-        g_autofree char *argument = g_strdup_printf("--auth-source=%s/viewers", options->state_folder);
-        const char *plugin = options->port ? "--auth-plugin=qwd_viewer.Viewer" : UNIX_PLUGIN;
-        g_strv_builder_add_many(command, plugin, argument, NULL);
-    }
+    if (options->plugin_folder)
+        g_strv_builder_add(command, options->port ? "--auth-plugin=qwd_viewer.Viewer" : UNIX_PLUGIN);
     return g_strv_builder_end(command);
 }
 
@@ -289,30 +286,10 @@ static bool check_quick_ends(Record *record, const char *command, GError **error
                           "websockify ends again and again right after its start. To see why, run: %s", command);
 }
 
-/* Notes of viewers whose process is gone are of no use. */
-static void remove_stale_notes(const char *path)
-{
-    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
-    for (const char *name; folder && (name = g_dir_read_name(folder));) {
-        g_autofree char *note = g_build_filename(path, name, NULL);
-        if (!process_is_alive(process_id_of((pid_t)g_ascii_strtoll(name, NULL, 10))))
-            unlink(note);
-    }
-}
-
-static bool make_viewers_folder(const WebsockifyOptions *options, GError **error)
-{
-    g_autofree char *folder = state_path(options->state_folder, "viewers");
-    remove_stale_notes(folder);
-    return folder_make_private(folder, error);
-}
-
 static bool start(const WebsockifyOptions *options, Record *record, char **command, GError **error)
 {
     g_autofree char *web = web_path(options);
     if (web && !webroot_make(options->novnc_folder, web, error))
-        return false;
-    if (options->plugin_folder && !make_viewers_folder(options, error))
         return false;
     if (!spawn(options, command, &record->id, error))
         return false;

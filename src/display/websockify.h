@@ -6,7 +6,7 @@
  * websockify.json: pid and start time) in the state folder make concurrent callers agree on one process. The
  * listening socket is made here and handed over, so that a browser can connect from the moment websockify_ensure
  * returns. websockify takes any socket whose path begins with display_folder: let no sibling's name begin with its
- * name. With the plug-in qwd_viewer.py each viewer's process notes who it is for in state_folder/viewers/PID. Its log
+ * name. With the plug-in qwd_viewer.py each viewer's process notes who it is for (display/viewer_note.h). Its log
  * is /dev/null, because it would write tokens there. */
 #pragma once
 

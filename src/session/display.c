@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "base/token.h"
 #include "core/origin.h"
+#include "display/viewer_note.h"
 #include "session/supervisor.h"
 
 /* With service_path the web server passes the display on, and has noVNC's files. */
@@ -27,7 +28,6 @@ static WebsockifyOptions websockify_options(const Supervisor *supervisor)
                                .novnc_folder = proxied ? NULL : settings->dir_novnc};
 }
 
-#define NOTE_MAX_BYTES 16384
 #define WEBSOCKIFY_RETRY_S 5
 
 /* --- viewers --- */
@@ -85,25 +85,22 @@ static void on_viewers(Gate *gate, void *data)
     times_follow(supervisor);
 }
 
-/* websockify's plug-in has noted who is behind its process (etc/websockify/qwd_viewer.py). Without a note it was
- * somebody of the service's own account who connected to the socket. A page of another site is refused, and so is who
- * cannot be told: a note that cannot be read, a process that the kernel does not name. */
-static bool admit_viewer(pid_t peer, char **address, void *data)
+/* Without a note it was somebody of the service's own account who connected to the socket, or root. A page of another
+ * site is refused, and so is who cannot be told: a note that cannot be read, a process that the kernel does not name.
+ */
+static bool admit_viewer(const struct ucred *peer, char **address, void *data)
 {
     const Supervisor *supervisor = data;
-    g_autofree char *path = g_strdup_printf("%s/viewers/%d", supervisor->settings->dir_cfg, (int)peer);
     g_autoptr(GError) cause = NULL;
-    g_autoptr(JsonValue) note = json_object_read(path, NOTE_MAX_BYTES, &cause);
+    g_autoptr(JsonValue) note = viewer_note_read(peer, &cause);
     if (!note && g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND))
-        return peer > 0;
+        return peer->pid > 0;
     if (!note) {
         journal_session(supervisor->settings, "ERROR", supervisor->session, cause->message);
-        unlink(path); /* another process may get its number */
         return false;
     }
     const char *origin = json_get_text(note, "origin", "");
     *address = g_strdup(json_get_text(note, "address", ""));
-    unlink(path);
     return !*origin || origin_may_open_display(supervisor->settings, origin, json_get_text(note, "host", ""));
 }
 

@@ -3,11 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import fs from 'node:fs';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { sh } from '../lib/files.mjs';
 import { Browser, LoginService } from '../lib/login-service.mjs';
 import { webSocket } from '../lib/network.mjs';
+import { asAccount } from '../lib/programs.mjs';
 import { within } from '../lib/wait.mjs';
 
 const service = new LoginService();
@@ -60,15 +60,21 @@ test('who cannot be told is not let in', async (t) => {
     assert.equal(long.length, 0, 'not one byte of the display');
 });
 
+// Connects as websockify's processes do, with what its plug-in has noted; says what it gets.
+const noted = `
+import os, socket, sys
+note = os.memfd_create('qwd-viewer')
+os.write(note, sys.argv[2].encode())
+viewer = socket.socket(socket.AF_UNIX)
+viewer.connect(sys.argv[1])
+print(viewer.recv(12))
+`;
+
 test('a note that cannot be read lets nobody in', async () => {
-    const { token } = setup;
-    const note = service.path('run/viewers', String(process.pid));
-    for (const write of [() => fs.writeFileSync(note, '{'), () => fs.symlinkSync(note, note), () => fs.mkdirSync(note)]) {
-        write();
-        service.give('run/viewers');
-        await assert.rejects(service.rfb(token), /the display closed the connection/);
-        fs.rmSync(note, { recursive: true, force: true });
-    }
-    (await service.rfb(token)).socket.destroy();
-    assert.match(service.log(), new RegExp(`ERROR .*${path.basename(note)}`));
+    const socket = service.path('run/display', setup.token);
+    const got = (note) => sh(...asAccount, '/usr/bin/python3', '-c', noted, socket, note);
+    for (const note of ['{', '', '[]', 'x'.repeat(20000)])
+        assert.equal(got(note), "b''\n", note.slice(0, 10));
+    assert.equal(got('{}'), "b'RFB 003.008\\n'\n");
+    assert.match(service.log(), /ERROR .*(note|JSON|line)/);
 });

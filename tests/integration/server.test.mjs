@@ -584,11 +584,10 @@ async function startWebsockify(t) {
     const { args, folder, socket } = socketFolder(t);
     const tokens = path.join(folder, 'display');
     fs.mkdirSync(tokens);
-    fs.mkdirSync(path.join(folder, 'viewers'));
     const listening = 'import os, socket, sys\nos.umask(0)\ns = socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ns.listen(128)\nos.dup2(s.fileno(), 0)\n'
         + 'os.execvp("websockify", ["websockify", *sys.argv[2:]])';
     const child = start(t, 'python3', ['-c', listening, socket, '--inetd', '--token-plugin=UnixDomainSocketDirectory', `--token-source=${tokens}`,
-                                       '--auth-plugin=qwd_viewer.UnixViewer', `--auth-source=${folder}/viewers`],
+                                       '--auth-plugin=qwd_viewer.UnixViewer'],
                         { detached: true, env: { ...process.env, PYTHONPATH: path.join(top, 'etc/websockify'), PYTHONDONTWRITEBYTECODE: '1' } });
     t.after(() => { // the group is ours: websockify forks for each viewer
         try {

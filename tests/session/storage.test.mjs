@@ -10,6 +10,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { assertOnlyLocksLeft, assertShows, clean, fastQemu, historyOf, stopAll } from '../lib/faults.mjs';
 import { bootDisk, noteDisk, notepad } from '../lib/machines.mjs';
+import { webSocket } from '../lib/network.mjs';
 import { isRoot, processGone, readUntil } from '../lib/programs.mjs';
 import { useService } from '../lib/service.mjs';
 import { untilFiles, within } from '../lib/wait.mjs';
@@ -230,6 +231,8 @@ describe('disks', { skip: !isRoot && 'needs root: file systems are mounted' }, (
         const session = await boot();
         const again = fillUp('run');
         await assertShows(service, session.control, session.id);
+        const ws = await webSocket(t, service.websockify, `/websockify?token=${session.control}`);
+        assert.equal((await ws.received(12)).toString(), 'RFB 003.008\n', 'browsers come in');
         await stopAll(service);
         assert.match(historyOf(service, session.id)[0].reason, /^Stopped by /);
         await service.assertNothingLeft(session, [session.control, session.view]);
