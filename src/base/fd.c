@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,6 +13,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
+
+#define OUTPUT_FAILED 5 /* exit code: try again later (base/error.c) */
 
 void fd_close_pointed(int *fd)
 {
@@ -34,6 +38,23 @@ void fd_open_standard(void)
     while (fd >= 0 && fd <= STDERR_FILENO);
     if (fd > STDERR_FILENO)
         close(fd);
+}
+
+/* A reader that has gone wants no more, and needs no message. */
+static void check_output(void)
+{
+    bool failed = ferror(stdout) != 0;
+    errno = 0;
+    if ((fclose(stdout) == 0 && !failed) || errno == EPIPE)
+        return;
+    fprintf(stderr, "%s: Cannot write the output%s%s\n", program_invocation_short_name, errno ? ": " : ".",
+            errno ? g_strerror(errno) : "");
+    _exit(OUTPUT_FAILED);
+}
+
+void fd_check_output_at_exit(void)
+{
+    atexit(check_output);
 }
 
 bool fd_write_all(int fd, const void *bytes, size_t length)

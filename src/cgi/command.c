@@ -8,6 +8,7 @@
 #include "app/local.h"
 #include "base/account.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/json.h"
 #include "cgi/cgi.h"
 #include "core/store.h"
@@ -176,6 +177,7 @@ static bool run_option(Arguments *arguments, const char *word, GError **error)
 
 int cgi_command(int argc, char **argv)
 {
+    fd_check_output_at_exit();
     g_autoptr(GError) error = NULL;
     g_auto(Arguments) arguments = {0};
     bool good = local_arguments_read(&arguments, argc, argv, &error);

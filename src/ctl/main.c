@@ -133,6 +133,7 @@ static bool run(Arguments *arguments, GError **error)
 int main(int argc, char **argv)
 {
     fd_open_standard();
+    fd_check_output_at_exit();
     if (account_is_root())
         umask(S_IWGRP | S_IWOTH); /* the service account reads what root writes, but for what has a mode of its own */
     g_autoptr(GError) error = NULL;

@@ -216,6 +216,7 @@ int main(int argc, char **argv)
 {
     (void)argc;
     fd_open_standard();
+    fd_check_output_at_exit();
     g_autoptr(GError) error = NULL;
     g_auto(Options) options = {.port = 8080, .cgi_deadline = 30, .request_deadline = 60};
     bool good = parse_arguments(&options, argv + 1, &error);

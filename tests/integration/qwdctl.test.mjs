@@ -83,6 +83,20 @@ describe('verbs, with golden outputs', () => {
             assert.equal((await root.run(['help', name])).code, 0, name);
     });
 
+    test('what cannot be written is an error, and nothing pretends to be done', () => {
+        root.write('etc/machines.conf', '[a.raw]\n');
+        const programs = [['status'], ['status', '--json'], ['metrics'], ['config', 'list'], ['config', 'get', 'accel'], ['names', 'machines'],
+                          ['help'], ['help', 'settings'], ['version'], ['doctor', '--json'], ['gpu', '--json']].map((words) => [root.program, ...words]);
+        programs.push([path.join(root.bin, 'qwd-server'), '--help'], [path.join(root.bin, 'qwd-server'), '--version']);
+        for (const words of programs) {
+            const { status, stderr } = spawnSync('sh', ['-c', 'exec "$@" >/dev/full', 'sh', ...words], { env: root.environment(), encoding: 'utf8' });
+            assert.equal(status, 5, words.join(' '));
+            assert.match(stderr, /: Cannot write the output/, words.join(' '));
+            const head = spawnSync('bash', ['-c', 'set -o pipefail; "$@" | true', 'bash', ...words], { env: root.environment(), encoding: 'utf8' });
+            assert.doesNotMatch(head.stderr, /Cannot write/, 'a reader that has gone needs no message');
+        }
+    });
+
     test('config', async () => {
         root.configure({ boot_delay: '5', qemu_exec_options: "-smbios 'type=1,product=my desk'", service_open: 'yes' });
         await root.transcript('config', [['config', 'get', 'dir_machines'], ['config', 'get', 'boot_delay'],
