@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "ctl/doctor.h"
 
-#include <grp.h>
+#include <errno.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <string.h>
@@ -14,8 +14,6 @@
 #include "base/trusted_path.h"
 #include "ctl/commands.h"
 #include "ctl/output.h"
-
-#define GROUPS_MAX 256
 
 static const struct {
     const char *name;
@@ -93,29 +91,12 @@ char *doctor_command_on(const Doctor *doctor, const char *path, const char *form
 
 /* --- the service account --- */
 
-static bool is_in_group(const ServiceAccount *account, gid_t group)
-{
-    for (int i = 0; i < account->group_count; i++) {
-        if (account->groups[i] == group)
-            return true;
-    }
-    return false;
-}
-
-bool doctor_account_may(const Doctor *doctor, const char *path, int wanted)
-{
-    struct stat st;
-    if (stat(path, &st) < 0)
-        return false;
-    int shift = st.st_uid == doctor->account.uid ? 6 : is_in_group(&doctor->account, st.st_gid) ? 3 : 0;
-    return ((int)(st.st_mode >> shift) & wanted) == wanted;
-}
-
-char *doctor_closed_folder(const Doctor *doctor, const char *path)
+char *doctor_closed_folder(const char *path)
 {
     g_autofree char *parent = g_path_get_dirname(path);
-    char *closed = g_str_equal(parent, path) ? NULL : doctor_closed_folder(doctor, parent);
-    return closed || doctor_account_may(doctor, parent, 1) ? closed : g_steal_pointer(&parent);
+    char *closed = g_str_equal(parent, path) ? NULL : doctor_closed_folder(parent);
+    bool is_closed = !closed && access(parent, X_OK) < 0 && errno == EACCES;
+    return is_closed ? g_steal_pointer(&parent) : closed;
 }
 
 /* An ordinary user runs sessions of his own. */
@@ -131,25 +112,21 @@ static bool find_account(Doctor *doctor)
     }
     account->name = g_intern_string(entry->pw_name);
     account->uid = entry->pw_uid;
-    account->groups = g_new0(gid_t, GROUPS_MAX);
-    account->group_count = GROUPS_MAX;
-    if (getgrouplist(account->name, entry->pw_gid, account->groups, &account->group_count) < 0)
-        account->group_count = 0;
     doctor_note(doctor, LEVEL_OK, "account", "", "The service runs as %s.", account->name);
     return true;
 }
 
 /* --- all checks --- */
 
-/* The service account runs the checks that read its own files. */
+/* The service account runs the checks of what it reads, writes and opens: it tries, as the service would. */
 static const struct {
     void (*run)(Doctor *doctor);
     bool by_account;
 } checks[] = {
     {doctor_check_settings, true}, {doctor_check_accelerator, true}, {doctor_check_programs, false},
-    {doctor_check_network, true},  {doctor_check_folders, false},    {doctor_check_sockets, false},
+    {doctor_check_network, true},  {doctor_check_folders, true},     {doctor_check_sockets, true},
     {doctor_check_disk, true},     {doctor_check_machines, true},    {doctor_check_looks, true},
-    {doctor_check_login, true},    {doctor_check_secrets, false},    {doctor_check_apache, false},
+    {doctor_check_login, true},    {doctor_check_secrets, true},     {doctor_check_apache, false},
     {doctor_check_clock, false},   {doctor_check_cleaning, false},
 };
 
@@ -254,7 +231,6 @@ bool command_doctor(Arguments *arguments, GError **error)
     Doctor doctor = {.settings = arguments->settings, .findings = findings_new()};
     run_checks(&doctor, arguments->trouble);
     g_autoptr(GPtrArray) findings = doctor.findings;
-    g_free(doctor.account.groups);
     if (command_option(arguments, "--json"))
         print_json(findings);
     else

@@ -16,12 +16,9 @@ typedef struct {
     char *text, *mend; /* what was found; the command that mends it, "" none */
 } Finding;
 
-/* The service account, with what decides about its rights. */
 typedef struct {
     const char *name;
     uid_t uid;
-    gid_t *groups;
-    int group_count;
 } ServiceAccount;
 
 typedef struct {
@@ -42,12 +39,9 @@ char *doctor_command(const char *format, ...) G_GNUC_PRINTF(1, 2);
  * meanwhile; elsewhere the account does it, if it may. "" when neither can. Free with g_free. */
 char *doctor_command_on(const Doctor *doctor, const char *path, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
-/* Whether the service account has the rights `wanted` (4 read, 2 write, 1 enter) on a file, by its owner and mode. */
-bool doctor_account_may(const Doctor *doctor, const char *path, int wanted);
-
-/* The uppermost folder on the way to `path` that the service account may not enter; NULL when it gets there. Free with
- * g_free. */
-char *doctor_closed_folder(const Doctor *doctor, const char *path);
+/* The uppermost folder on the way to `path` that this process may not enter, which is the service account's in checks
+ * that are its own; NULL when it gets there. Free with g_free. */
+char *doctor_closed_folder(const char *path);
 
 /* The checks. Each notes at least one finding. */
 void doctor_check_settings(Doctor *doctor);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * What the service has: settings, folders, room, machines, ways to log in, secrets. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -36,8 +39,28 @@ static void note_trouble(Doctor *doctor, const Trouble *trouble)
     doctor_note(doctor, LEVEL_BROKEN, "settings", mend, "%s", trouble->text);
 }
 
+/* The account's programs read the settings again, at each request. */
+static bool check_readable(Doctor *doctor)
+{
+    const char *file = settings_default_file();
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(Settings) settings = settings_load(file, false, NULL, &cause);
+    g_autofree char *closed = settings ? NULL : doctor_closed_folder(file);
+    g_autofree char *enter = closed ? doctor_command_on(doctor, closed, "chmod a+x %s", closed) : NULL;
+    g_autofree char *open = access(file, R_OK) < 0 ? doctor_command_on(doctor, file, "chmod a+r %s", file) : NULL;
+    if (!settings)
+        doctor_note(doctor, LEVEL_BROKEN, "settings",
+                    enter  ? enter
+                    : open ? open
+                           : "",
+                    "Every page fails, since %s cannot read the settings: %s", doctor->account.name, cause->message);
+    return settings != NULL;
+}
+
 void doctor_check_settings(Doctor *doctor)
 {
+    if (!check_readable(doctor))
+        return;
     g_autoptr(GPtrArray) troubles = troubles_find(doctor->settings);
     for (guint i = 0; i < troubles->len; i++)
         note_trouble(doctor, troubles->pdata[i]);
@@ -62,7 +85,7 @@ static char *nearest(const char *path)
 /* False when the service account does not even get there. */
 static bool check_way(Doctor *doctor, const char *part, const char *path)
 {
-    g_autofree char *closed = doctor_closed_folder(doctor, path);
+    g_autofree char *closed = doctor_closed_folder(path);
     g_autofree char *mend = closed ? doctor_command_on(doctor, closed, "chmod a+x %s", closed) : NULL;
     if (closed)
         doctor_note(doctor, LEVEL_BROKEN, part, mend, "%s may not enter %s, on the way to %s.", doctor->account.name,
@@ -78,22 +101,51 @@ static char *command_to_make(const Doctor *doctor, const char *path, const char 
                                         : doctor_command_on(doctor, there, "mkdir -p %s", path);
 }
 
+/* As the service writes: also quotas, full and read-only disks are found. False with errno. */
+static bool try_file(const char *folder)
+{
+    char bytes[BUFSIZ] = {0};
+    g_autofree char *path = g_build_filename(folder, ".qwd-doctor-XXXXXX", NULL);
+    autofd int fd = g_mkstemp_full(path, O_RDWR | O_CLOEXEC, 0600);
+    bool good = fd >= 0 && fd_write_all(fd, bytes, sizeof bytes) && fsync(fd) == 0;
+    int cause = errno;
+    if (fd >= 0)
+        unlink(path);
+    errno = cause;
+    return good;
+}
+
+static void check_writing(Doctor *doctor, const char *key, const char *path)
+{
+    const char *user = doctor->account.name;
+    if (try_file(path)) {
+        doctor_note(doctor, LEVEL_OK, "folders", "", "%s = %s", key, path);
+        return;
+    }
+    int cause = errno;
+    bool is_own = cause == EACCES && path_is_placed_by_root(path);
+    g_autofree char *own = is_own ? doctor_command("chown %s: %s", user, path) : g_strdup("");
+    doctor_note(doctor, LEVEL_BROKEN, "folders", cause == ENOSPC ? "qwdctl purge" : own,
+                "%s = %s cannot be written by %s: %s.", key, path, user, g_strerror(cause));
+}
+
 static void check_folder(Doctor *doctor, const char *key, const char *path)
 {
     const char *part = "folders", *user = doctor->account.name;
     g_autofree char *there = nearest(path);
     g_autofree char *make = command_to_make(doctor, path, there);
     g_autofree char *close = doctor_command_on(doctor, path, "chmod o-w %s", path);
-    g_autofree char *own = path_is_placed_by_root(path) ? doctor_command("chown %s: %s", user, path) : g_strdup("");
     struct stat st;
     bool exists = stat(path, &st) == 0;
     if (exists && !S_ISDIR(st.st_mode))
         doctor_note(doctor, LEVEL_BROKEN, part, "qwdctl edit config", "%s = %s is no folder.", key, path);
     else if (exists && (st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX))
         doctor_note(doctor, LEVEL_BROKEN, part, close, "%s = %s can be written by everybody.", key, path);
-    else if (!doctor_account_may(doctor, there, 4 | 2 | 1))
-        doctor_note(doctor, LEVEL_BROKEN, part, exists ? own : make, "%s = %s %s %s.", key, path,
-                    exists ? "cannot be written by" : "is not there, and cannot be made by", user);
+    else if (exists)
+        check_writing(doctor, key, path);
+    else if (access(there, R_OK | W_OK | X_OK) < 0)
+        doctor_note(doctor, LEVEL_BROKEN, part, make, "%s = %s is not there, and cannot be made by %s.", key, path,
+                    user);
     else
         doctor_note(doctor, LEVEL_OK, part, "", "%s = %s", key, path);
 }
@@ -108,7 +160,7 @@ static void check_log(Doctor *doctor)
                                 ? doctor_command("install -o %s -g adm -m 640 /dev/null %s", user, path)
                                 : g_strdup("");
     const char *mend = exists ? own : make;
-    if (doctor_account_may(doctor, exists ? path : parent, 2))
+    if (access(exists ? path : parent, W_OK) == 0)
         doctor_note(doctor, LEVEL_OK, "log", "", "file_log = %s", path);
     else
         doctor_note(doctor, LEVEL_WARNING, "log", mend, "file_log = %s cannot be written by %s.", path, user);
@@ -119,8 +171,7 @@ void doctor_check_folders(Doctor *doctor)
     static const char *const keys[] = {"dir_machines", "dir_snapshots", "dir_cfg", "dir_cache", "dir_login"};
     for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {
         g_autofree char *path = settings_value_text(doctor->settings, settings_find(keys[i]));
-        g_autofree char *there = nearest(path);
-        if (check_way(doctor, "folders", there))
+        if (check_way(doctor, "folders", path))
             check_folder(doctor, keys[i], path);
     }
     check_log(doctor);
@@ -141,9 +192,25 @@ static void check_port(Doctor *doctor)
         doctor_note(doctor, LEVEL_BROKEN, "display", "qwdctl edit config", "%s", error->message);
 }
 
+/* Only where the folder is there: sessions make it, and doctor_check_folders says whether they can. */
+static void check_listening(Doctor *doctor)
+{
+    const char *folder = doctor->settings->dir_cfg;
+    g_autofree char *name = g_strdup_printf(".qwd-doctor-%d", (int)getpid());
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    g_autoptr(GError) error = NULL;
+    if (access(folder, W_OK) < 0 || strlen(path) > UNIX_PATH_MAX_BYTES)
+        return;
+    autofd int fd = unix_listen(path, &error);
+    unlink(path);
+    if (fd < 0)
+        doctor_note(doctor, LEVEL_BROKEN, "sockets", "", "%s", error->message);
+}
+
 void doctor_check_sockets(Doctor *doctor)
 {
     check_port(doctor);
+    check_listening(doctor);
     g_autofree char *folder = store_display_folder(doctor->settings);
     size_t length = strlen(folder) + 1 + TOKEN_CHARS;
     if (length > UNIX_PATH_MAX_BYTES)
@@ -215,7 +282,7 @@ static bool check_item(Doctor *doctor, const InventoryItem *item)
     const char *mend = *item->url ? fetch : disable;
     if (item->entry == ENTRY_ENABLED && !item->has_file)
         doctor_note(doctor, LEVEL_WARNING, "machines", mend, "The image of %s is not there.", item->name);
-    else if (item->entry == ENTRY_ENABLED && !doctor_account_may(doctor, item->path, 4))
+    else if (item->entry == ENTRY_ENABLED && access(item->path, R_OK) < 0)
         doctor_note(doctor, LEVEL_BROKEN, "machines", *open ? open : "qwdctl enable FILE",
                     "The image of %s cannot be read by %s.", item->name, doctor->account.name);
     else if (item->entry == ENTRY_NONE && saved_has_entry(doctor->settings, item->name))
@@ -325,26 +392,40 @@ void doctor_check_login(Doctor *doctor)
     check_attempts(doctor);
 }
 
-static void check_secret(Doctor *doctor, const char *key, const char *path, int forbidden)
+static void check_secret(Doctor *doctor, const char *key, const char *path)
 {
     struct stat st;
     g_autofree char *mend = doctor_command_on(doctor, path, "chmod o= %s", path);
-    if (!*path || stat(path, &st) < 0)
-        return;
-    if (st.st_mode & (mode_t)forbidden)
+    if (stat(path, &st) < 0 || access(path, R_OK) < 0)
+        doctor_note(doctor, LEVEL_BROKEN, "secrets", "", "%s = %s cannot be read by %s: %s.", key, path,
+                    doctor->account.name, g_strerror(errno));
+    else if (st.st_mode & (S_IROTH | S_IWOTH | S_IXOTH))
         doctor_note(doctor, LEVEL_BROKEN, "secrets", mend, "%s = %s is open to every account.", key, path);
     else
         doctor_note(doctor, LEVEL_OK, "secrets", "", "%s = %s", key, path);
+}
+
+static void check_secret_file(Doctor *doctor, const char *key, const char *path)
+{
+    if (*path)
+        check_secret(doctor, key, path);
+}
+
+/* Made when it is needed. */
+static void check_secret_folder(Doctor *doctor, const char *key, const char *path)
+{
+    if (access(path, F_OK) == 0)
+        check_secret(doctor, key, path);
 }
 
 /* Sessions and logins are secrets as well: records, keys of the displays, the key that signs logins. */
 void doctor_check_secrets(Doctor *doctor)
 {
     const Settings *settings = doctor->settings;
-    check_secret(doctor, "ldap_bind_password_file", settings->ldap_bind_password_file, 0007);
-    check_secret(doctor, "email_password_file", settings->email_password_file, 0007);
-    check_secret(doctor, "metrics_token_file", settings->metrics_token_file, 0007);
-    check_secret(doctor, "dir_login", settings->dir_login, 0007);
+    check_secret_file(doctor, "ldap_bind_password_file", settings->ldap_bind_password_file);
+    check_secret_file(doctor, "email_password_file", settings->email_password_file);
+    check_secret_file(doctor, "metrics_token_file", settings->metrics_token_file);
+    check_secret_folder(doctor, "dir_login", settings->dir_login);
     g_autofree char *display = store_display_folder(settings);
-    check_secret(doctor, "the links to displays", display, 0007);
+    check_secret_folder(doctor, "the links to displays", display);
 }

@@ -586,6 +586,40 @@ describe('doctor', () => {
         fs.rmSync(root.path('closed'), { recursive: true });
     });
 
+    test('what looks right and does not work is found, since the service account tries it', { skip: !isRoot && 'needs root' }, async (t) => {
+        withMachines();
+        const disk = (name, options) => {
+            fs.mkdirSync(root.path(name));
+            sh('mount', '-t', 'tmpfs', '-o', `mode=777,${options}`, 'tmpfs', root.path(name));
+            t.after(() => sh('umount', root.path(name)));
+            return root.path(name);
+        };
+        const readOnly = disk('read-only', 'size=1m'), full = disk('full', 'size=8k');
+        for (const folder of [readOnly, full])
+            sh('chown', account, folder);
+        fs.chmodSync(readOnly, 0o755);
+        fs.chmodSync(full, 0o700);
+        fs.writeFileSync(path.join(full, 'filling'), Buffer.alloc(8192));
+        sh('mount', '-o', 'remount,ro', readOnly);
+        root.write('etc/own-password', 'secret', 0o600);
+        const { code, of } = await findings({ APACHE_CONFDIR: '/nonexistent' }, `--dir_cache=${readOnly}`, `--dir_login=${full}`,
+            `--dir_snapshots=${full}/snapshots`, `--email_password_file=${root.path('etc/own-password')}`, `--metrics_token_file=${root.path('etc/none')}`);
+        assert.equal(code, 1);
+        const broken = (part) => of('broken', part).map(({ text }) => text.replaceAll(root.root, 'ROOT'));
+        assert.deepEqual(broken('folders'), [`dir_cache = ROOT/read-only cannot be written by ${account}: Read-only file system.`,
+                                             `dir_login = ROOT/full cannot be written by ${account}: No space left on device.`]);
+        assert.deepEqual(broken('secrets'), [`email_password_file = ROOT/etc/own-password cannot be read by ${account}: Permission denied.`,
+                                             `metrics_token_file = ROOT/etc/none cannot be read by ${account}: No such file or directory.`]);
+
+        const file = root.path('etc/qemu-web-desktop.conf');
+        fs.chmodSync(file, 0o600);
+        const closed = await findings({ APACHE_CONFDIR: '/nonexistent' });
+        fs.chmodSync(file, 0o644);
+        assert.match(closed.of('broken', 'settings')[0].text, /^Every page fails, since .* cannot read the settings: .*Permission denied/);
+        fs.rmSync(root.path('etc/own-password'));
+        assert.deepEqual((await findings({ APACHE_CONFDIR: '/nonexistent' })).of('broken', 'settings'), []);
+    });
+
     test('Apache\'s modules', async () => {
         const enabled = (...files) => {
             fs.rmSync(root.path('apache'), { recursive: true, force: true });
