@@ -32,7 +32,8 @@ bool unix_pair(int *ours, int *theirs, GError **error);
 void fd_open_standard(void);
 
 /* Has the program end with an error of its own (exit code 5, and a line on standard error) when something that it has
- * written to standard output did not get there. Call it once in main(). Processes that end with _exit are not concerned. */
+ * written to standard output did not get there. Call it once in main(). Processes that end with _exit are not
+ * concerned. */
 void fd_check_output_at_exit(void);
 
 /* Writes all bytes to a blocking descriptor. False with errno. */

@@ -39,6 +39,9 @@ bool config_check(const Settings *settings, bool tables_too, GError **error);
 /* Makes the page with the form anew, as `qwdctl refresh` does. */
 bool refresh_page(const Settings *settings, GError **error);
 
+/* The same after a change that holds whether the page can be written or not: a failure is told, with what to do. */
+void refresh_after_change(const Settings *settings);
+
 /* Whether a text can be the template of that page. */
 bool refresh_check_template(const Settings *settings, const char *template, GError **error);
 

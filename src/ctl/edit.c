@@ -177,8 +177,10 @@ static bool edit_file(Edit *edit, GError **error)
     if (!make_copy(edit, error))
         return false;
     g_autofree char *text = edit_until_good(edit, error);
-    if (text && put_in_place(edit, text, error))
-        return folder_remove(edit->folder, error);
+    if (text && put_in_place(edit, text, error)) {
+        folder_remove(edit->folder, NULL); /* below the folder for what is temporary */
+        return true;
+    }
     g_prefix_error(error, "Nothing was put in place; what you wrote is in %s. ", edit->copy);
     return false;
 }
@@ -239,5 +241,7 @@ bool command_edit(Arguments *arguments, GError **error)
         return false;
     /* They may be other ones now, and those in config.d/ count as well. */
     g_autoptr(Settings) settings = settings_load(settings_default_file(), false, NULL, error);
-    return settings && refresh_page(settings, error);
+    if (settings)
+        refresh_after_change(settings);
+    return settings != NULL;
 }

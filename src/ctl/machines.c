@@ -231,10 +231,10 @@ bool command_enable(Arguments *arguments, GError **error)
     g_autofree char *name = name_of(words[0]), *file = NULL;
     MachineEntry entry = {.name = name, .description = words[1], .url = is_url(words[0]) ? words[0] : NULL};
     if (!take_sum(&entry, command_option_value(arguments, "--sha256"), error) ||
-        !bring(settings, &entry, words[0], error) || !machines_enable(settings, &entry, &file, error) ||
-        !refresh_page(settings, error))
+        !bring(settings, &entry, words[0], error) || !machines_enable(settings, &entry, &file, error))
         return false;
     output_note("Enabled in %s.", file);
+    refresh_after_change(settings);
     printf("%s\n", name);
     return true;
 }
@@ -246,9 +246,10 @@ bool command_disable(Arguments *arguments, GError **error)
     const Settings *settings = arguments->settings;
     g_auto(GStrv) words = command_words(arguments);
     g_autofree char *file = NULL;
-    if (!machines_disable(settings, words[0], &file, error) || !refresh_page(settings, error))
+    if (!machines_disable(settings, words[0], &file, error))
         return false;
     output_note("Disabled in %s. Running sessions go on.", file);
+    refresh_after_change(settings);
     printf("%s\n", words[0]);
     return true;
 }
@@ -324,5 +325,6 @@ bool command_download(Arguments *arguments, GError **error)
         if (!transfer->error)
             printf("%s\n", transfer->name);
     }
-    return refresh_page(settings, good ? error : NULL) && good;
+    refresh_after_change(settings);
+    return good;
 }

@@ -104,6 +104,14 @@ bool refresh_page(const Settings *settings, GError **error)
     return good;
 }
 
+void refresh_after_change(const Settings *settings)
+{
+    g_autoptr(GError) cause = NULL;
+    if (!refresh_page(settings, &cause))
+        output_note("The page is still the old one: %s The change itself is made. Once this is mended: qwdctl refresh",
+                    cause->message);
+}
+
 GPtrArray *refresh_troubles(const Settings *settings)
 {
     g_autoptr(GPtrArray) machines = machines_load(settings, NULL);

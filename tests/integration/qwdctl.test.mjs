@@ -158,6 +158,20 @@ describe('entries', () => {
         assert.equal(root.read('etc/config.d/x.ini'), '[x.raw]\ndescription=second\n');
     });
 
+    test('a page that cannot be written undoes nothing, and is told', async () => {
+        root.write('service/machines/x.raw', 'x');
+        const nowhere = '--file_page=/proc/nowhere/index.html', editor = root.shim('editor', '#!/bin/sh\necho "cost=1 EUR" >>"$1"\n');
+        for (const [words, done] of [[['enable', 'x.raw'], /Enabled in/], [['edit', 'x.raw'], /is in place/], [['disable', 'x.raw'], /Disabled in/]]) {
+            const { code, err } = await root.run([...words, nowhere], { env: { EDITOR: editor } });
+            assert.equal(code, 0, err);
+            assert.match(err, done);
+            assert.match(err, /The page is still the old one: .*nowhere.* The change itself is made\. Once this is mended: qwdctl refresh/);
+        }
+        const files = fs.readdirSync(root.path('etc/config.d')).map((name) => root.read(`etc/config.d/${name}`));
+        assert.deepEqual(files, [';[x.raw]\n;cost=1 EUR\n']);
+        assert.notEqual((await root.run(['refresh', nowhere])).code, 0);
+    });
+
     test('a file with mistakes is not made worse', async () => {
         root.write('service/machines/x.raw', 'x');
         root.write('etc/machines.conf', '[x.raw]\n[y.raw]\ncolour=red\n');
