@@ -15,12 +15,14 @@ typedef struct {
     const char *language;    /* the user's, for mails ("fr"); NULL: English */
     const char *script;      /* of the form, "" or NULL: none */
     const GPtrArray
-        *folders;         /* names of those of the server that are wanted (const char *); NULL: all that are theirs */
-    const char *password; /* the user's, for the scripts' @PW@; NULL: unknown. It goes to the supervisor alone. */
+        *folders;           /* names of those of the server that are wanted (const char *); NULL: all that are theirs */
+    const char *password;   /* the user's, for the scripts' @PW@; NULL: unknown. It goes to the supervisor alone. */
+    const char *submission; /* the form that asks for it (web/form.h); NULL: none */
     PlanRequest plan;
 } CreateRequest;
 
-/* Reserves a session and has it started; answers without waiting for the machine. Returns its id (g_free). */
+/* Reserves a session and has it started; answers without waiting for the machine. Returns its id (g_free). A
+ * submission that comes again leads to the session that it has made, also when that has ended. */
 char *app_create(const Settings *settings, const Identity *who, const CreateRequest *request, GError **error);
 
 /* A session that runs, or is remembered. */

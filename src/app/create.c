@@ -89,6 +89,7 @@ char *app_create(const Settings *settings, const Identity *who, const CreateRequ
     session_set_text(&session->email, who->email);
     session_set_text(&session->base, request->base);
     session_set_text(&session->language, request->language);
+    session_set_text(&session->submission, request->submission ? request->submission : "");
     if (!choose_extras(settings, who, request, session, error))
         return NULL;
     const char *overrides = g_getenv("QWD_OVERRIDES");

@@ -63,12 +63,17 @@ SessionRecord *app_resume(const Settings *settings, const Identity *who, const c
         return NULL;
     kept_revive(session, g_get_real_time() / 1000);
     gpu_give_back(session->plan); /* the one of its last life may be somebody else's by now */
-    if (app_queue_reenter(settings, session, commit_revival, error))
+    g_autoptr(GError) cause = NULL;
+    if (app_queue_reenter(settings, session, commit_revival, &cause))
         return store_find(settings, id, error);
-    /* A supervisor that could not be started costs nobody a disk. */
     g_autoptr(SessionRecord) now = store_load(settings, id, NULL);
-    if (now && now->state == SESSION_STARTING && now->resumed_at == session->resumed_at)
+    bool was_refused = g_error_matches(cause, QWD_ERROR, QWD_ERROR_CONFLICT);
+    if (was_refused && now && session_state_is_alive(now->state)) /* by another press, at the same moment */
+        return g_steal_pointer(&now);
+    /* A supervisor that could not be started costs nobody a disk. */
+    if (!was_refused && now && now->state == SESSION_STARTING && now->resumed_at == session->resumed_at)
         session_free(store_change(settings, id, take_back, kept, NULL));
+    g_propagate_error(error, g_steal_pointer(&cause));
     return NULL;
 }
 
