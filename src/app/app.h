@@ -28,9 +28,14 @@ char *app_create(const Settings *settings, const Identity *who, const CreateRequ
 /* A session that runs, or is remembered. */
 SessionRecord *app_see(const Settings *settings, const Identity *who, const char *id, GError **error);
 
-/* A session whose end has been asked for is stopping, though its supervisor may not have noticed yet: a page that shows
- * it as running would not look again. */
-void app_note_stop_request(SessionRecord *session);
+/* A record tells what its supervisor has written last. A session whose end has been asked for is stopping, though its
+ * supervisor may not have noticed yet: a page that shows it as running would not look again. One whose supervisor is
+ * gone has ended (app/abandoned.h); *session is NULL when nothing is known of it any more. Not to be called under the
+ * lock of the store. */
+void app_note_state(const Settings *settings, SessionRecord **session);
+
+/* The same for a list (SessionRecord *, owned by it), of which those that have ended go unless their disk is kept. */
+void app_note_states(const Settings *settings, GPtrArray *sessions);
 
 /* The sessions this person may see: their own, or all for an administrator (SessionRecord *, newest first). */
 GPtrArray *app_list(const Settings *settings, const Identity *who, GError **error);

@@ -89,8 +89,8 @@ static Response *show_form(Call *call, GError **error)
         return NULL;
     g_autoptr(GPtrArray) machines = machines_load(call->page.settings, error);
     g_autoptr(GPtrArray) sessions = machines ? store_list(call->page.settings, error) : NULL;
-    for (guint i = 0; sessions && i < sessions->len; i++)
-        app_note_stop_request(sessions->pdata[i]);
+    if (sessions)
+        app_note_states(call->page.settings, sessions);
     g_autoptr(JsonValue) values = sessions ? page_landing(&call->page, machines, sessions) : NULL;
     Response *response = values ? response_page(call->page.settings, "landing.html", values, error) : NULL;
     const char *key = json_get_text(values, "idempotency_key", "");
