@@ -272,7 +272,7 @@ test('a clean starts the next session of the queue after kill -9 of a supervisor
 const cutOff = /^It was cut off: /;
 const looks = {
     'its page': async ({ id }) => {
-        const { session } = await service.json('GET', { session: id });
+        const session = await service.sessionState(id);
         assert.deepEqual([session.state, session.ready, session.may_stop], ['failed', null, false]);
         assert.match(session.over.reason, cutOff);
     },
