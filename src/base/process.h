@@ -21,7 +21,7 @@ bool process_is_alive(ProcessId id);
 /* True when it certainly does not: a process that cannot be looked at (no descriptor, no memory) may be there. */
 bool process_is_gone(ProcessId id);
 
-/* True when no process has this pid. A thirtieth of the time that the above takes; a pid may have been used again. */
+/* True when no process has this pid. It reads no file, as the above does; a pid may have been used again. */
 bool process_pid_is_free(pid_t pid);
 
 /* Sends a signal to exactly this process. False when it is gone (no error) or not ours to signal (error). */
