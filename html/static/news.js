@@ -128,7 +128,7 @@ function isTabbable(element) {
 
 // What a control of a page and its twin in the next one have in common: what it is, says and sends.
 function signOf(element) {
-    const sent = element.form ? [...element.form.querySelectorAll("input[type=hidden]:not([name=csrf])")] : [];
+    const sent = element.form ? [...element.form.querySelectorAll("input[type=hidden]:not([name=csrf], [name=idempotency_key])")] : [];
     return JSON.stringify([element.tagName, element.name, element.getAttribute("href"), element.dataset.copy,
                            element.getAttribute("aria-label") ?? element.textContent.trim(), sent.map((field) => [field.name, field.value])]);
 }
@@ -167,6 +167,9 @@ function hand(focused, goal) {
         goal.setSelectionRange(focused.selectionStart, focused.selectionEnd);
 }
 
+// What differs in each answer is no news.
+const plain = (html) => html.replace(/<input[^>]* name="idempotency_key"[^>]*>\n?/g, "");
+
 // A page that keeps its content (the element with this id) up to date. `options`: equip(content) after each change;
 // focus(old, fresh, isFree) where the keyboard goes for a reason of the page's own; state(json) with each new state; tick()
 // again and again, less often when nobody looks.
@@ -175,7 +178,7 @@ export class News {
     tag = "";
 
     constructor(id, options) {
-        Object.assign(this, { id, options, shown: document.getElementById(id).outerHTML });
+        Object.assign(this, { id, options, shown: plain(document.getElementById(id).outerHTML) });
         this.poll = new Poll(() => this.ask(), options.wait);
         this.equip();
         setInterval(() => document.hidden || this.tick(), 1000);
@@ -200,7 +203,7 @@ export class News {
 
     replace(page) {
         const fresh = page.getElementById(this.id), old = this.content;
-        this.shown = fresh.outerHTML;
+        this.shown = plain(fresh.outerHTML);
         keepTyped(old, fresh);
         keepPictures(old, fresh);
         const focused = document.activeElement;
@@ -222,7 +225,7 @@ export class News {
             location.reload();
             return;
         }
-        if (page.getElementById(this.id).outerHTML === this.shown)
+        if (plain(page.getElementById(this.id).outerHTML) === this.shown)
             return;
         const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
         if (document.startViewTransition && !calm && !document.hidden)

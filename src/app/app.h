@@ -15,20 +15,27 @@ typedef struct {
     const char *language;    /* the user's, for mails ("fr"); NULL: English */
     const char *script;      /* of the form, "" or NULL: none */
     const GPtrArray
-        *folders;         /* names of those of the server that are wanted (const char *); NULL: all that are theirs */
-    const char *password; /* the user's, for the scripts' @PW@; NULL: unknown. It goes to the supervisor alone. */
+        *folders;           /* names of those of the server that are wanted (const char *); NULL: all that are theirs */
+    const char *password;   /* the user's, for the scripts' @PW@; NULL: unknown. It goes to the supervisor alone. */
+    const char *submission; /* the form that asks for it (web/form.h); NULL: none */
     PlanRequest plan;
 } CreateRequest;
 
-/* Reserves a session and has it started; answers without waiting for the machine. Returns its id (g_free). */
+/* Reserves a session and has it started; answers without waiting for the machine. Returns its id (g_free). A
+ * submission that comes again leads to the session that it has made, also when that has ended. */
 char *app_create(const Settings *settings, const Identity *who, const CreateRequest *request, GError **error);
 
 /* A session that runs, or is remembered. */
 SessionRecord *app_see(const Settings *settings, const Identity *who, const char *id, GError **error);
 
-/* A session whose end has been asked for is stopping, though its supervisor may not have noticed yet: a page that shows
- * it as running would not look again. */
-void app_note_stop_request(SessionRecord *session);
+/* A record tells what its supervisor has written last. A session whose end has been asked for is stopping, though its
+ * supervisor may not have noticed yet: a page that shows it as running would not look again. One whose supervisor is
+ * gone has ended (app/abandoned.h); *session is NULL when nothing is known of it any more. Not to be called under the
+ * lock of the store. */
+void app_note_state(const Settings *settings, SessionRecord **session);
+
+/* The same for a list (SessionRecord *, owned by it), of which those that have ended go unless their disk is kept. */
+void app_note_states(const Settings *settings, GPtrArray *sessions);
 
 /* The sessions this person may see: their own, or all for an administrator (SessionRecord *, newest first). */
 GPtrArray *app_list(const Settings *settings, const Identity *who, GError **error);

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "app/clean.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "app/journal.h"
+#include "app/abandoned.h"
 #include "app/keep.h"
-#include "app/metrics.h"
 #include "app/monitor.h"
 #include "app/queue.h"
 #include "app/save.h"
@@ -26,17 +24,6 @@
 
 /* What is younger may still be in the making. */
 #define SETTLED_AFTER_S 60
-#define KILL_DEADLINE_MS 5000
-
-static void tell(GPtrArray *report, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static void tell(GPtrArray *report, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    g_ptr_array_add(report, g_strdup_vprintf(format, args));
-    va_end(args);
-}
 
 static bool is_settled(const char *path)
 {
@@ -49,113 +36,42 @@ static bool is_settled(const char *path)
 /* One that has just left the queue is old, and its record is not. */
 static bool is_abandoned(const Settings *settings, const SessionRecord *session)
 {
-    ProcessId supervisor = session_process(session, "supervisor");
     g_autofree char *record = g_build_filename(settings->dir_snapshots, session->id, "session.json", NULL);
-    if (!session_holds_room(session)) /* kept; waiting */
-        return false;
-    return supervisor.pid ? !process_is_alive(supervisor) : is_settled(record);
+    if (session_process(session, "supervisor").pid)
+        return abandoned_is(settings, session);
+    return session_holds_room(session) && is_settled(record); /* not kept, nor waiting */
 }
 
-static void end_processes(const SessionRecord *session)
-{
-    for (guint i = 0; i < session->processes->len; i++) {
-        const SessionProcess *process = session->processes->pdata[i];
-        if (process_signal(process->id, SIGKILL, NULL))
-            process_wait_gone(process->id, KILL_DEADLINE_MS);
-    }
-}
-
-static void remove_tokens(const Settings *settings, const SessionRecord *session)
-{
-    g_autofree char *folder = store_display_folder(settings);
-    for (guint i = 0; i < session->links->len; i++) {
-        g_autofree char *token = store_find_token(settings, session->links->pdata[i]);
-        g_autofree char *path = token ? g_build_filename(folder, token, NULL) : NULL;
-        if (path)
-            unlink(path);
-    }
-}
-
-/* How its supervisor has told its end, if it was killed only while it cleared up. A session that was resumed has older
- * lines of history. */
-static SessionRecord *told_end(const Settings *settings, const SessionRecord *session)
-{
-    g_autoptr(SessionRecord) told = store_recall(settings, session->id, NULL);
-    return told && told->ended_at >= life_begun_at(session) ? g_steal_pointer(&told) : NULL;
-}
-
-static void describe_end(const Settings *settings, SessionRecord *session)
-{
-    g_autoptr(SessionRecord) told = told_end(settings, session);
-    session->state = told ? told->state : SESSION_FAILED;
-    session->ended_at = told ? told->ended_at : session_now();
-    session_set_text(
-        &session->reason,
-        told ? told->reason
-             : N_("It was cut off: the server was restarted, a part of the service was killed, or its disk failed."));
-    g_ptr_array_set_size(session->viewers, 0);
-    g_ptr_array_set_size(session->processes, 0);
-    if (told)
-        return;
-    metrics_count_end(settings, session);
-    journal_session(settings, "ERROR", session, session->reason);
-}
-
-/* Its writer is gone; once that is known, another session may be saved under the same name. */
-static void discard_part(const Settings *settings, const GPtrArray *sessions, const SessionRecord *session)
-{
-    for (guint i = 0; i < sessions->len; i++) {
-        const SessionRecord *other = sessions->pdata[i];
-        if (!g_str_equal(other->id, session->id) && save_is_busy(other) &&
-            g_str_equal(other->save_name, session->save_name))
-            return;
-    }
-    save_discard(settings, session->save_name);
-}
-
-static void end_session(const Settings *settings, const GPtrArray *sessions, SessionRecord *session, GPtrArray *report)
-{
-    g_autoptr(GError) error = NULL;
-    g_autofree char *run_folder = store_run_folder(settings, session->id);
-    end_processes(session);
-    if (save_is_busy(session))
-        discard_part(settings, sessions, session);
-    remove_tokens(settings, session);
-    folder_remove(run_folder, NULL);
-    describe_end(settings, session);
-    if (!session_logs_keep(settings, session->id, &error))
-        tell(report, "The logs of %s cannot be kept: %s", session->id, error->message);
-    g_clear_error(&error);
-    if (keep_or_remove(settings, session, &error))
-        tell(report, "Ended %s of %s: its supervisor was gone.", session->id, session->owner);
-    else
-        tell(report, "%s of %s cannot be put away: %s", session->id, session->owner, error->message);
-}
-
-/* The list may be old by now: in the meantime a session may have ended in order, or been resumed. */
 static void end_abandoned(const Settings *settings, const GPtrArray *sessions, GPtrArray *report)
 {
     for (guint i = 0; i < sessions->len; i++) {
-        const SessionRecord *listed = sessions->pdata[i];
-        if (!is_abandoned(settings, listed))
+        if (!is_abandoned(settings, sessions->pdata[i]))
             continue;
-        g_autoptr(SessionRecord) session = store_load(settings, listed->id, NULL);
-        if (session && is_abandoned(settings, session))
-            end_session(settings, sessions, session, report);
+        g_autoptr(SessionRecord) session = store_load(settings, ((const SessionRecord *)sessions->pdata[i])->id, NULL);
+        if (session)
+            abandoned_end(settings, &session, is_abandoned, report);
     }
 }
 
 /* --- kept disks that were being saved --- */
 
-/* The process that copies has died; or it has not even begun, long after it was started. */
+static bool is_saving(const SessionRecord *session)
+{
+    bool was_asked = g_str_equal(session->save_state, SAVE_ASKED);
+    return !session_state_is_alive(session->state) && (was_asked || g_str_equal(session->save_state, SAVE_RUNNING));
+}
+
+bool clean_save_is_broken_off(const SessionRecord *session)
+{
+    return is_saving(session) && process_is_gone(session_process(session, SAVE_PROCESS));
+}
+
+/* ... or it has not even begun, long after it was started. */
 static bool is_broken_off(const Settings *settings, const SessionRecord *session)
 {
-    ProcessId copier = session_process(session, SAVE_PROCESS);
     g_autofree char *record = g_build_filename(settings->dir_snapshots, session->id, "session.json", NULL);
-    bool was_asked = g_str_equal(session->save_state, SAVE_ASKED);
-    if (session_state_is_alive(session->state) || (!was_asked && !g_str_equal(session->save_state, SAVE_RUNNING)))
-        return false;
-    return copier.pid ? !process_is_alive(copier) : is_settled(record);
+    return session_process(session, SAVE_PROCESS).pid ? clean_save_is_broken_off(session)
+                                                      : is_saving(session) && is_settled(record);
 }
 
 /* The page says that it was interrupted. */
@@ -168,7 +84,7 @@ static bool note_broken_off(SessionRecord *session, void *data, GError **error)
 }
 
 /* Under the lock of the store: nobody asks for one of the names meanwhile. */
-static void end_broken_saves(const Settings *settings, GPtrArray *report)
+void clean_end_broken_saves(const Settings *settings, GPtrArray *report)
 {
     autofd int lock = store_lock(settings, NULL);
     g_autoptr(GPtrArray) sessions = lock >= 0 ? store_list(settings, NULL) : NULL;
@@ -179,9 +95,9 @@ static void end_broken_saves(const Settings *settings, GPtrArray *report)
         g_autoptr(SessionRecord) noted = store_change(settings, session->id, note_broken_off, (void *)settings, NULL);
         if (!noted)
             continue;
-        discard_part(settings, sessions, noted);
-        tell(report, "Gave up saving %s of %s as %s: the copying process was gone.", session->id, session->owner,
-             session->save_name);
+        abandoned_discard_part(settings, sessions, noted);
+        report_add(report, "Gave up saving %s of %s as %s: the copying process was gone.", session->id, session->owner,
+                   session->save_name);
     }
 }
 
@@ -217,12 +133,12 @@ static void put_broken_aside(const Settings *settings, const char *path, const c
     if (session)
         return;
     if (is_remnant(settings, path, name, error) && folder_remove(path, NULL)) {
-        tell(report, "Removed %s: it was no session yet, or none any more.", path);
+        report_add(report, "Removed %s: it was no session yet, or none any more.", path);
         return;
     }
     g_autofree char *aside = store_put_aside(settings, name);
     if (aside)
-        tell(report, "Put aside as %s: %s", aside, error->message);
+        report_add(report, "Put aside as %s: %s", aside, error->message);
 }
 
 /* Whether it is one of ours that was being written: "NAME.XXXXXX" (mkstemp(3)). Others may have files in our folders.
@@ -244,7 +160,7 @@ static void remove_half_written(const Settings *settings, const char *path, cons
 {
     (void)settings;
     if (is_half_written(name) && is_settled(path) && unlink(path) == 0)
-        tell(report, "Removed %s, which was not finished.", path);
+        report_add(report, "Removed %s, which was not finished.", path);
 }
 
 static void remove_stale_run_folder(const Settings *settings, const char *path, const char *name, GPtrArray *report)
@@ -253,7 +169,7 @@ static void remove_stale_run_folder(const Settings *settings, const char *path, 
     if (!token_is_well_formed(name) || g_file_test(folder, G_FILE_TEST_EXISTS) || !is_settled(path))
         return;
     if (folder_remove(path, NULL))
-        tell(report, "Removed %s: it belonged to no session.", path);
+        report_add(report, "Removed %s: it belonged to no session.", path);
 }
 
 /* The hashes of all links that sessions have: the records are read once for all tokens. */
@@ -280,7 +196,7 @@ static void remove_stale_tokens(const Settings *settings, const char *folder, GP
         g_autofree char *path = g_build_filename(folder, name, NULL);
         g_autofree char *hash = token_hash(name);
         if (is_settled(path) && !g_hash_table_contains(known, hash) && unlink(path) == 0)
-            tell(report, "Removed a link that led nowhere.");
+            report_add(report, "Removed a link that led nowhere.");
     }
 }
 
@@ -305,7 +221,7 @@ static void close_saved(const Settings *settings, GPtrArray *report)
 {
     guint count = saved_close(settings);
     if (count)
-        tell(report, "Closed %u files of users' machines to other accounts.", count);
+        report_add(report, "Closed %u files of users' machines to other accounts.", count);
 }
 
 bool app_clean(const Settings *settings, GPtrArray *report, GError **error)
@@ -317,7 +233,7 @@ bool app_clean(const Settings *settings, GPtrArray *report, GError **error)
     g_autofree char *display_folder = store_display_folder(settings);
     app_monitor_sample(settings, sessions, NULL); /* without a history the sweeping is as good */
     end_abandoned(settings, sessions, report);
-    end_broken_saves(settings, report);
+    clean_end_broken_saves(settings, report);
     keep_remove_expired(settings, report);
     for_each_entry(settings, settings->dir_snapshots, put_broken_aside, report);
     for_each_entry(settings, settings->dir_snapshots, remove_half_written, report);

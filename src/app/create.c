@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include <string.h>
 
+#include "app/abandoned.h"
 #include "app/app.h"
 #include "app/queue.h"
 #include "base/error.h"
 #include "core/host.h"
+#include "core/store.h"
 
 static Machine *copy_of(const Machine *machine)
 {
@@ -78,6 +80,28 @@ static bool choose_extras(const Settings *settings, const Identity *who, const C
            (!none || scripts_keep_options(session->scripts, error));
 }
 
+/* Dead sessions hold room until somebody notices. */
+static bool make_room(const Settings *settings)
+{
+    g_autoptr(GPtrArray) sessions = store_list(settings, NULL);
+    return sessions && abandoned_end_all(settings, sessions);
+}
+
+static bool enter_queue(const Settings *settings, const CreateRequest *request, SessionRecord *session, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    bool may_wait = !request->may_be_path; /* who starts one by hand watches it start */
+    bool good = app_queue_enter(settings, session, request->password, may_wait, &cause);
+    bool lacks_room = good ? session->state == SESSION_QUEUED : g_error_matches(cause, QWD_ERROR, QWD_ERROR_LIMIT);
+    if (lacks_room && make_room(settings) && !good) {
+        g_clear_error(&cause);
+        good = app_queue_enter(settings, session, request->password, may_wait, &cause);
+    }
+    if (cause)
+        g_propagate_error(error, g_steal_pointer(&cause));
+    return good;
+}
+
 char *app_create(const Settings *settings, const Identity *who, const CreateRequest *request, GError **error)
 {
     if (!policy_allows(settings, who, ACTION_CREATE, NULL, error))
@@ -89,10 +113,10 @@ char *app_create(const Settings *settings, const Identity *who, const CreateRequ
     session_set_text(&session->email, who->email);
     session_set_text(&session->base, request->base);
     session_set_text(&session->language, request->language);
+    session_set_text(&session->submission, request->submission ? request->submission : "");
     if (!choose_extras(settings, who, request, session, error))
         return NULL;
     const char *overrides = g_getenv("QWD_OVERRIDES");
     session_set_text(&session->overrides, overrides ? overrides : "");
-    bool may_wait = !request->may_be_path; /* who starts one by hand watches it start */
-    return app_queue_enter(settings, session, request->password, may_wait, error) ? g_strdup(session->id) : NULL;
+    return enter_queue(settings, request, session, error) ? g_strdup(session->id) : NULL;
 }

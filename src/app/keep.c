@@ -98,14 +98,26 @@ bool keep_or_remove(const Settings *settings, const SessionRecord *ended, GError
     return store_remove(settings, ended->id, remembered ? error : NULL) && remembered;
 }
 
+static bool fail_changed(const SessionRecord *session, GError **error)
+{
+    return qwd_error_fail(error, QWD_ERROR_CONFLICT,
+                          "The image of %s has been changed since, so the disk that was kept does not fit it any more. "
+                          "Tell the administrator if it holds what you need; else discard it.",
+                          session->plan->machine);
+}
+
 /* A session of an ISO image has an empty disk of its own, which lies over nothing. */
 bool keep_check_image(const SessionRecord *session, const ImageInfo *image, GError **error)
 {
     return image->is_iso || image_version_matches(session->image_version, image->version) ||
-           qwd_error_fail(error, QWD_ERROR_CONFLICT,
-                          "The image of %s has been changed since, so the disk that was kept does not fit it any more. "
-                          "Tell the administrator if it holds what you need; else discard it.",
-                          session->plan->machine);
+           fail_changed(session, error);
+}
+
+bool keep_may_fit(const SessionRecord *session, GError **error)
+{
+    const char *image = session->plan->image;
+    return image_version_may_match(session->image_version, image) || image_has_iso_identifier(image) ||
+           fail_changed(session, error);
 }
 
 bool keep_check_disk(const SessionRecord *session, const char *disk, const ImageInfo *image, GError **error)

@@ -18,5 +18,8 @@ bool keep_or_remove(const Settings *settings, const SessionRecord *ended, GError
 bool keep_check_disk(const SessionRecord *session, const char *disk, const ImageInfo *image, GError **error);
 bool keep_check_image(const SessionRecord *session, const ImageInfo *image, GError **error);
 
+/* The same by what is quickly seen, for pages: true does not promise that it can be resumed. QWD_ERROR_CONFLICT. */
+bool keep_may_fit(const SessionRecord *session, GError **error);
+
 /* Removes the kept disks whose time is over, or for which there is no room; `report` gets a line (char *) for each. */
 void keep_remove_expired(const Settings *settings, GPtrArray *report);

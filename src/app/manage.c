@@ -4,6 +4,8 @@
 #include <sys/statvfs.h>
 
 #include "app/app.h"
+#include "app/abandoned.h"
+#include "app/clean.h"
 #include "app/queue.h"
 #include "base/error.h"
 #include "base/event.h"
@@ -15,10 +17,32 @@
 #define HISTORY_COUNT 20
 #define FULL_DISK_BYTES 65536 /* no record fits any more */
 
-void app_note_stop_request(SessionRecord *session)
+static void note_stop_request(SessionRecord *session)
 {
     if (session->stop_requested_at && session_state_is_alive(session->state))
         session->state = SESSION_STOPPING;
+}
+
+void app_note_state(const Settings *settings, SessionRecord **session)
+{
+    if (abandoned_is(settings, *session)) {
+        abandoned_end(settings, session, abandoned_is, NULL);
+        app_queue_advance(settings, NULL);
+    } else if (clean_save_is_broken_off(*session)) {
+        g_autofree char *id = g_strdup((*session)->id);
+        clean_end_broken_saves(settings, NULL);
+        session_free(*session);
+        *session = store_find(settings, id, NULL);
+    }
+    if (*session)
+        note_stop_request(*session);
+}
+
+void app_note_states(const Settings *settings, GPtrArray *sessions)
+{
+    abandoned_end_all(settings, sessions);
+    for (guint i = 0; i < sessions->len; i++)
+        note_stop_request(sessions->pdata[i]);
 }
 
 /* Nobody could write that into the record. */
@@ -39,7 +63,11 @@ SessionRecord *app_see(const Settings *settings, const Identity *who, const char
     g_autoptr(SessionRecord) session = store_find(settings, id, error);
     if (!session || !policy_allows(settings, who, ACTION_SEE, session, error))
         return NULL;
-    app_note_stop_request(session);
+    app_note_state(settings, &session);
+    if (!session) {
+        g_propagate_error(error, session_not_found());
+        return NULL;
+    }
     note_full_disk(settings, session);
     return g_steal_pointer(&session);
 }
@@ -50,13 +78,13 @@ GPtrArray *app_list(const Settings *settings, const Identity *who, GError **erro
         return NULL;
     GPtrArray *sessions = store_list(settings, error);
     for (guint i = sessions ? sessions->len : 0; i-- > 0;) {
-        SessionRecord *session = sessions->pdata[i];
+        const SessionRecord *session = sessions->pdata[i];
         bool is_over = !session_state_is_alive(session->state) && !session_is_kept(session, session_now());
         if (is_over || (!who->is_admin && !g_str_equal(session->owner, who->user)))
             g_ptr_array_remove_index(sessions, i);
-        else
-            app_note_stop_request(session);
     }
+    if (sessions)
+        app_note_states(settings, sessions);
     return sessions;
 }
 

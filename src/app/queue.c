@@ -195,25 +195,49 @@ static bool decide(const Situation *situation, SessionRecord *wanted, bool may_w
     return may_join_queue(settings, wanted, &count, refused_by, error);
 }
 
+/* The session that the same form has made. */
+static char *find_created(const Situation *situation, const SessionRecord *wanted)
+{
+    if (!wanted->submission || !*wanted->submission || wanted->resumed_at)
+        return NULL;
+    for (guint i = 0; i < situation->sessions->len; i++) {
+        const SessionRecord *session = situation->sessions->pdata[i];
+        if (g_str_equal(session->submission, wanted->submission))
+            return g_strdup(session->id);
+    }
+    g_autoptr(SessionRecord) past = store_recall_created(situation->settings, wanted->submission);
+    return past ? g_strdup(past->id) : NULL;
+}
+
+typedef enum { RESERVE_REFUSED, RESERVE_DONE, RESERVE_KNOWN } ReserveResult;
+
 /* Checks and record are one step for others: nobody else reserves meanwhile. */
-static bool reserve(const Settings *settings, SessionRecord *session, bool may_wait, QueueCommit commit, GError **error)
+static ReserveResult reserve(const Settings *settings, SessionRecord *session, bool may_wait, QueueCommit commit,
+                             GError **error)
 {
     autofd int lock = store_lock(settings, error);
     g_auto(Situation) situation = {0};
     const char *refused_by = NULL;
     if (lock < 0 || !read_situation(settings, store_list(settings, error), &situation))
-        return false;
+        return RESERVE_REFUSED;
+    char *known = find_created(&situation, session);
+    if (known) {
+        g_free(session->id);
+        session->id = known;
+        return RESERVE_KNOWN;
+    }
     bool ok = decide(&situation, session, may_wait && settings->service_queue, &refused_by, error);
     if (refused_by)
         metrics_count_refusal(settings, refused_by);
-    return ok && commit(settings, session, error);
+    return ok && commit(settings, session, error) ? RESERVE_DONE : RESERVE_REFUSED;
 }
 
 bool app_queue_enter(const Settings *settings, SessionRecord *session, const char *secret, bool may_wait,
                      GError **error)
 {
-    if (!reserve(settings, session, may_wait, store_create, error))
-        return false;
+    ReserveResult result = reserve(settings, session, may_wait, store_create, error);
+    if (result != RESERVE_DONE)
+        return result == RESERVE_KNOWN;
     if (session->state != SESSION_QUEUED && !start(settings, session, secret, error)) {
         store_remove(settings, session->id, NULL);
         return false;
@@ -224,7 +248,7 @@ bool app_queue_enter(const Settings *settings, SessionRecord *session, const cha
 
 bool app_queue_reenter(const Settings *settings, SessionRecord *session, QueueCommit commit, GError **error)
 {
-    if (!reserve(settings, session, true, commit, error))
+    if (reserve(settings, session, true, commit, error) != RESERVE_DONE)
         return false;
     return session->state == SESSION_QUEUED ? app_queue_advance(settings, error)
                                             : start(settings, session, NULL, error);

@@ -9,6 +9,7 @@
 
 /* Admits a new session under the lock of the store and starts its supervisor, which alone gets the `secret` (NULL:
  * none); where there is no room and service_queue is on, it waits if `may_wait`, and the secret is forgotten.
+ * A session whose submission has made another one before becomes that one: its id is the other's, and nothing starts.
  * QWD_ERROR_LIMIT, QWD_ERROR_CONFLICT (its image is taken); nothing is left then. */
 bool app_queue_enter(const Settings *settings, SessionRecord *session, const char *secret, bool may_wait,
                      GError **error);

@@ -124,17 +124,27 @@ SessionRecord *app_revoke(const Settings *settings, const Identity *who, const c
     return store_load(settings, id, error);
 }
 
+/* The record of a session that ended just now may have no links any more: the history has. */
+static SessionRecord *find_linked(const Settings *settings, const char *hash)
+{
+    SessionRecord *session = store_find_linked(settings, hash);
+    if (session)
+        app_note_state(settings, &session);
+    if (session && session_find_link_by_hash(session, hash))
+        return session;
+    session_free(session);
+    return store_find_linked(settings, hash);
+}
+
 SessionRecord *app_see_link(const Settings *settings, const char *token, const SessionLink **link, GError **error)
 {
     g_autofree char *hash = token_hash(token);
-    g_autoptr(SessionRecord) session = store_find_linked(settings, hash);
+    g_autoptr(SessionRecord) session = find_linked(settings, hash);
     *link = session ? session_find_link_by_hash(session, hash) : NULL;
     if (*link && session_state_is_alive(session->state) && (*link)->expires_at && (*link)->expires_at <= session_now())
         *link = NULL;
-    if (*link) {
-        app_note_stop_request(session);
+    if (*link)
         return g_steal_pointer(&session);
-    }
     qwd_error_fail(error, QWD_ERROR_NOT_FOUND,
                    "This link does not lead to a machine: it was revoked, or its time is over.");
     return NULL;

@@ -60,6 +60,21 @@ bool process_is_alive(ProcessId id)
            state != 'Z' && state != 'X';
 }
 
+bool process_pid_is_free(pid_t pid)
+{
+    return pid > 0 && kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+bool process_is_gone(ProcessId id)
+{
+    char state;
+    guint64 start_ticks;
+    if (process_pid_is_free(id.pid))
+        return true;
+    return id.pid > 0 && id.start_ticks && read_stat(id.pid, &state, &start_ticks) &&
+           (start_ticks != id.start_ticks || state == 'Z' || state == 'X');
+}
+
 /* A pidfd for exactly this process, -1 when it is gone. The identity is checked after the pidfd is
  * held, so the pid cannot be reused between check and use. */
 static int open_pidfd(ProcessId id)

@@ -18,6 +18,12 @@ ProcessId process_id_of(pid_t pid);
 /* True while exactly this process exists and is not a zombie. */
 bool process_is_alive(ProcessId id);
 
+/* True when it certainly does not: a process that cannot be looked at (no descriptor, no memory) may be there. */
+bool process_is_gone(ProcessId id);
+
+/* True when no process has this pid. It reads no file, as the above does; a pid may have been used again. */
+bool process_pid_is_free(pid_t pid);
+
 /* Sends a signal to exactly this process. False when it is gone (no error) or not ours to signal (error). */
 bool process_signal(ProcessId id, int signal_number, GError **error);
 

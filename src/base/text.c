@@ -108,3 +108,12 @@ char *text_wrap(const char *text, size_t width)
     }
     return g_string_free(out, FALSE);
 }
+
+void report_add(GPtrArray *report, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    if (report)
+        g_ptr_array_add(report, g_strdup_vprintf(format, args));
+    va_end(args);
+}

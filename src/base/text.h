@@ -2,6 +2,7 @@
  * Texts from outside. */
 #pragma once
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -27,3 +28,6 @@ char *text_for_terminal(const char *text, size_t length);
 
 /* The same for a text that stays on one line: line ends and tabs become ^X as well. Free with g_free. */
 char *text_for_line(const char *text);
+
+/* Adds a line to a report (char *, owned by it); does nothing where nobody wants one (NULL). */
+void report_add(GPtrArray *report, const char *format, ...) G_GNUC_PRINTF(2, 3);

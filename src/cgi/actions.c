@@ -9,8 +9,10 @@
 #include "app/queue.h"
 #include "app/save_own.h"
 #include "app/saved.h"
+#include "app/submission.h"
 #include "base/error.h"
 #include "base/exposition.h"
+#include "base/fd.h"
 #include "base/json.h"
 #include "base/token.h"
 #include "cgi/call.h"
@@ -87,12 +89,13 @@ static Response *show_form(Call *call, GError **error)
         return NULL;
     g_autoptr(GPtrArray) machines = machines_load(call->page.settings, error);
     g_autoptr(GPtrArray) sessions = machines ? store_list(call->page.settings, error) : NULL;
-    for (guint i = 0; sessions && i < sessions->len; i++)
-        app_note_stop_request(sessions->pdata[i]);
-    Response *response =
-        sessions ? page(call, "landing.html", page_landing(&call->page, machines, sessions), error) : NULL;
+    if (sessions)
+        app_note_states(call->page.settings, sessions);
+    g_autoptr(JsonValue) values = sessions ? page_landing(&call->page, machines, sessions) : NULL;
+    Response *response = values ? response_page(call->page.settings, "landing.html", values, error) : NULL;
+    const char *key = json_get_text(values, "idempotency_key", "");
     if (response)
-        response_make_conditional(response, call->page.request);
+        response_make_conditional_without(response, call->page.request, key);
     return response;
 }
 
@@ -173,6 +176,7 @@ static Response *create(Call *call, GError **error)
                              .remote_host = request_variable(call->page.request, REQUEST_REMOTE_ADDR),
                              .base = call->page.base,
                              .language = catalogue_language(),
+                             .submission = call->submission,
                              .plan = {.cpus = form.cpus,
                                       .memory_mib = form.memory_mib,
                                       .lifetime_s = form.lifetime_s,
@@ -212,9 +216,23 @@ static Response *resume_session(Call *call, GError **error)
     return after_change(call, app_resume(call->page.settings, &call->who, call->form.session, error), error);
 }
 
+/* Its record goes with the disk, so that nothing can be noted: the page shows that there is none any more. */
+static bool is_discarded(const Call *call, const GError *cause)
+{
+    const Settings *settings = call->page.settings;
+    bool is_repeat = call->submission && g_error_matches(cause, QWD_ERROR, QWD_ERROR_CONFLICT);
+    g_autoptr(SessionRecord) session = is_repeat ? app_see(settings, &call->who, call->form.session, NULL) : NULL;
+    return session && !session_state_is_alive(session->state) && !session_is_kept(session, session_now());
+}
+
 static Response *discard(Call *call, GError **error)
 {
-    return after_change(call, app_discard(call->page.settings, &call->who, call->form.session, error), error);
+    g_autoptr(GError) cause = NULL;
+    SessionRecord *session = app_discard(call->page.settings, &call->who, call->form.session, &cause);
+    if (session || is_discarded(call, cause))
+        return session ? after_change(call, session, error) : go_to_session(call, call->form.session, "", error);
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return NULL;
 }
 
 static Response *save_session(Call *call, GError **error)
@@ -229,9 +247,16 @@ static Response *save_session(Call *call, GError **error)
 static Response *remove_saved(Call *call, GError **error)
 {
     const char *name;
-    if (!form_read_remove_saved(call->page.request, &name, error) ||
-        !app_saved_remove(call->page.settings, &call->who, name, error))
+    g_autoptr(GError) cause = NULL;
+    if (!form_read_remove_saved(call->page.request, &name, error))
         return NULL;
+    bool is_removed = app_saved_remove(call->page.settings, &call->who, name, &cause);
+    /* Nothing is left in which it could be noted: the list, to which both lead, shows that it has gone. */
+    bool is_repeat = call->submission && g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND);
+    if (!is_removed && !is_repeat) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return NULL;
+    }
     g_autofree char *path = g_strconcat(request_variable(call->page.request, REQUEST_SCRIPT_NAME), "?manage=1", NULL);
     return response_redirect(path, error);
 }
@@ -291,31 +316,33 @@ typedef struct {
     bool is_change;    /* by POST only, and only from our own forms */
     const char *event; /* of a change, for the log */
     Handler handler;
+    bool is_noted; /* the session notes the form that has changed it: done again, it would be another change, or an
+                      error. Of the other changes, the comment says why they need no note. */
 } Route;
 
 static const Route routes[] = {
-    {FORM_NOTHING, false, NULL, show},
-    {FORM_MANAGE, false, NULL, show_sessions},
-    {FORM_METRICS, false, NULL, show_metrics},
-    {FORM_MONITOR, false, NULL, call_monitor},
-    {FORM_VIEWER, false, NULL, viewer_page},
-    {FORM_SHARED_VIEWER, false, NULL, viewer_shared_page},
-    {FORM_LINK_STATE, false, NULL, viewer_link_state},
-    {FORM_CREATE, true, "CREATE", create},
-    {FORM_STOP, true, "END", stop},
-    {FORM_EXTEND, true, "EXTEND", extend},
-    {FORM_STAY, true, "STAY", stay},
-    {FORM_AGAIN, true, "RESUME", resume_session},
-    {FORM_DISCARD, true, "DISCARD", discard},
-    {FORM_SAVE, true, "SAVE", save_session},
-    {FORM_REMOVE_SAVED, true, "REMOVE", remove_saved},
-    {FORM_PURGE, true, "PURGE", purge},
-    {FORM_SHARE, true, "SHARE", share_link},
-    {FORM_REVOKE, true, "REVOKE", revoke_link},
-    {FORM_DISCONNECT, true, "DISCONNECT", disconnect_viewer},
-    {FORM_STOP_SELECTION, true, "END", call_stop_selection},
-    {FORM_EXTEND_SELECTION, true, "EXTEND", call_extend_selection},
-    {FORM_LOGOUT, true, "LOGOUT", call_logout},
+    {FORM_NOTHING, false, NULL, show, false},
+    {FORM_MANAGE, false, NULL, show_sessions, false},
+    {FORM_METRICS, false, NULL, show_metrics, false},
+    {FORM_MONITOR, false, NULL, call_monitor, false},
+    {FORM_VIEWER, false, NULL, viewer_page, false},
+    {FORM_SHARED_VIEWER, false, NULL, viewer_shared_page, false},
+    {FORM_LINK_STATE, false, NULL, viewer_link_state, false},
+    {FORM_CREATE, true, "CREATE", create, false}, /* the new session is made with it, in one step (app/queue.c) */
+    {FORM_STOP, true, "END", stop, false},        /* one that stops, or has ended, goes on doing so */
+    {FORM_EXTEND, true, "EXTEND", extend, true},
+    {FORM_STAY, true, "STAY", stay, false},              /* in use is in use */
+    {FORM_AGAIN, true, "RESUME", resume_session, false}, /* one that runs (again) goes on */
+    {FORM_DISCARD, true, "DISCARD", discard, false},     /* see there */
+    {FORM_SAVE, true, "SAVE", save_session, true},
+    {FORM_REMOVE_SAVED, true, "REMOVE", remove_saved, false}, /* see there */
+    {FORM_PURGE, true, "PURGE", purge, false},                /* as with stop */
+    {FORM_SHARE, true, "SHARE", share_link, true},
+    {FORM_REVOKE, true, "REVOKE", revoke_link, true},
+    {FORM_DISCONNECT, true, "DISCONNECT", disconnect_viewer, true},
+    {FORM_STOP_SELECTION, true, "END", call_stop_selection, false},        /* as with stop */
+    {FORM_EXTEND_SELECTION, true, "EXTEND", call_extend_selection, false}, /* each session notes it (monitor.c) */
+    {FORM_LOGOUT, true, "LOGOUT", call_logout, false},                     /* logged out is logged out */
 };
 
 /* The start page is a file, whose form has no token. Where the web server logs people in, neither has it a password: it
@@ -351,10 +378,36 @@ static void audit(const Call *call, const Route *route, const GError *refusal)
     journal_audit(call->page.settings, &line);
 }
 
+/* Nobody but the same user has the same submission. A refused change is not noted: it can be sent again. */
+static Response *change_once(Call *call, const Route *route, GError **error)
+{
+    bool is_done = false;
+    const Settings *settings = call->page.settings;
+    if (!route->is_noted || !call->submission)
+        return route->handler(call, error);
+    g_autofree char *id = g_strdup(call->form.session);
+    autofd int lock = app_submission_begin(settings, id, call->submission, &is_done);
+    if (is_done)
+        return go_to_session(call, id, "", error);
+    Response *response = route->handler(call, error);
+    if (response && lock >= 0)
+        app_submission_note(settings, id, call->submission);
+    return response;
+}
+
+static void name_submission(Call *call)
+{
+    const char *address = request_variable(call->page.request, REQUEST_REMOTE_ADDR);
+    g_autofree char *sender =
+        g_strconcat(call->who.user, *call->who.user ? "" : " ", *call->who.user ? "" : address, NULL);
+    call->submission = form_submission(call->page.request, sender);
+}
+
 static Response *perform_change(Call *call, const Route *route, GError **error)
 {
     g_autoptr(GError) cause = NULL;
-    Response *response = check_change(call, &cause) ? route->handler(call, &cause) : NULL;
+    name_submission(call);
+    Response *response = check_change(call, &cause) ? change_once(call, route, &cause) : NULL;
     audit(call, route, cause);
     if (cause)
         g_propagate_error(error, g_steal_pointer(&cause));

@@ -26,6 +26,7 @@ static void call_clear(Call *call)
     g_clear_pointer(&call->cookie, g_free);
     g_clear_pointer(&call->plain_cookie, g_free);
     g_clear_pointer(&call->browser_cookie, g_free);
+    g_clear_pointer(&call->submission, g_free);
     g_clear_pointer(&call->subject, g_free);
     g_clear_pointer(&call->troubles, g_ptr_array_unref);
 }

@@ -22,6 +22,7 @@ typedef struct {
     char *cookie;         /* a cookie to set, or NULL */
     char *plain_cookie;   /* the same, of http beside that of https */
     char *browser_cookie; /* the same, after a login (auth/browser.h) */
+    char *submission;     /* what names a form that is sent twice (web/form.h), or NULL */
     char *subject;        /* the session that was changed, or NULL */
     bool chose_language;  /* on a page: the browser is to remember it */
     GPtrArray *troubles;  /* lines for the log */

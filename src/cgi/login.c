@@ -152,6 +152,7 @@ static Response *login_step_page(Call *call, const char *template_name, json_t *
 {
     g_autoptr(JsonValue) owned = values;
     json_object_set_new(owned, "carry", form_carry(call->page.request));
+    json_object_set_new(owned, "idempotency_key", json_null()); /* it is among them */
     return response_page(call->page.settings, template_name, owned, error);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * The administrator's monitor, and what is done there with many sessions at once. */
 #include "app/app.h"
+#include "app/submission.h"
+#include "base/fd.h"
 #include "base/json.h"
 #include "cgi/call.h"
 #include "web/monitor.h"
@@ -24,7 +26,7 @@ Response *call_monitor(Call *call, GError **error)
 
 /* --- selections --- */
 
-typedef SessionRecord *(*Change)(const Settings *settings, const Identity *who, const char *id, GError **error);
+typedef SessionRecord *(*Change)(const Call *call, const char *id, GError **error);
 
 /* For the log: all that were to be changed. */
 static void note_subjects(Call *call, const GPtrArray *ids)
@@ -41,7 +43,7 @@ static int change_all(const Call *call, const GPtrArray *ids, Change change)
 {
     int done = 0;
     for (guint i = 0; i < ids->len; i++) {
-        g_autoptr(SessionRecord) session = change(call->page.settings, &call->who, ids->pdata[i], NULL);
+        g_autoptr(SessionRecord) session = change(call, ids->pdata[i], NULL);
         done += session != NULL;
     }
     return done;
@@ -69,14 +71,27 @@ static Response *change_selection(Call *call, const char *word, Change change, G
     return response_redirect(path, error);
 }
 
-Response *call_stop_selection(Call *call, GError **error)
+static SessionRecord *stop(const Call *call, const char *id, GError **error)
 {
-    return change_selection(call, "stop", app_stop, error);
+    return app_stop(call->page.settings, &call->who, id, error);
 }
 
-static SessionRecord *extend(const Settings *settings, const Identity *who, const char *id, GError **error)
+Response *call_stop_selection(Call *call, GError **error)
 {
-    return app_extend(settings, who, id, 0, error);
+    return change_selection(call, "stop", stop, error);
+}
+
+static SessionRecord *extend(const Call *call, const char *id, GError **error)
+{
+    const Settings *settings = call->page.settings;
+    bool is_done = false;
+    autofd int lock = call->submission ? app_submission_begin(settings, id, call->submission, &is_done) : -1;
+    if (is_done)
+        return app_see(settings, &call->who, id, error);
+    SessionRecord *session = app_extend(settings, &call->who, id, 0, error);
+    if (session && lock >= 0)
+        app_submission_note(settings, id, call->submission);
+    return session;
 }
 
 Response *call_extend_selection(Call *call, GError **error)

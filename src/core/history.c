@@ -127,6 +127,16 @@ SessionRecord *store_recall(const Settings *settings, const char *id, GError **e
     return session;
 }
 
+static bool has_submission(const SessionRecord *session, const char *submission)
+{
+    return g_str_equal(session->submission, submission);
+}
+
+SessionRecord *store_recall_created(const Settings *settings, const char *submission)
+{
+    return search_one(settings, submission, has_submission);
+}
+
 static bool has_owner(const SessionRecord *session, const char *owner)
 {
     return g_str_equal(session->owner, owner);

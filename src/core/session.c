@@ -7,6 +7,8 @@
 #include "base/token.h"
 #include "core/session_fields.h"
 
+#define SUBMISSIONS_MAX 8 /* forms that are sent twice are sent soon after each other */
+
 static const char *const state_names[SESSION_STATES + 1] = {
     [SESSION_QUEUED] = N_("queued"),     [SESSION_STARTING] = N_("starting"), [SESSION_RUNNING] = N_("running"),
     [SESSION_STOPPING] = N_("stopping"), [SESSION_ENDED] = N_("ended"),       [SESSION_FAILED] = N_("failed"),
@@ -55,6 +57,8 @@ const Field session_fields[] = {
     FIELD(SessionRecord, accelerator, TEXT),
     FIELD(SessionRecord, stop_by, TEXT),
     FIELD(SessionRecord, overrides, TEXT),
+    FIELD(SessionRecord, submission, TEXT),
+    FIELD(SessionRecord, submissions, TEXT),
     FIELD(SessionRecord, created_at, INTEGER),
     FIELD(SessionRecord, admitted_ms, INTEGER),
     FIELD(SessionRecord, started_at, INTEGER),
@@ -296,4 +300,22 @@ const char *session_title(const SessionRecord *session)
 gint64 session_active_at(const SessionRecord *session)
 {
     return MAX(MAX(session->last_input_at, session->touched_at), session->ready_at);
+}
+
+/* --- forms that come again --- */
+
+bool session_has_submission(const SessionRecord *session, const char *submission)
+{
+    g_auto(GStrv) words = g_strsplit(session->submissions, " ", -1);
+    return g_strv_contains((const char *const *)words, submission);
+}
+
+void session_add_submission(SessionRecord *session, const char *submission)
+{
+    g_auto(GStrv) words = g_strsplit(session->submissions, " ", SUBMISSIONS_MAX);
+    GString *text = g_string_new(submission);
+    for (guint i = 0; words[i] && i < SUBMISSIONS_MAX - 1; i++)
+        g_string_append_printf(text, "%s%s", *words[i] ? " " : "", words[i]);
+    g_free(session->submissions);
+    session->submissions = g_string_free(text, FALSE);
 }

@@ -78,6 +78,8 @@ typedef struct {
     char *accelerator; /* what it runs with: "kvm", "tcg", ... */
     char *stop_by;     /* who asked for the end; "" nobody */
     char *overrides;   /* settings it was created with, as in $QWD_OVERRIDES */
+    char *submission;  /* the form that it was created by, as form_submission() names it; "" none */
+    char *submissions; /* the last forms that have changed it, between spaces */
     gint64 created_at, started_at, ready_at, ends_at, ended_at; /* UTC seconds, 0 not yet */
     gint64 admitted_ms; /* UTC milliseconds when its present life was asked for, or taken out of the queue: its start is
                            measured from then */
@@ -125,6 +127,10 @@ ProcessId session_process(const SessionRecord *session, const char *name);
 
 /* Replaces a text field. */
 void session_set_text(char **field, const char *text);
+
+/* Whether a form that comes again has changed it already (form_submission() in web/form.h); that it has. */
+bool session_has_submission(const SessionRecord *session, const char *submission);
+void session_add_submission(SessionRecord *session, const char *submission);
 
 /* Whether it has been let in, and is not over: it counts in limits. */
 bool session_holds_room(const SessionRecord *session);

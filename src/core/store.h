@@ -54,6 +54,9 @@ bool store_remember(const Settings *settings, const SessionRecord *session, GErr
 /* The record of an ended session, as long as it is remembered; QWD_ERROR_NOT_FOUND otherwise. */
 SessionRecord *store_recall(const Settings *settings, const char *id, GError **error);
 
+/* The one that was created by this form (form_submission() in web/form.h), NULL when none is remembered. */
+SessionRecord *store_recall_created(const Settings *settings, const char *submission);
+
 /* The last ended sessions of a user, or of all (NULL), newest first, at most `count` (SessionRecord *); as many as are
  * remembered. */
 GPtrArray *store_recall_last(const Settings *settings, const char *owner, guint count);

@@ -96,6 +96,7 @@ bool command_status(Arguments *arguments, GError **error)
     g_autoptr(GPtrArray) sessions = store_list(settings, error);
     if (!sessions)
         return false;
+    app_note_states(settings, sessions);
     /* A mistake in the list of machines must not hide the sessions. */
     g_autoptr(GPtrArray) inventory = inventory_load(settings, error);
     g_auto(Accelerator) accelerator = {0};

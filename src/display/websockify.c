@@ -328,12 +328,12 @@ bool websockify_ensure(const WebsockifyOptions *options, GError **error)
     return start(options, &record, command, error);
 }
 
-static bool has_sockets(const char *path)
+bool websockify_is_needed(const char *display_folder)
 {
-    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
+    g_autoptr(GDir) folder = g_dir_open(display_folder, 0, NULL);
     for (const char *name; folder && (name = g_dir_read_name(folder));) {
         struct stat st;
-        g_autofree char *entry = g_build_filename(path, name, NULL);
+        g_autofree char *entry = g_build_filename(display_folder, name, NULL);
         if (lstat(entry, &st) == 0 && S_ISSOCK(st.st_mode))
             return true;
     }
@@ -358,7 +358,7 @@ bool websockify_release(const char *state_folder, const char *display_folder, GE
     autofd int lock = lock_state(state_folder, error);
     if (lock < 0)
         return false;
-    if (has_sockets(display_folder))
+    if (websockify_is_needed(display_folder))
         return true;
     return release_one(&through_socket, error) && release_one(&direct, error);
 }

@@ -32,6 +32,9 @@ typedef struct {
  * QWD_ERROR_UNAVAILABLE when websockify is missing or ends again and again right after its start. */
 bool websockify_ensure(const WebsockifyOptions *options, GError **error);
 
+/* Whether there are displays, for which one should run. */
+bool websockify_is_needed(const char *display_folder);
+
 /* Ends them, with their viewers, when no socket is left in the display folder; otherwise does nothing. */
 bool websockify_release(const char *state_folder, const char *display_folder, GError **error);
 

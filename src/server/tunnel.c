@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/token.h"
 #include "core/origin.h"
+#include "core/store.h"
 #include "display/websockify.h"
 #include "server/head.h"
 #include "server/pump.h"
@@ -136,6 +137,16 @@ static bool is_open(const Upstream *upstream, GError **error)
                           "websockify answered with status %u.", upstream->status);
 }
 
+/* websockify ends with the last display: whoever comes then has an old link. */
+static void note_end(const Settings *settings, GError **error)
+{
+    g_autofree char *folder = store_display_folder(settings);
+    if (!g_error_matches(*error, QWD_ERROR, QWD_ERROR_UNAVAILABLE) || websockify_is_needed(folder))
+        return;
+    g_clear_error(error);
+    qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "There is no display.");
+}
+
 static enum MHD_Result open_tunnel(Request *request)
 {
     g_autoptr(GError) error = NULL;
@@ -144,6 +155,7 @@ static enum MHD_Result open_tunnel(Request *request)
     if (upstream_open(&request->upstream, path, text, server_stop_fd(request->server), &error) &&
         is_open(&request->upstream, &error))
         return upgrade(request);
+    note_end(settings, &error);
     return request_reply_failure(request, failures, G_N_ELEMENTS(failures), error);
 }
 

@@ -33,7 +33,7 @@ void image_info_clear(ImageInfo *info)
     g_clear_pointer(&info->reference, g_free);
 }
 
-static bool has_iso_identifier(const char *path)
+bool image_has_iso_identifier(const char *path)
 {
     char found[sizeof ISO_IDENTIFIER - 1];
     autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -241,7 +241,7 @@ bool image_inspect(const char *path, const char *allowed_folder, ImageInfo *info
     info->version = image_version_of(info->files);
     info->reference = first_reference(path, described);
     info->size_bytes = json_get_integer(described, "virtual-size", 0);
-    info->is_iso = g_str_equal(info->format, "raw") && has_iso_identifier(path);
+    info->is_iso = g_str_equal(info->format, "raw") && image_has_iso_identifier(path);
     return true;
 }
 

@@ -26,6 +26,9 @@ bool image_inspect(const char *path, const char *allowed_folder, ImageInfo *info
  * written; so one that needs others has its format in its name. QWD_ERROR_DENIED. */
 bool image_check_master(const char *path, const ImageInfo *info, GError **error);
 
+/* Whether a file has what ISO 9660 begins with. */
+bool image_has_iso_identifier(const char *path);
+
 /* The files that an image needs besides itself: what it is based on, and what holds parts of it, as absolute paths
  * (char *). What cannot be read needs nothing. Free with g_ptr_array_unref. */
 GPtrArray *image_references(const char *path);

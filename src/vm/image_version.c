@@ -39,6 +39,12 @@ static char *sample(int fd, off_t size)
     return g_strndup(g_checksum_get_string(sum), SUM_CHARS);
 }
 
+static char *size_and_time(const struct stat *st)
+{
+    return g_strdup_printf("%" G_GINT64_FORMAT "-%" G_GINT64_FORMAT ".%09ld", (gint64)st->st_size,
+                           (gint64)st->st_mtim.tv_sec, st->st_mtim.tv_nsec);
+}
+
 /* NULL for what is no file, or cannot be read. Free with g_free. */
 static char *version_of_file(const char *path, struct stat *st)
 {
@@ -47,9 +53,8 @@ static char *version_of_file(const char *path, struct stat *st)
     autofd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 || fstat(fd, st) < 0)
         return NULL;
-    g_autofree char *samples = sample(fd, st->st_size);
-    return g_strdup_printf("%" G_GINT64_FORMAT "-%" G_GINT64_FORMAT ".%09ld:%s", (gint64)st->st_size,
-                           (gint64)st->st_mtim.tv_sec, st->st_mtim.tv_nsec, samples);
+    g_autofree char *samples = sample(fd, st->st_size), *head = size_and_time(st);
+    return g_strconcat(head, ":", samples, NULL);
 }
 
 char *image_version_of(char *const *files)
@@ -77,6 +82,15 @@ bool image_version_matches(const char *recorded, const char *current)
     for (guint i = 0; same && i < count; i++)
         same = matches_one(before[i], now[i]);
     return same;
+}
+
+bool image_version_may_match(const char *recorded, const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+        return false;
+    g_autofree char *now = size_and_time(&st);
+    return strcspn(recorded, ": ") == strlen(now) && g_str_has_prefix(recorded, now);
 }
 
 /* --- what an image is based on --- */

@@ -15,6 +15,9 @@ char *image_version_of(char *const *files);
  * read is the same as nothing. */
 bool image_version_matches(const char *recorded, const char *current);
 
+/* The same for the first file, by its size and time alone: true does not say that its content is the same. */
+bool image_version_may_match(const char *recorded, const char *path);
+
 /* Notes at an image (an extended attribute of its file, where the file system has them) which version of these files it
  * is based on. */
 void image_note_base(const char *path, char *const *base_files);

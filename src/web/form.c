@@ -4,305 +4,9 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/text.h"
 #include "base/token.h"
-#include "base/units.h"
 #include "core/folder.h"
-
-#define ALNUM "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-#define NAME_LETTERS ALNUM "_.@:- "   /* what the original accepts in every field but the password */
-#define USER_LETTERS NAME_LETTERS "+" /* mail addresses have tags */
-
-#define USER_MAX_BYTES 256
-#define FILE_NAME_MAX_BYTES 255 /* NAME_MAX */
-#define PASSWORD_MAX_BYTES 1024
-#define SEAL_MAX_BYTES 8192
-#define CODE_MAX_BYTES 16
-#define FORM_SCRIPT_MAX_BYTES 8192
-#define LABEL_MAX_CHARS 60
-#define WORD_MAX_BYTES 32
-#define PAGE_MAX 1000000
-#define PICTURE_AGE_MAX_S 3600
-#define CPUS_MAX 256
-#define MEMORY_MIN_MIB 32
-#define MEMORY_MAX_MIB (4 * 1024 * 1024) /* as snapshot_alloc_mem in settings.def */
-#define LIFETIME_MIN_S 60
-#define LIFETIME_MAX_S (365 * 86400) /* as snapshot_lifetime there */
-
-/* --- validators: whether a text is accepted; numbers give their value --- */
-
-static bool consists_of(const char *text, const char *letters, size_t max_bytes)
-{
-    size_t length = strlen(text);
-    return length > 0 && length <= max_bytes && strspn(text, letters) == length && *text != '-' && *text != ' ' &&
-           text[length - 1] != ' ';
-}
-
-static bool check_user(const char *text, G_GNUC_UNUSED gint64 *value)
-{
-    return consists_of(text, USER_LETTERS, USER_MAX_BYTES);
-}
-
-/* Base64 for URLs: it may begin with any of its characters, - among them. */
-static bool check_seal(const char *text, G_GNUC_UNUSED gint64 *value)
-{
-    size_t length = strlen(text);
-    return length <= SEAL_MAX_BYTES && strspn(text, ALNUM "_-.") == length;
-}
-
-static bool check_code(const char *text, G_GNUC_UNUSED gint64 *value)
-{
-    return consists_of(text, ALNUM, CODE_MAX_BYTES);
-}
-
-static bool check_role(const char *text, G_GNUC_UNUSED gint64 *value)
-{
-    return g_str_equal(text, "control") || g_str_equal(text, "view");
-}
-
-/* Any text for people: control characters are refused for all fields already (web/request.h). */
-static bool check_label(const char *text, G_GNUC_UNUSED gint64 *value)
-{
-    return g_utf8_strlen(text, -1) <= LABEL_MAX_CHARS;
-}
-
-static bool check_word(const char *text, G_GNUC_UNUSED gint64 *value)
-{
-    size_t length = strlen(text);
-    return length <= WORD_MAX_BYTES && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
-}
-
-static bool check_page(const char *text, gint64 *value)
-{
-    return units_parse_integer(text, 1, PAGE_MAX, value);
-}
-
-static bool check_picture(const char *text, gint64 *value)
-{
-    return units_parse_integer(text, 1, PICTURE_AGE_MAX_S, value);
-}
-
-static bool check_selection(const char *text, G_GNUC_UNUSED gint64 *value)
-{
-    return g_str_equal(text, "selected") || token_is_well_formed(text);
-}
-
-static bool check_serial(const char *text, gint64 *value)
-{
-    return units_parse_integer(text, 1, G_MAXINT64 / 2, value);
-}
-
-static bool check_name(const char *text, G_GNUC_UNUSED gint64 *value)
-{
-    return consists_of(text, NAME_LETTERS, USER_MAX_BYTES);
-}
-
-static bool check_file_name(const char *text, G_GNUC_UNUSED gint64 *value)
-{
-    return consists_of(text, NAME_LETTERS "+", FILE_NAME_MAX_BYTES) && *text != '.';
-}
-
-static bool check_saved_name(const char *text, G_GNUC_UNUSED gint64 *value)
-{
-    size_t length = strlen(text);
-    return length <= LABEL_MAX_CHARS && strspn(text, ALNUM "_.-") == length;
-}
-
-static bool check_password(const char *text, G_GNUC_UNUSED gint64 *value)
-{
-    return strlen(text) <= PASSWORD_MAX_BYTES;
-}
-
-/* What it may be, the settings say (core/script.h). */
-static bool check_script(const char *text, G_GNUC_UNUSED gint64 *value)
-{
-    return strlen(text) <= FORM_SCRIPT_MAX_BYTES;
-}
-
-static bool check_token(const char *text, G_GNUC_UNUSED gint64 *value)
-{
-    return token_is_well_formed(text);
-}
-
-static bool check_cpus(const char *text, gint64 *value)
-{
-    return units_parse_integer(text, 1, CPUS_MAX, value);
-}
-
-static bool check_memory(const char *text, gint64 *value)
-{
-    return units_parse_size(text, value) && *value >= MEMORY_MIN_MIB && *value <= MEMORY_MAX_MIB;
-}
-
-static bool check_lifetime(const char *text, gint64 *value)
-{
-    return units_parse_duration(text, value) && *value >= LIFETIME_MIN_S && *value <= LIFETIME_MAX_S;
-}
-
-/* --- the fields --- */
-
-typedef enum {
-    FORM_FIELD_USER,
-    FORM_FIELD_PASSWORD,
-    FORM_FIELD_CREATE,
-    FORM_FIELD_MANAGE,
-    FORM_FIELD_METRICS,
-    FORM_FIELD_MACHINE,
-    FORM_FIELD_CPU,
-    FORM_FIELD_MEMORY,
-    FORM_FIELD_LIFETIME,
-    FORM_FIELD_GPU,
-    FORM_FIELD_ONESHOT,
-    FORM_FIELD_TERMS,
-    FORM_FIELD_FOLDERS,
-    FORM_FIELD_STOP,
-    FORM_FIELD_EXTEND,
-    FORM_FIELD_STAY,
-    FORM_FIELD_AGAIN,
-    FORM_FIELD_DISCARD,
-    FORM_FIELD_PURGE,
-    FORM_FIELD_FALLBACK,
-    FORM_FIELD_SCRIPT,
-    FORM_FIELD_SESSION,
-    FORM_FIELD_CONFIRM,
-    FORM_FIELD_CSRF,
-    FORM_FIELD_SHARE,
-    FORM_FIELD_ROLE,
-    FORM_FIELD_LABEL,
-    FORM_FIELD_LINK_LIFETIME,
-    FORM_FIELD_REVOKE,
-    FORM_FIELD_DISCONNECT,
-    FORM_FIELD_LOGOUT,
-    FORM_FIELD_PENDING,
-    FORM_FIELD_CODE,
-    FORM_FIELD_MONITOR,
-    FORM_FIELD_SORT,
-    FORM_FIELD_ORDER,
-    FORM_FIELD_FIND,
-    FORM_FIELD_STATE,
-    FORM_FIELD_PAGE,
-    FORM_FIELD_RESULT,
-    FORM_FIELD_STOP_SELECTION,
-    FORM_FIELD_EXTEND_SELECTION,
-    FORM_FIELD_VIEW,
-    FORM_FIELD_SHARED,
-    FORM_FIELD_TOKEN,
-    FORM_FIELD_QR,
-    FORM_FIELD_PICTURE,
-    FORM_FIELD_SAVE,
-    FORM_FIELD_SAVE_NAME,
-    FORM_FIELD_SAVE_TITLE,
-    FORM_FIELD_REMOVE_SAVED,
-    FORM_FIELD_COUNT
-} FormField;
-
-typedef struct {
-    const char *name;
-    bool (*check)(const char *text, gint64 *value); /* NULL: a switch, its presence counts */
-    const char *allowed;                            /* continues "write" */
-} FormRow;
-
-static const char some_name[] = N_("1 to 256 letters, digits and characters _ . @ : - and space, not beginning with -");
-static const char some_user[] =
-    N_("1 to 256 letters, digits and characters _ . @ : + - and space, not beginning with -");
-static const char session_id[] = N_("the 32 digits of a session, as its page gives them");
-static const char some_time[] = N_("a duration from 60 seconds to 365 days, such as 3600, 8h or 4d");
-
-static const FormRow rows[FORM_FIELD_COUNT] = {
-    [FORM_FIELD_USER] = {"user", check_user, some_user},
-    [FORM_FIELD_PASSWORD] = {"password", check_password, N_("at most 1024 bytes")},
-    [FORM_FIELD_CREATE] = {"create", NULL, NULL},
-    [FORM_FIELD_MANAGE] = {"manage", NULL, NULL},
-    [FORM_FIELD_METRICS] = {"metrics", NULL, NULL},
-    [FORM_FIELD_MACHINE] = {"machine", check_file_name, N_("the file name of one of the machines on offer")},
-    [FORM_FIELD_CPU] = {"cpu", check_cpus, N_("a whole number from 1 to 256")},
-    [FORM_FIELD_MEMORY] = {"memory", check_memory, N_("a size from 32M to 4T, such as 4 or 4G (GB) or 512M (MB)")},
-    [FORM_FIELD_LIFETIME] = {"snapshot_lifetime", check_lifetime, some_time},
-    [FORM_FIELD_GPU] = {"gpu", NULL, NULL},
-    [FORM_FIELD_ONESHOT] = {"oneshot", NULL, NULL},
-    [FORM_FIELD_TERMS] = {"terms", NULL, NULL},
-    [FORM_FIELD_FOLDERS] = {"folders", NULL,
-                            NULL}, /* there are some to choose from; each that is chosen is a "folder" */
-    [FORM_FIELD_STOP] = {"session_stop", check_token, session_id},
-    [FORM_FIELD_EXTEND] = {"session_extend", check_token, session_id},
-    [FORM_FIELD_STAY] = {"session_stay", check_token, session_id},
-    [FORM_FIELD_AGAIN] = {"session_resume", check_token, session_id},
-    [FORM_FIELD_DISCARD] = {"session_discard", check_token, session_id},
-    [FORM_FIELD_PURGE] = {"service_purge", check_name, some_name},
-    [FORM_FIELD_FALLBACK] = {"fallback_servers", check_name, some_name},
-    [FORM_FIELD_SCRIPT] = {"script", check_script,
-                           N_("exec: or bash: and commands, or an address, at most 8192 bytes")},
-    [FORM_FIELD_SESSION] = {"session", check_token, session_id},
-    [FORM_FIELD_CONFIRM] = {"confirm", NULL, NULL},
-    [FORM_FIELD_CSRF] = {"csrf", check_seal, N_("what the form of this service has in it")},
-    [FORM_FIELD_SHARE] = {"share", check_token, session_id},
-    [FORM_FIELD_ROLE] = {"role", check_role, N_("control or view")},
-    [FORM_FIELD_LABEL] = {"label", check_label, N_("at most 60 characters")},
-    [FORM_FIELD_LINK_LIFETIME] = {"link_lifetime", check_lifetime, some_time},
-    [FORM_FIELD_REVOKE] = {"link_revoke", check_token, N_("the 32 digits of a link, as the page gives them")},
-    [FORM_FIELD_DISCONNECT] = {"viewer_disconnect", check_serial, N_("the number of a viewer, as the page gives it")},
-    [FORM_FIELD_LOGOUT] = {"logout", NULL, NULL},
-    [FORM_FIELD_PENDING] = {"pending", check_seal, N_("what the form of this service has in it")},
-    [FORM_FIELD_CODE] = {"code", check_code, N_("the digits that the app shows, or a recovery code")},
-    [FORM_FIELD_MONITOR] = {"monitor", NULL, NULL},
-    [FORM_FIELD_SORT] = {"sort", check_word, N_("a column's word, as the page gives it")},
-    [FORM_FIELD_ORDER] = {"order", check_word, N_("asc or desc")},
-    [FORM_FIELD_FIND] = {"find", check_label, N_("at most 60 characters")},
-    [FORM_FIELD_STATE] = {"state", check_word, N_("a state's word, as the page gives it")},
-    [FORM_FIELD_PAGE] = {"page", check_page, N_("the number of a page")},
-    [FORM_FIELD_RESULT] = {"result", check_word, N_("what the page gives")},
-    [FORM_FIELD_STOP_SELECTION] = {"sessions_stop", check_selection, N_("selected, or the session's 32 digits")},
-    [FORM_FIELD_EXTEND_SELECTION] = {"sessions_extend", check_selection, N_("selected, or the session's 32 digits")},
-    [FORM_FIELD_VIEW] = {"view", check_token, session_id},
-    [FORM_FIELD_SHARED] = {"shared", NULL, NULL},
-    [FORM_FIELD_TOKEN] = {"token", check_token, N_("the 32 digits of a link")},
-    [FORM_FIELD_QR] = {"qr", check_token, N_("the 32 digits of a link, as the page gives them")},
-    [FORM_FIELD_PICTURE] = {"picture", check_picture, N_("how many seconds old it may be, from 1 to 3600")},
-    [FORM_FIELD_SAVE] = {"session_save", check_token, session_id},
-    [FORM_FIELD_SAVE_NAME] = {"save_name", check_saved_name, N_("1 to 60 letters, digits and characters _ . -")},
-    [FORM_FIELD_SAVE_TITLE] = {"save_description", check_label, N_("at most 60 characters")},
-    [FORM_FIELD_REMOVE_SAVED] = {"saved_remove", check_file_name, N_("the name of a machine, as the page gives it")},
-};
-
-static const char *find(const Request *request, FormField field)
-{
-    const char *name = rows[field].name;
-    return request_method(request) == METHOD_POST ? request_field(request, name) : request_query_field(request, name);
-}
-
-static bool is_present(const Request *request, FormField field)
-{
-    return find(request, field) != NULL;
-}
-
-/* Checks a field; *text is "" and *value 0 when it is absent or empty. */
-static bool read_field(const Request *request, FormField field, const char **text, gint64 *value, GError **error)
-{
-    const FormRow *row = &rows[field];
-    const char *given = find(request, field);
-    *text = "";
-    *value = 0;
-    if (!given || !*given)
-        return true;
-    if (!row->check(given, value))
-        return qwd_error_fail(error, QWD_ERROR_USAGE, "%s: write %s.", row->name, row->allowed);
-    *text = given;
-    return true;
-}
-
-static bool read_text(const Request *request, FormField field, const char **text, GError **error)
-{
-    gint64 value;
-    return read_field(request, field, text, &value, error);
-}
-
-static bool read_number(const Request *request, FormField field, gint64 *value, GError **error)
-{
-    const char *text;
-    return read_field(request, field, &text, value, error);
-}
-
-/* --- forms --- */
+#include "web/form_fields.h"
 
 bool form_read_action(const Request *request, FormAction *action, GError **error)
 {
@@ -333,22 +37,22 @@ bool form_read_action(const Request *request, FormAction *action, GError **error
         {FORM_FIELD_TOKEN, FORM_LINK_STATE},
     };
     const char *first = NULL;
-    if (is_present(request, FORM_FIELD_PENDING)) { /* what it goes on with stands beside it */
+    if (form_has(request, FORM_FIELD_PENDING)) { /* what it goes on with stands beside it */
         *action = FORM_RESUME;
         return true;
     }
-    bool machine_alone = request_method(request) == METHOD_POST && is_present(request, FORM_FIELD_MACHINE);
+    bool machine_alone = request_method(request) == METHOD_POST && form_has(request, FORM_FIELD_MACHINE);
     *action = machine_alone ? FORM_CREATE : FORM_NOTHING;
     for (size_t i = 0; i < G_N_ELEMENTS(askers); i++) {
-        if (!is_present(request, askers[i].field))
+        if (!form_has(request, askers[i].field))
             continue;
-        const char *name = rows[askers[i].field].name;
+        const char *name = form_rows[askers[i].field].name;
         if (first)
             return qwd_error_fail(error, QWD_ERROR_USAGE, "%s and %s: ask for one thing at a time.", first, name);
         first = name;
         *action = askers[i].action;
     }
-    if (*action == FORM_CREATE && g_strcmp0(find(request, FORM_FIELD_MACHINE), "monitor") == 0)
+    if (*action == FORM_CREATE && g_strcmp0(form_find(request, FORM_FIELD_MACHINE), "monitor") == 0)
         *action = FORM_MONITOR;
     return true;
 }
@@ -356,19 +60,19 @@ bool form_read_action(const Request *request, FormAction *action, GError **error
 bool form_read_monitor(const Request *request, MonitorForm *form, GError **error)
 {
     *form = (MonitorForm){.page = 0};
-    return read_text(request, FORM_FIELD_SORT, &form->sort, error) &&
-           read_text(request, FORM_FIELD_ORDER, &form->order, error) &&
-           read_text(request, FORM_FIELD_FIND, &form->find, error) &&
-           read_text(request, FORM_FIELD_STATE, &form->state, error) &&
-           read_text(request, FORM_FIELD_RESULT, &form->result, error) &&
-           read_number(request, FORM_FIELD_PAGE, &form->page, error);
+    return form_read_text(request, FORM_FIELD_SORT, &form->sort, error) &&
+           form_read_text(request, FORM_FIELD_ORDER, &form->order, error) &&
+           form_read_text(request, FORM_FIELD_FIND, &form->find, error) &&
+           form_read_text(request, FORM_FIELD_STATE, &form->state, error) &&
+           form_read_text(request, FORM_FIELD_RESULT, &form->result, error) &&
+           form_read_number(request, FORM_FIELD_PAGE, &form->page, error);
 }
 
 GPtrArray *form_read_selection(const Request *request, GError **error)
 {
     const char *stop, *extend;
-    if (!read_text(request, FORM_FIELD_STOP_SELECTION, &stop, error) ||
-        !read_text(request, FORM_FIELD_EXTEND_SELECTION, &extend, error))
+    if (!form_read_text(request, FORM_FIELD_STOP_SELECTION, &stop, error) ||
+        !form_read_text(request, FORM_FIELD_EXTEND_SELECTION, &extend, error))
         return NULL;
     const char *named = *stop ? stop : extend;
     g_autoptr(GPtrArray) ids = token_is_well_formed(named) ? g_ptr_array_new() : request_fields(request, "sessions");
@@ -386,26 +90,26 @@ GPtrArray *form_read_selection(const Request *request, GError **error)
 bool form_read_login(const Request *request, LoginForm *form, GError **error)
 {
     *form = (LoginForm){.user = ""};
-    return read_text(request, FORM_FIELD_USER, &form->user, error) &&
-           read_text(request, FORM_FIELD_PASSWORD, &form->password, error);
+    return form_read_text(request, FORM_FIELD_USER, &form->user, error) &&
+           form_read_text(request, FORM_FIELD_PASSWORD, &form->password, error);
 }
 
 bool form_read_create(const Request *request, CreateForm *form, GError **error)
 {
-    *form = (CreateForm){.gpu = is_present(request, FORM_FIELD_GPU),
-                         .oneshot = is_present(request, FORM_FIELD_ONESHOT),
-                         .terms = is_present(request, FORM_FIELD_TERMS)};
-    return read_text(request, FORM_FIELD_MACHINE, &form->machine, error) &&
-           read_number(request, FORM_FIELD_CPU, &form->cpus, error) &&
-           read_number(request, FORM_FIELD_MEMORY, &form->memory_mib, error) &&
-           read_number(request, FORM_FIELD_LIFETIME, &form->lifetime_s, error) &&
-           read_text(request, FORM_FIELD_SCRIPT, &form->script, error) &&
-           read_text(request, FORM_FIELD_FALLBACK, &form->fallback_servers, error);
+    *form = (CreateForm){.gpu = form_has(request, FORM_FIELD_GPU),
+                         .oneshot = form_has(request, FORM_FIELD_ONESHOT),
+                         .terms = form_has(request, FORM_FIELD_TERMS)};
+    return form_read_text(request, FORM_FIELD_MACHINE, &form->machine, error) &&
+           form_read_number(request, FORM_FIELD_CPU, &form->cpus, error) &&
+           form_read_number(request, FORM_FIELD_MEMORY, &form->memory_mib, error) &&
+           form_read_number(request, FORM_FIELD_LIFETIME, &form->lifetime_s, error) &&
+           form_read_text(request, FORM_FIELD_SCRIPT, &form->script, error) &&
+           form_read_text(request, FORM_FIELD_FALLBACK, &form->fallback_servers, error);
 }
 
 bool form_read_folders(const Request *request, GPtrArray **names, GError **error)
 {
-    g_autoptr(GPtrArray) given = is_present(request, FORM_FIELD_FOLDERS) ? request_fields(request, "folder") : NULL;
+    g_autoptr(GPtrArray) given = form_has(request, FORM_FIELD_FOLDERS) ? request_fields(request, "folder") : NULL;
     for (guint i = 0; given && i < given->len; i++) {
         if (!folder_name_is_well_formed(given->pdata[i]))
             return qwd_error_fail(error, QWD_ERROR_USAGE, "folder: write the name of a folder, as the page gives it.");
@@ -419,52 +123,54 @@ bool form_read_session(const Request *request, SessionForm *form, GError **error
     static const FormField askers[] = {FORM_FIELD_STOP, FORM_FIELD_EXTEND, FORM_FIELD_SHARE,
                                        FORM_FIELD_STAY, FORM_FIELD_AGAIN,  FORM_FIELD_DISCARD,
                                        FORM_FIELD_SAVE, FORM_FIELD_VIEW,   FORM_FIELD_SESSION};
-    *form = (SessionForm){.session = "", .confirm = is_present(request, FORM_FIELD_CONFIRM)};
+    *form = (SessionForm){.session = "", .confirm = form_has(request, FORM_FIELD_CONFIRM)};
     for (size_t i = 0; i < G_N_ELEMENTS(askers) && !*form->session; i++) {
-        if (!read_text(request, askers[i], &form->session, error))
+        if (!form_read_text(request, askers[i], &form->session, error))
             return false;
     }
-    return read_text(request, FORM_FIELD_PURGE, &form->purge, error) &&
-           read_text(request, FORM_FIELD_TOKEN, &form->token, error) &&
-           read_text(request, FORM_FIELD_QR, &form->qr, error) &&
-           read_number(request, FORM_FIELD_PICTURE, &form->picture_age_s, error) &&
-           read_number(request, FORM_FIELD_PAGE, &form->page, error) &&
-           read_text(request, FORM_FIELD_CSRF, &form->csrf, error);
+    const char *key;
+    return form_read_text(request, FORM_FIELD_KEY, &key, error) &&
+           form_read_text(request, FORM_FIELD_PURGE, &form->purge, error) &&
+           form_read_text(request, FORM_FIELD_TOKEN, &form->token, error) &&
+           form_read_text(request, FORM_FIELD_QR, &form->qr, error) &&
+           form_read_number(request, FORM_FIELD_PICTURE, &form->picture_age_s, error) &&
+           form_read_number(request, FORM_FIELD_PAGE, &form->page, error) &&
+           form_read_text(request, FORM_FIELD_CSRF, &form->csrf, error);
 }
 
 bool form_read_extension(const Request *request, gint64 *seconds, GError **error)
 {
-    return read_number(request, FORM_FIELD_LIFETIME, seconds, error);
+    return form_read_number(request, FORM_FIELD_LIFETIME, seconds, error);
 }
 
 bool form_read_resume(const Request *request, ResumeForm *form, GError **error)
 {
-    return read_text(request, FORM_FIELD_PENDING, &form->pending, error) &&
-           read_text(request, FORM_FIELD_CODE, &form->code, error);
+    return form_read_text(request, FORM_FIELD_PENDING, &form->pending, error) &&
+           form_read_text(request, FORM_FIELD_CODE, &form->code, error);
 }
 
 bool form_read_share(const Request *request, ShareForm *form, GError **error)
 {
     const char *role;
     *form = (ShareForm){.label = ""};
-    if (!read_text(request, FORM_FIELD_ROLE, &role, error) ||
-        !read_text(request, FORM_FIELD_LABEL, &form->label, error))
+    if (!form_read_text(request, FORM_FIELD_ROLE, &role, error) ||
+        !form_read_text(request, FORM_FIELD_LABEL, &form->label, error))
         return false;
     form->view_only = !g_str_equal(role, "control");
-    return read_number(request, FORM_FIELD_LINK_LIFETIME, &form->lifetime_s, error) &&
-           read_text(request, FORM_FIELD_REVOKE, &form->link, error) &&
-           read_number(request, FORM_FIELD_DISCONNECT, &form->viewer_serial, error);
+    return form_read_number(request, FORM_FIELD_LINK_LIFETIME, &form->lifetime_s, error) &&
+           form_read_text(request, FORM_FIELD_REVOKE, &form->link, error) &&
+           form_read_number(request, FORM_FIELD_DISCONNECT, &form->viewer_serial, error);
 }
 
 bool form_read_save(const Request *request, SaveForm *form, GError **error)
 {
-    return read_text(request, FORM_FIELD_SAVE_NAME, &form->name, error) &&
-           read_text(request, FORM_FIELD_SAVE_TITLE, &form->title, error);
+    return form_read_text(request, FORM_FIELD_SAVE_NAME, &form->name, error) &&
+           form_read_text(request, FORM_FIELD_SAVE_TITLE, &form->title, error);
 }
 
 bool form_read_remove_saved(const Request *request, const char **name, GError **error)
 {
-    return read_text(request, FORM_FIELD_REMOVE_SAVED, name, error);
+    return form_read_text(request, FORM_FIELD_REMOVE_SAVED, name, error);
 }
 
 static void carry_folders(const Request *request, json_t *list)
@@ -473,6 +179,14 @@ static void carry_folders(const Request *request, json_t *list)
     form_read_folders(request, &names, NULL);
     for (guint i = 0; names && i < names->len; i++)
         json_array_append_new(list, json_pack("{s:s, s:s}", "name", "folder", "value", names->pdata[i]));
+}
+
+/* Who has sent none has one from here on. */
+static void carry_key(const Request *request, json_t *list)
+{
+    const char *given = form_find(request, FORM_FIELD_KEY);
+    g_autofree char *key = given && token_is_well_formed(given) ? g_strdup(given) : token_new();
+    json_array_append_new(list, json_pack("{s:s, s:s}", "name", form_rows[FORM_FIELD_KEY].name, "value", key));
 }
 
 json_t *form_carry(const Request *request)
@@ -484,13 +198,52 @@ json_t *form_carry(const Request *request)
     };
     json_t *list = json_array();
     for (size_t i = 0; i < G_N_ELEMENTS(carried); i++) {
-        const FormRow *row = &rows[carried[i]];
-        const char *value = find(request, carried[i]);
+        const FormRow *row = &form_rows[carried[i]];
+        const char *value = form_find(request, carried[i]);
         gint64 number;
         if (value && (!row->check || row->check(value, &number)))
             json_array_append_new(list,
                                   json_pack("{s:s, s:s}", "name", row->name, "value", row->check ? value : row->name));
     }
     carry_folders(request, list);
+    carry_key(request, list);
     return list;
+}
+
+/* Who sends it is proven in other fields at other steps of a login. */
+static bool counts_in_submission(FormField field)
+{
+    static const FormField others[] = {FORM_FIELD_USER,    FORM_FIELD_PASSWORD, FORM_FIELD_CSRF,
+                                       FORM_FIELD_PENDING, FORM_FIELD_CODE,     FORM_FIELD_FALLBACK};
+    bool counts = true;
+    for (size_t i = 0; i < G_N_ELEMENTS(others); i++)
+        counts = counts && field != others[i];
+    return counts;
+}
+
+/* No text has the byte that ends it. */
+static void add_text(GChecksum *sum, const char *text)
+{
+    g_checksum_update(sum, (const guchar *)text, (gssize)strlen(text) + 1);
+}
+
+char *form_submission(const Request *request, const char *sender)
+{
+    const char *key = form_find(request, FORM_FIELD_KEY);
+    if (!key || !token_is_well_formed(key))
+        return NULL;
+    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+    g_autoptr(GPtrArray) folders = request_fields(request, "folder");
+    add_text(sum, sender);
+    for (FormField field = 0; field < FORM_FIELD_COUNT; field++) {
+        const FormRow *row = &form_rows[field];
+        const char *value = counts_in_submission(field) ? form_find(request, field) : NULL;
+        if (!value)
+            continue;
+        add_text(sum, row->name);
+        add_text(sum, row->check ? value : row->name);
+    }
+    for (guint i = 0; i < folders->len; i++)
+        add_text(sum, folders->pdata[i]);
+    return g_strdup(g_checksum_get_string(sum));
 }

@@ -126,6 +126,10 @@ typedef struct {
     bool confirm;
 } SessionForm;
 
+/* Names what was sent: who sends it (`sender`), the form's idempotency_key, and what it asks for. The same name comes
+ * with a form that is sent twice, also when a login came between. NULL without a key. Free with g_free. */
+char *form_submission(const Request *request, const char *sender);
+
 /* By how much to extend a session (snapshot_lifetime): 0 when absent. */
 bool form_read_extension(const Request *request, gint64 *seconds, GError **error);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "web/page_life.h"
 
+#include "app/keep.h"
+#include "base/json.h"
 #include "core/kept.h"
 #include "core/life.h"
 #include "web/catalogue.h"
@@ -114,8 +116,16 @@ json_t *ending_value(const Settings *settings, const Identity *who, const Sessio
 
 /* --- kept disks --- */
 
+/* In the words in which it would be refused. */
+static json_t *obstacle_value(const SessionRecord *session)
+{
+    g_autoptr(GError) refusal = NULL;
+    return keep_may_fit(session, &refusal) ? json_null() : json_take_text(tr_message(refusal->message));
+}
+
 json_t *kept_value(const Settings *settings, const Identity *who, const SessionRecord *session)
 {
     bool may = session_is_kept(session, session_now()) && policy_allows(settings, who, ACTION_RESUME, session, NULL);
-    return may ? json_pack("{s:o}", "until", time_value(session->kept_until)) : json_null();
+    return may ? json_pack("{s:o, s:o}", "until", time_value(session->kept_until), "obstacle", obstacle_value(session))
+               : json_null();
 }

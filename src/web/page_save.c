@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include "app/keep.h"
 #include "app/save_own.h"
 #include "app/saved.h"
 #include "base/json.h"
@@ -13,7 +14,8 @@
 
 json_t *saving_value(const Settings *settings, const Identity *who, const SessionRecord *session)
 {
-    if (!app_may_save_own(settings, who, session))
+    bool is_over = !session_state_is_alive(session->state);
+    if (!app_may_save_own(settings, who, session) || (is_over && !keep_may_fit(session, NULL)))
         return json_null();
     g_autofree char *prefix = saved_prefix(session->owner, NULL);
     bool is_busy = save_is_busy(session), is_own = *session->save_owner;

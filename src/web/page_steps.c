@@ -32,16 +32,24 @@ static bool covers(size_t shown, const char *step)
     return *step && strstr(shown_steps[shown].covers, word);
 }
 
-/* The shown step that a session is at; one behind the last when it is ready. */
+static bool is_waiting(const SessionRecord *session)
+{
+    return session->state == SESSION_QUEUED || session->state == SESSION_STARTING;
+}
+
+/* The shown step that a session is at, or was at when it failed or was stopped; one behind the last when it is ready.
+ * One that was ready once, and stops or has ended, is not. */
 static size_t current_step(const SessionRecord *session)
 {
-    if (session->state == SESSION_QUEUED)
-        return 0;
-    for (size_t i = 0; session->state == SESSION_STARTING && i < G_N_ELEMENTS(shown_steps); i++) {
+    if (session->state == SESSION_RUNNING)
+        return G_N_ELEMENTS(shown_steps);
+    for (size_t i = 0; session->state != SESSION_QUEUED && i < G_N_ELEMENTS(shown_steps); i++) {
         if (covers(i, session->step))
             return i;
     }
-    return session->state == SESSION_STARTING ? 1 : G_N_ELEMENTS(shown_steps);
+    if (is_waiting(session))
+        return session->state == SESSION_STARTING ? 1 : 0;
+    return session->ready_at ? G_N_ELEMENTS(shown_steps) - 1 : session->started_at ? 1 : 0;
 }
 
 static gint64 step_duration_ms(const SessionRecord *session, size_t shown)
@@ -69,10 +77,11 @@ static json_t *step_value(const SessionRecord *session, size_t shown, size_t cur
     bool has_duration = shown < current && strlen(shown_steps[shown].covers) > 1;
     json_t *took = has_duration ? json_take_text(tr_format("%.1f s", (double)step_duration_ms(session, shown) / 1000))
                                 : json_null();
-    gint64 since = shown == current ? step_since(session, current) : 0;
+    bool is_now = shown == current && is_waiting(session);
+    gint64 since = is_now ? step_since(session, current) : 0;
     return json_pack("{s:s, s:s, s:b, s:b, s:o, s:o}", "name", shown_steps[shown].name, "text",
-                     tr(shown_steps[shown].text), "is_done", (int)(shown < current), "is_now", (int)(shown == current),
-                     "took", took, "since", time_of_day_value(since));
+                     tr(shown_steps[shown].text), "is_done", (int)(shown < current), "is_now", (int)is_now, "took",
+                     took, "since", time_of_day_value(since));
 }
 
 json_t *steps_value(const SessionRecord *session)
@@ -87,7 +96,7 @@ json_t *steps_value(const SessionRecord *session)
 json_t *step_advice(const SessionRecord *session, gint64 now)
 {
     size_t current = current_step(session);
-    if (current >= G_N_ELEMENTS(shown_steps) || !shown_steps[current].advice)
+    if (!is_waiting(session) || !shown_steps[current].advice)
         return json_null();
     bool is_long = now - step_since(session, current) >= shown_steps[current].long_s;
     return is_long ? json_string(tr(shown_steps[current].advice)) : json_null();

@@ -2,6 +2,7 @@
 #include "web/pages.h"
 
 #include "base/json.h"
+#include "base/token.h"
 #include "web/catalogue.h"
 #include "web/page_life.h"
 #include "web/page_parts.h"
@@ -78,6 +79,7 @@ json_t *page_common_values(const PageContext *context, const char *title)
 {
     json_t *values = response_page_values(context->request, context->settings, title);
     json_object_set_new(values, "languages", context->request ? languages_value(context) : json_array());
+    json_object_set_new(values, "idempotency_key", context->request ? json_take_text(token_new()) : json_null());
     if (!context->csrf)
         return values;
     /* The page with the form is a file that knows no login: who is logged in gets it from the program. */

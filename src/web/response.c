@@ -204,19 +204,33 @@ static bool list_has_tag(const char *list, const char *tag)
     return false;
 }
 
-void response_make_conditional(Response *response, const Request *request)
+static void make_conditional(Response *response, const Request *request, const GString *content, const char *strength)
 {
-    if (response->status != 200)
-        return;
     g_autofree char *sum =
-        g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const unsigned char *)response->body->str, response->body->len);
+        g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const unsigned char *)content->str, content->len);
     g_autofree char *tag = g_strdup_printf("\"%.32s\"", sum);
-    g_ptr_array_add(response->headers, g_strdup_printf("ETag: %s", tag));
+    g_ptr_array_add(response->headers, g_strdup_printf("ETag: %s%s", strength, tag));
     if (!list_has_tag(request_variable(request, REQUEST_IF_NONE_MATCH), tag))
         return;
     response->status = 304;
     g_string_truncate(response->body, 0);
     remove_header(response, "Content-Type");
+}
+
+void response_make_conditional(Response *response, const Request *request)
+{
+    if (response->status == 200)
+        make_conditional(response, request, response->body, "");
+}
+
+void response_make_conditional_without(Response *response, const Request *request, const char *text)
+{
+    if (response->status != 200)
+        return;
+    GString *content = g_string_new_len(response->body->str, (gssize)response->body->len);
+    g_string_replace(content, text, "", 0);
+    make_conditional(response, request, content, "W/");
+    g_string_free(content, TRUE);
 }
 
 /* --- writing --- */

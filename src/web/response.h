@@ -18,7 +18,7 @@ typedef struct {
 } Response;
 
 /* The values that page-head.html and page-foot.html take, for a page to add its own to: title, static, home, script,
- * and user, csrf, refresh as null. New reference. */
+ * and user, csrf, idempotency_key, refresh as null. New reference. */
 json_t *response_page_values(const Request *request, const Settings *settings, const char *title);
 
 /* 200 with a page made from a template of dir_html. NULL on error. */
@@ -62,9 +62,12 @@ void response_allow_connections(Response *response, const char *sources);
 /* The value of a header, NULL when there is none. Borrowed. */
 const char *response_header(const Response *response, const char *name);
 
-/* Gives a 200 a strong ETag made from its body, and turns it into a 304 without body when the request's If-None-Match
+/* Gives a 200 an ETag made from its body, and turns it into a 304 without body when the request's If-None-Match
  * has it (RFC 9110, section 13.1.2). */
 void response_make_conditional(Response *response, const Request *request);
+
+/* The same, with a weak ETag, for a page that has a text which is another one each time: that does not count. */
+void response_make_conditional_without(Response *response, const Request *request, const char *text);
 
 /* Writes it as a CGI program does (RFC 3875, section 6): "Status: 200 OK", headers, an empty line and, unless
  * head_only, the body. The caller ignores SIGPIPE. */

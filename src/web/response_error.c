@@ -64,8 +64,9 @@ char *response_error_message(const GError *error)
 json_t *response_page_values(const Request *request, const Settings *settings, const char *title)
 {
     g_autofree char *home = link_page(settings, ""), *files = link_page(settings, "static");
-    return json_pack("{s:s, s:s, s:s, s:s, s:n, s:n, s:n}", "title", title, "static", files, "home", home, "script",
-                     request_variable(request, REQUEST_SCRIPT_NAME), "user", "csrf", "refresh");
+    return json_pack("{s:s, s:s, s:s, s:s, s:n, s:n, s:n, s:n}", "title", title, "static", files, "home", home,
+                     "script", request_variable(request, REQUEST_SCRIPT_NAME), "user", "csrf", "idempotency_key",
+                     "refresh");
 }
 
 static Response *error_json(const GError *error, const json_t *more)

@@ -32,9 +32,11 @@ static json_t *time_or_null(gint64 unix_s)
     return iso ? json_pack("{s:s}", "iso", iso) : json_null();
 }
 
-/* The link's own end, when that comes first. */
+/* The link's own end, when that comes first; 0 when it has been, or is about to be. */
 static gint64 end_of(const SessionRecord *session, const SessionLink *link)
 {
+    if (!session_state_is_alive(session->state) || session->state == SESSION_STOPPING)
+        return 0;
     return link->expires_at && link->expires_at < session->ends_at ? link->expires_at : session->ends_at;
 }
 

@@ -348,6 +348,23 @@ export async function paths(t, service) {
         }
     });
 
+    await step(t, 'the link of a session that has ended says so, whether or not another session runs', async () => {
+        const handshake = { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': `${'A'.repeat(22)}==` };
+        const token = 'a'.repeat(32), ways = [[`?token=${token}`, {}], ['', { 'Sec-WebSocket-Protocol': `binary, qwd.token.${token}` }]];
+        const isApache = service.face === 'apache'; // which keeps its own status where websockify hangs up
+        const check = (running) => Promise.all(ways.map(async ([query, more]) => {
+            const answer = await get(`/darts/websockify${query}`, { ...handshake, ...more });
+            assert.deepEqual([answer.status, answer.text.trim()], [running && isApache ? 502 : 404, 'There is no such display, or it has ended.'], `${running} run`);
+        }));
+        await check(0);
+        const { headers } = await service.postCreate({}, { Accept: 'text/html' });
+        const id = headers.location.match(/session=([0-9a-f]{32})/)[1];
+        await service.state(id, 'running');
+        await check(1);
+        await service.stop(id);
+        await service.removed(id);
+    });
+
     await step(t, 'a request that is too long or has another type is refused with a message', async () => {
         const long = await service.postCreate({ user: 'x'.repeat(70000) });
         assert.equal(long.status, 413);

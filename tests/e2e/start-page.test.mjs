@@ -399,6 +399,40 @@ async function behindApache(t) {
         assert.ok([403, 404].includes((await service.fetch('GET', start + name)).status), name);
 }
 
+// A double click sends one form, which creates one session; who comes back to the page has another form. In the file the
+// script puts the key in.
+async function doubleClick(t, browser, service) {
+    service.set({ service_max_session_nb: 0, service_max_session_nb_per_user: 0 });
+    const { page, errors } = await openPageAs(t, browser, service, '');
+    const keys = [];
+    page.on('request', (request) => {
+        if (request.method() === 'POST')
+            keys.push(new URLSearchParams(request.postData()).get('idempotency_key'));
+    });
+    const press = async (address, act) => {
+        keys.length = 0;
+        await act(page.getByRole('button', { name: 'Create' }));
+        await page.waitForURL((url) => url.href !== address && /session=|view=/.test(url.search));
+        assert.match(keys[0] ?? '', /^[0-9a-f]{32}$/);
+        assert.deepEqual([...new Set(keys)], [keys[0]]);
+        return keys[0];
+    };
+    const before = service.sessions().length;
+    await page.goto(service.origin + start, { waitUntil: 'networkidle' });
+    await page.locator('#user').fill('alice');
+    await page.locator('#password').fill('alice-secret');
+    const first = await press(page.url(), (button) => button.dblclick());
+    assert.equal(service.sessions().length, before + 1);
+    await page.goto(service.origin + script);
+    const second = await press(page.url(), (button) => button.dblclick());
+    assert.equal(service.sessions().length, before + 2);
+    await page.goBack();
+    const third = await press(page.url(), (button) => button.click());
+    assert.equal(new Set([first, second, third]).size, 3);
+    assert.equal(service.sessions().length, before + 3);
+    assert.deepEqual(errors, []);
+}
+
 test('the start page', async (t) => {
     const service = await StartPageService.serve(t, 'qwd-server');
     service.set({});
@@ -412,6 +446,8 @@ test('the start page', async (t) => {
     await t.test('another tab of the same browser', (part) => anotherTab(part, browser, service));
     await t.test('accessibility', (part) => access(part, browser, service));
     service.removeRecords(records);
+    await t.test('a double click', (part) => doubleClick(part, browser, service));
+    await service.removeSessions();
     await t.test('branding', (part) => branding(part, browser, service));
     await t.test('behind Apache', (part) => behindApache(part));
 });

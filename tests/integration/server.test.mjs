@@ -776,8 +776,20 @@ describe('tunnel', () => {
         assert.doesNotMatch(err, /TOKEN|SECRET|token/);
     });
 
-    test('websockify is down', async (t) => {
+    test('the last display has ended, and websockify with it', async (t) => {
         const server = await startServer(t, { args: socketFolder(t).args });
+        const { response } = await webSocket(t, server.port, '/darts/?token=SECRET');
+        plain(response, 404, /no such display, or it has ended/);
+        assert.doesNotMatch(server.child.err, /SECRET/);
+    });
+
+    test('websockify is down', async (t) => {
+        const sockets = socketFolder(t);
+        const server = await startServer(t, { args: sockets.args });
+        fs.mkdirSync(path.join(sockets.folder, 'display'));
+        const display = net.createServer().listen(path.join(sockets.folder, 'display/a'));
+        t.after(() => display.close());
+        await once(display, 'listening');
         const { response } = await webSocket(t, server.port, '/darts/?token=SECRET');
         plain(response, 503, /display service/);
         await outputHas(server.child, 'err', /No such file/i);

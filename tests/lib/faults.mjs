@@ -5,7 +5,7 @@
 //   ------------------------------------------------------------------   --------------------------------------------
 //   kill -9: the CGI at each system call that changes something          kill
 //   kill -9: the supervisor, the same, from its start to its end         kill
-//   kill -9: the supervisor while its session runs                       lifecycle, network
+//   kill -9: the supervisor while its session runs                       lifecycle, network, kill (whoever looks ends it)
 //   kill -9: the supervisor, or what copies a kept disk, in a save       user-machines
 //   kill -9: QEMU while it starts; while it runs                         faults; lifecycle
 //   kill -9: passt, the network filter; before QEMU answers              kill; faults

@@ -183,6 +183,9 @@ export function hidden(page) {
     return Object.fromEntries([...fields].map(([, name, value]) => [name, unescape(value)]));
 }
 
+// The same without what is another one in each page.
+export const withoutKeys = (page) => page.replace(/(name="idempotency_key" value=")[^"]*/g, '$1');
+
 // The remark on a page, for people.
 export const notice = (page) => unescape(page.match(/<p class="notice[^"]*"[^>]*>([^<]*)</)?.[1] ?? '');
 

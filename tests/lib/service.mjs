@@ -34,6 +34,18 @@ export function useSharedService(options, prepare = () => {}) {
     return service;
 }
 
+// What the JSON of a session says of its state in several places is the same.
+export function assertConsistent(session) {
+    const { state } = session, is = (...states) => states.includes(state), step = (name) => session.steps.find((one) => one.name === name);
+    assert.equal(step('ready').is_done, is('running'), `${state}: ready`);
+    assert.ok(is('queued', 'starting') || !session.steps.some((one) => one.is_now), `${state}: no step`);
+    assert.deepEqual([session.is_queued, session.is_waiting, session.is_stopping], [is('queued'), is('queued', 'starting'), is('stopping')]);
+    assert.equal(session.over !== null, is('ended', 'failed'), `${state}: over`);
+    for (const name of ['ready', 'ending', 'sharing'])
+        assert.ok(is('running') || session[name] === null, `${state}: ${name}`);
+    assert.ok(is('queued', 'starting', 'running') || !(session.may_stop || session.may_extend || session.end || session.advice));
+}
+
 // Options: settings (an object), machines (name: attributes or null), images (name: path to link), wrap (words before
 // every command, such as ip netns exec).
 export class Service extends Staging {
@@ -191,7 +203,9 @@ export class Service extends Staging {
 
     // What the page of a session shows, as JSON.
     async sessionState(id) {
-        return (await this.json('GET', { session: id })).session;
+        const { session } = await this.json('GET', { session: id });
+        assertConsistent(session);
+        return session;
     }
 
     // Waits until a session runs. Returns what its page shows.

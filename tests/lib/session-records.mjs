@@ -9,6 +9,13 @@ import path from 'node:path';
 const states = ['running', 'running', 'running', 'running', 'running', 'running', 'starting', 'stopping', 'running'];
 const hour = 3600;
 
+// A process that is there for as long as the tests are, and that takes no signals from us: whoever looks at a session
+// whose supervisor is gone ends it.
+function aliveProcess() {
+    const fields = fs.readFileSync('/proc/1/stat', 'utf8').replace(/^.*\) /s, '').split(' ');
+    return { pid: 1, start_ticks: Number(fields[19]) };
+}
+
 // Record number `i`, as the service writes it; `more` replaces what it would be.
 export function recordOf(i, more = {}) {
     const now = Math.floor(Date.now() / 1000);
@@ -27,7 +34,7 @@ export function recordOf(i, more = {}) {
         },
         links: [{ id: '1'.repeat(32), hash: 'a'.repeat(64), created_at: now, is_own: true, role: 'control' }],
         viewers: i % 5 ? [] : [{ serial: i + 1, link_id: '1'.repeat(32), address: '192.0.2.8', since: now, role: 'control' }],
-        processes: [{ name: 'supervisor', pid: 4194300, start_ticks: 1 }, { name: 'qemu', pid: 4194301, start_ticks: 1 }],
+        processes: [{ name: 'supervisor', ...aliveProcess() }, { name: 'qemu', pid: 4194301, start_ticks: 1 }],
         steps: { prepare: 12, accelerator: 3, disk: 12, network: 5, folders: 1, script: 1, starting: 80, display: 12 },
         scripts: [],
         folders: [],

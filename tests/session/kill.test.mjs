@@ -267,6 +267,78 @@ test('a clean starts the next session of the queue after kill -9 of a supervisor
     await assertOnlyLocksLeft(service);
 });
 
+// --- whoever looks at a session without a supervisor ---
+
+const cutOff = /^It was cut off: /;
+const looks = {
+    'its page': async ({ id }) => {
+        const session = await service.sessionState(id);
+        assert.deepEqual([session.state, session.ready, session.may_stop], ['failed', null, false]);
+        assert.match(session.over.reason, cutOff);
+    },
+    'its page, for people': async ({ id }) => {
+        const { text } = await service.get({ session: id });
+        assert.match(text, /The session has failed/);
+        assert.doesNotMatch(text, /is ready|session_stop/);
+    },
+    'a stop': async ({ id }) => {
+        const { session } = await service.stop(id);
+        assert.equal(session.state, 'failed');
+    },
+    'the list of sessions': async () => assert.deepEqual((await service.json('GET', { manage: '1' })).sessions, []),
+    'the start page': async ({ id }) => assert.ok(!(await service.get()).text.includes(id)),
+    'the monitor': async () => assert.deepEqual((await service.json('GET', { monitor: '1' })).monitor.sessions, []),
+    'the link of its display': async ({ control }) => {
+        const { link } = await service.json('POST', { token: control });
+        assert.equal(link.state, 'failed');
+        assert.match(link.over.reason, cutOff);
+        assert.equal(link.end, null);
+    },
+    'qwdctl status': async () => assert.deepEqual(JSON.parse((await service.control('status', '--json')).out).sessions, []),
+    'a new session that has no room otherwise': async ({ id }) => {
+        const next = await service.create({ machine: 'boot.raw' }, { ...fastQemu(service), service_max_session_nb: '1', service_queue: 'no' });
+        assert.notEqual(next, id);
+        await stopAll(service, [next]);
+    },
+    'ten at once': ({ id }) => Promise.all(Array.from({ length: 10 }, () => service.json('GET', { session: id }))),
+};
+
+for (const [name, look] of Object.entries(looks)) {
+    test(`a session whose supervisor was killed has ended for ${name}`, async () => {
+        const session = await service.createRunning({ machine: 'boot.raw' }, fastQemu(service));
+        const tokens = await service.tokens(session.id);
+        await kill(service.process(session, 'supervisor'));
+        await look({ id: session.id, ...tokens });
+        const lines = historyOf(service, session.id);
+        assert.deepEqual(lines.map(({ state }) => state), ['failed']);
+        assert.match(lines[0].reason, cutOff);
+        assert.equal(service.log().match(new RegExp(`ERROR .*NAME=${session.id} It was cut off`, 'g'))?.length, 1);
+        await service.assertNothingLeft(session, [tokens.control, tokens.view]);
+    });
+}
+
+test('a session that has no supervisor yet is left alone by all who look', async () => {
+    const id = await service.create({}, { ...fastQemu(service), dir_lib: service.path('lib') });
+    const pipe = service.path('home/plan', id);
+    await untilFiles([path.dirname(pipe)], () => fs.existsSync(pipe), 'the supervisor');
+    assert.equal((await service.json('GET', { session: id })).session.state, 'starting');
+    assert.deepEqual((await service.json('GET', { manage: '1' })).sessions.map((one) => one.id), [id]);
+    await fs.promises.writeFile(pipe, 'fsync:signal=KILL:when=9999\n');
+    await service.state(id, 'running');
+    await stopAll(service, [id]);
+});
+
+test('the next session of the queue starts when somebody has looked at a session whose supervisor was killed', async () => {
+    const settings = { service_max_session_nb: '1', service_queue: 'yes' };
+    const first = await service.createRunning({ machine: 'boot.raw' }, settings);
+    const second = await service.create({ machine: 'boot.raw' }, settings);
+    assert.equal(service.record(second).state, 'queued');
+    await kill(service.process(first, 'supervisor'));
+    await service.json('GET', { session: first.id }, settings);
+    await service.state(second, 'running');
+    await stopAll(service, [second]);
+});
+
 // --- everything ---
 
 for (const [name, empties] of [['the service is killed', false], ['the server is switched off and on', true]]) {

@@ -149,8 +149,7 @@ test('a session fails when QEMU is killed, and its page has the reason', async (
     assert.equal(past.state, 'failed');
     assert.equal(past.reason, 'The machine ended unexpectedly. It ended without a word.');
     await service.assertNothingLeft(session, [session.control, session.view]);
-    const { session: state } = await service.json('GET', { session: session.id });
-    assert.equal(state.state, 'failed');
+    assert.equal((await service.sessionState(session.id)).state, 'failed');
     assert.match((await service.get({ session: session.id })).text, /The machine ended unexpectedly/);
     assert.match(service.log(), new RegExp(`ERROR CPU=1 MEM=64 .*NAME=${session.id} The machine ended unexpectedly`));
 });

@@ -335,6 +335,13 @@ describe('retained disks', () => {
         fs.renameSync(image(), service.path('home/note.raw'));
         fs.copyFileSync(service.path('home/note.raw'), image());
         const browser = under(bob, { snapshot_keep: '1h' });
+        const why = /The image of note\.raw has been changed since/;
+        for (const page of [await browser.get({ session: id }), await browser.get({ manage: '1' })]) {
+            assert.match(page.text, why);
+            assert.doesNotMatch(page.text, /name="session_resume"|name="session_save"/);
+            assert.match(page.text, /name="session_discard"/);
+        }
+        assert.match((await state(browser, id)).over.kept.obstacle, why);
         assert.equal((await form(browser, { session_resume: id })).status, 200);
         const failed = await untilFiles([path.dirname(disk(id))], () => {
             const record = service.record(id);
@@ -343,6 +350,7 @@ describe('retained disks', () => {
         assert.match(failed.reason, /The image of note\.raw has been changed since/);
         assert.ok(fs.existsSync(disk(id)));
         fs.renameSync(service.path('home/note.raw'), image());
+        assert.equal((await state(browser, id)).over.kept.obstacle, null);
         assert.equal((await form(browser, { session_resume: id })).status, 200);
         await service.state(id, 'running');
         await stop(id);

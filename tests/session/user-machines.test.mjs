@@ -170,24 +170,28 @@ test('qwdctl clean removes the parts of a killed supervisor and of a killed copy
 
     const gate = service.path('home/gate');
     assert.equal(spawnSync('mkfifo', ['-m', '666', gate]).status, 0);
-    const copier = service.shim('qemu-img', `#!/bin/sh
+    const cutCopy = async (notice) => {
+        const copier = service.shim('qemu-img', `#!/bin/sh
 [ "$1" = convert ] || exec /usr/bin/qemu-img "$@"
 for part; do :; done
 echo half > "$part"
 exec cat ${gate}
 `);
-    try {
-        assert.equal((await save(alice, session.id, 'cut')).status, 303);
-        await untilFiles([image()], () => parts().length, 'a part');
-        assert.match(await page(alice, session.id), /is being saved/);
-        await kill(service.record(session.id).processes.find(({ name }) => name === 'save').pid);
-    } finally {
-        fs.rmSync(copier);
-        fs.closeSync(fs.openSync(gate, 'r+')); // its reader goes on
-    }
-    assert.match(await clean(service), /Gave up saving .* as alice:cut\.qcow2/);
-    assert.deepEqual(parts(), []);
-    assert.match(await page(alice, session.id), /Copying the disk was interrupted/);
+        try {
+            assert.equal((await save(alice, session.id, 'cut')).status, 303);
+            await untilFiles([image()], () => parts().length, 'a part');
+            assert.match(await page(alice, session.id), /is being saved/);
+            await kill(service.record(session.id).processes.find(({ name }) => name === 'save').pid);
+        } finally {
+            fs.rmSync(copier);
+            fs.closeSync(fs.openSync(gate, 'r+')); // its reader goes on
+        }
+        await notice();
+        assert.deepEqual(parts(), []);
+        assert.match(await page(alice, session.id), /Copying the disk was interrupted/);
+    };
+    await cutCopy(async () => assert.match(await clean(service), /Gave up saving .* as alice:cut\.qcow2/));
+    await cutCopy(() => page(alice, session.id)); // so does whoever looks at it
 
     // nothing prevents another try, although the session has failed
     assert.equal((await save(alice, session.id, 'cut')).status, 303);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * From records to pages: the values that the page functions make, and that the templates take them all. (Templates
  * with example values are test_pages.) */
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -12,6 +13,7 @@
 #include "requests.h"
 #include "sysfs.h"
 #include "temp.h"
+#include "vm/image_version.h"
 #include "web/pages.h"
 #include "web/viewer.h"
 #include "web/template.h"
@@ -575,7 +577,8 @@ static bool offers_resume(Fixture *f)
     json_t *session;
     g_autoptr(JsonValue) values = session_values(f, &session);
     g_autofree char *page = render("session.html", values);
-    bool offered = json_is_object(json_object_get(json_object_get(session, "over"), "kept"));
+    const json_t *kept = json_object_get(json_object_get(session, "over"), "kept");
+    bool offered = json_is_object(kept) && json_is_null(json_object_get(kept, "obstacle"));
     g_assert_true(offered == (strstr(page, "session_resume") != NULL));
     return offered;
 }
@@ -583,6 +586,12 @@ static bool offers_resume(Fixture *f)
 static void test_kept(Fixture *f, gconstpointer unused)
 {
     (void)unused;
+    g_autofree char *image = g_build_filename(f->folder, "kept.raw", NULL);
+    char *files[] = {image, NULL};
+    g_assert_true(g_file_set_contents(image, "as it was", -1, NULL));
+    session_set_text(&f->session->plan->image, image);
+    g_free(f->session->image_version);
+    f->session->image_version = image_version_of(files);
     f->session->state = SESSION_ENDED;
     f->session->ended_at = session_now() - 10;
     g_assert_false(offers_resume(f));
@@ -590,6 +599,10 @@ static void test_kept(Fixture *f, gconstpointer unused)
     g_assert_true(offers_resume(f));
     f->session->state = SESSION_FAILED;
     g_assert_true(offers_resume(f));
+    g_assert_true(g_file_set_contents(image, "as it is now", -1, NULL));
+    g_assert_false(offers_resume(f));
+    g_remove(image);
+    g_assert_false(offers_resume(f));
     f->session->kept_until = session_now();
     g_assert_false(offers_resume(f));
 }

@@ -2,6 +2,8 @@
 // Requests to the service. Who opened the page by its session is known by the login; a link by its token, which goes
 // into the body of a request and nowhere else.
 
+import { begin, end } from "../submit-once.js";
+
 export const place = document.body.dataset;
 let ahead = 0; // milliseconds that the server's clock is ahead of ours
 
@@ -42,7 +44,12 @@ export async function post(fields, ms = PATIENCE_MS) {
     return answerOf(response);
 }
 
-// A change of one's own session.
-export function change(fields) {
-    return post({ ...(place.csrf ? { csrf: place.csrf } : {}), ...fields });
+// A change of one's own session. Asked for twice before there is an answer, it is done once.
+export async function change(fields) {
+    const what = JSON.stringify(fields);
+    try {
+        return await post({ ...(place.csrf ? { csrf: place.csrf } : {}), ...fields, idempotency_key: begin(what) });
+    } finally {
+        end(what);
+    }
 }
