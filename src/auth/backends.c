@@ -128,7 +128,7 @@ static Answer ask(const Settings *settings, const char *program, int stdin_fd, A
 {
     const char *argv[] = {program, NULL};
     g_auto(GStrv) environment = environment_of_programs();
-    SpawnOptions options = {.argv = argv, SPAWN_OPTIONS_INIT, .die_with_parent = true, .whole_tree = true};
+    SpawnOptions options = {.argv = argv, SPAWN_OPTIONS_INIT, .die_with_parent = true};
     options.environment = (const char *const *)environment;
     options.stdin_fd = stdin_fd;
     g_auto(ProcessResult) result = {0};

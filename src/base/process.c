@@ -17,11 +17,9 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/file.h"
-#include "base/process_tree.h"
 #include "base/wait.h"
 
 #define OUTPUT_MAX_BYTES (1024 * 1024)
-#define KILL_DEADLINE_MS 5000
 
 /* --- identity --- */
 
@@ -269,18 +267,11 @@ static char *capture_finish(Capture *capture)
     return capture->text ? g_string_free(capture->text, FALSE) : g_strdup("");
 }
 
-static bool has_exited(void *data)
-{
-    return ((const Run *)data)->exited;
-}
-
-/* With what it has started itself. Whoever holds the pipes after that is not waited for. */
-static void kill_and_reap(Run *run, pid_t pid, const GArray *spared)
+/* With what it has started itself, which may hold the pipes. */
+static void kill_and_reap(Run *run, pid_t pid)
 {
     kill(-pid, SIGKILL);
-    if (spared)
-        process_tree_end(pid, spared, KILL_DEADLINE_MS);
-    wait_until(has_exited, run, KILL_DEADLINE_MS, NULL);
+    wait_until(run_is_done, run, 5000, NULL);
 }
 
 static bool run_child(Run *run, SpawnOptions options, int deadline_ms, GError **error)
@@ -291,7 +282,6 @@ static bool run_child(Run *run, SpawnOptions options, int deadline_ms, GError **
     options.stdout_fd = out;
     options.stderr_fd = err;
     options.own_group = true;
-    g_autoptr(GArray) others = options.whole_tree ? process_tree_children() : NULL;
     pid_t pid;
     if (!process_spawn(&options, &pid, error))
         return false;
@@ -301,7 +291,7 @@ static bool run_child(Run *run, SpawnOptions options, int deadline_ms, GError **
     bool good = wait_unless_cancelled(run_is_done, run, deadline_ms, error);
     if (!good) {
         g_prefix_error(error, "%s: ", options.argv[0]);
-        kill_and_reap(run, pid, others);
+        kill_and_reap(run, pid);
     }
     if (!run->exited)
         g_source_remove(watch);
@@ -316,11 +306,7 @@ static int exit_code_of(int status)
 bool process_run_options(SpawnOptions options, int deadline_ms, ProcessResult *result, GError **error)
 {
     Run run = {.captures = {{.fd = -1}, {.fd = -1}}};
-    if (options.whole_tree)
-        process_tree_adopt(true);
     bool good = run_child(&run, options, deadline_ms, error);
-    if (options.whole_tree)
-        process_tree_adopt(false);
     *result = (ProcessResult){.output = capture_finish(&run.captures[0]),
                               .errors = capture_finish(&run.captures[1]),
                               .exit_code = exit_code_of(run.status)};

@@ -43,7 +43,6 @@ typedef struct {
     size_t pass_count;
     bool new_session;     /* setsid(2): survives the caller's group and terminal */
     bool own_group;       /* setpgid(2): can be killed with its children */
-    bool whole_tree;      /* process_run_options: what it has started ends with it at the deadline, wherever it went */
     bool die_with_parent; /* SIGKILL when the thread that started it ends (prctl(2), PR_SET_PDEATHSIG) */
 } SpawnOptions;
 

@@ -5,9 +5,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { command, readIfThere, top } from '../lib/files.mjs';
+import { command, top } from '../lib/files.mjs';
 import { Browser, LoginService, codesOf, hidden, mailSink, notice, users, withoutKeys } from '../lib/login-service.mjs';
-import { commandLines, processGone } from '../lib/programs.mjs';
+import { commandLines } from '../lib/programs.mjs';
 import { until, within } from '../lib/wait.mjs';
 
 const service = new LoginService();
@@ -193,22 +193,6 @@ test('a way to log in that is out of order is no way in, and the log says why', 
             assert.match(answer.err, pattern);
             assert.equal(who.cookie, undefined);
         });
-});
-
-test('a program that takes too long ends with all that it has started', async () => {
-    const pids = service.path('home-of-daemons');
-    fs.mkdirSync(pids);
-    fs.chmodSync(pids, 0o777);
-    const known = () => ['a', 'b'].map((name) => readIfThere(path.join(pids, name), 'utf8')?.trim()).filter(Boolean);
-    // a child in a session of its own, and one whose parent has ended
-    const program = service.shim('daemons', `#!/bin/sh\nsetsid sh -c 'echo $$ >${pids}/a; exec sleep 1000' &
-(setsid sh -c 'echo $$ >${pids}/b; exec sleep 1000' &)\nexec sleep 1000\n`);
-    for (let seconds = 1; known().length < 2; seconds *= 2) {
-        const who = stranger({ check_user_custom: program, check_user_deadline: `${seconds}s` });
-        assert.equal((await who.post({ user: 'alice', password: users.alice.password, manage: '1' })).status, 401);
-    }
-    for (const pid of known())
-        await processGone(Number(pid));
 });
 
 // --- the documented example of a program of one's own ---
