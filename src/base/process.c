@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,9 +18,12 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/subreaper.h"
 #include "base/wait.h"
 
 #define OUTPUT_MAX_BYTES (1024 * 1024)
+#define REAP_DEADLINE_MS 5000
+#define CONTROL_FD_MIN 100
 
 /* --- identity --- */
 
@@ -120,17 +124,21 @@ void process_end(ProcessId *id, int grace_ms)
 typedef struct {
     const SpawnOptions *options;
     pid_t parent;
+    int control_fd; /* of a subreaper in between; -1: none */
 } ChildSetup;
 
 /* Runs between fork and exec: only async-signal-safe calls. */
 static void prepare_child(gpointer data)
 {
     const ChildSetup *setup = data;
+    pid_t parent = setup->control_fd >= 0 ? getpid() : setup->parent;
+    if (setup->control_fd >= 0)
+        subreaper_split(setup->control_fd);
     if (setup->options->new_session)
         setsid();
     if (setup->options->own_group)
         setpgid(0, 0);
-    if (setup->options->die_with_parent && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != setup->parent))
+    if (setup->options->die_with_parent && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent))
         _exit(127);
     sigset_t none;
     sigemptyset(&none);
@@ -153,11 +161,11 @@ static int source_fd(int fd, int target, int *opened)
     return fd == target ? -1 : open_null_if_missing(fd, opened);
 }
 
-static bool spawn(const SpawnOptions *options, GSpawnFlags flags, pid_t *pid, GError **error)
+static bool spawn(const SpawnOptions *options, GSpawnFlags flags, int control_fd, pid_t *pid, GError **error)
 {
     autofd int null_fd = -1;
     g_autoptr(GError) cause = NULL;
-    ChildSetup setup = {.options = options, .parent = getpid()};
+    ChildSetup setup = {.options = options, .parent = getpid(), .control_fd = control_fd};
     flags |= G_SPAWN_SEARCH_PATH | (options->stdin_fd == STDIN_FILENO ? G_SPAWN_CHILD_INHERITS_STDIN : 0);
     bool good = g_spawn_async_with_pipes_and_fds(
         options->folder ? options->folder : "/", options->argv, options->environment, flags, prepare_child, &setup,
@@ -171,7 +179,7 @@ static bool spawn(const SpawnOptions *options, GSpawnFlags flags, pid_t *pid, GE
 
 bool process_spawn(const SpawnOptions *options, pid_t *pid, GError **error)
 {
-    return spawn(options, G_SPAWN_DO_NOT_REAP_CHILD, pid, error);
+    return spawn(options, G_SPAWN_DO_NOT_REAP_CHILD, -1, pid, error);
 }
 
 static void on_exit_of_reaped(pid_t pid, int status, gpointer data)
@@ -193,7 +201,7 @@ bool process_spawn_reaped(const SpawnOptions *options, ProcessId *id, GError **e
 
 bool process_spawn_detached(const SpawnOptions *options, GError **error)
 {
-    return spawn(options, G_SPAWN_DEFAULT, NULL, error);
+    return spawn(options, G_SPAWN_DEFAULT, -1, NULL, error);
 }
 
 /* --- running to the end --- */
@@ -212,9 +220,24 @@ typedef struct {
 
 typedef struct {
     Capture captures[2]; /* stdout, stderr */
-    bool exited;
-    int status;
+    int control_fd;      /* of its subreaper */
+    guint control_source;
+    bool exited; /* the program */
+    int exit_code;
+    bool is_gone; /* the subreaper, and so all that the program has started, unless it was let run on */
 } Run;
+
+static int exit_code_of(int status)
+{
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void note_exit(Run *run, int status)
+{
+    if (!run->exited)
+        run->exit_code = exit_code_of(status);
+    run->exited = true;
+}
 
 static gboolean on_readable(int fd, GIOCondition condition, gpointer data)
 {
@@ -232,12 +255,29 @@ static gboolean on_readable(int fd, GIOCondition condition, gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
-static void on_child_exit(pid_t pid, int status, gpointer data)
+/* The program has exited, others that it has started have not. */
+static gboolean on_control(int fd, GIOCondition condition, gpointer data)
+{
+    (void)condition;
+    Run *run = data;
+    int status;
+    if (read(fd, &status, sizeof status) == (ssize_t)sizeof status)
+        note_exit(run, status);
+    run->control_source = 0;
+    return G_SOURCE_REMOVE;
+}
+
+static void on_subreaper_exit(pid_t pid, int status, gpointer data)
 {
     (void)pid;
     Run *run = data;
-    run->exited = true;
-    run->status = status;
+    note_exit(run, status);
+    run->is_gone = true;
+}
+
+static bool run_is_gone(void *data)
+{
+    return ((const Run *)data)->is_gone;
 }
 
 /* Done when it has exited and both pipes are read to their end. */
@@ -267,49 +307,67 @@ static char *capture_finish(Capture *capture)
     return capture->text ? g_string_free(capture->text, FALSE) : g_strdup("");
 }
 
-/* With what it has started itself, which may hold the pipes. */
-static void kill_and_reap(Run *run, pid_t pid)
+/* The subreaper's end has a number that is none of those the child gets. */
+static int control_start(Run *run, GError **error)
 {
-    kill(-pid, SIGKILL);
-    wait_until(run_is_done, run, 5000, NULL);
+    autofd int theirs = -1;
+    if (!unix_pair(&run->control_fd, &theirs, error))
+        return -1;
+    int high = fcntl(theirs, F_DUPFD_CLOEXEC, CONTROL_FD_MIN);
+    if (high < 0)
+        qwd_error_errno(error, errno, "Cannot copy a descriptor");
+    else
+        run->control_source = g_unix_fd_add(run->control_fd, G_IO_IN | G_IO_HUP, on_control, run);
+    return high;
 }
 
-static bool run_child(Run *run, SpawnOptions options, int deadline_ms, GError **error)
+/* Without being let run on, all end. A process that the kernel holds back (in an I/O call) is not waited for. */
+static void finish(Run *run, pid_t pid, guint watch, bool may_run_on)
+{
+    if (may_run_on)
+        send(run->control_fd, "", 1, MSG_NOSIGNAL);
+    g_clear_handle_id(&run->control_source, g_source_remove);
+    fd_close_pointed(&run->control_fd);
+    if (wait_until(run_is_gone, run, REAP_DEADLINE_MS, NULL))
+        return;
+    g_source_remove(watch);
+    g_child_watch_add(pid, on_exit_of_reaped, NULL);
+}
+
+static bool start(Run *run, SpawnOptions options, pid_t *pid, GError **error)
 {
     autofd int out = -1, err = -1;
     if (!capture_start(&run->captures[0], &out, error) || !capture_start(&run->captures[1], &err, error))
         return false;
+    autofd int control = control_start(run, error);
     options.stdout_fd = out;
     options.stderr_fd = err;
     options.own_group = true;
-    pid_t pid;
-    if (!process_spawn(&options, &pid, error))
-        return false;
-    fd_close_pointed(&out);
-    fd_close_pointed(&err);
-    guint watch = g_child_watch_add(pid, on_child_exit, run);
-    bool good = wait_unless_cancelled(run_is_done, run, deadline_ms, error);
-    if (!good) {
-        g_prefix_error(error, "%s: ", options.argv[0]);
-        kill_and_reap(run, pid);
-    }
-    if (!run->exited)
-        g_source_remove(watch);
-    return good;
+    return control >= 0 && spawn(&options, G_SPAWN_DO_NOT_REAP_CHILD, control, pid, error);
 }
 
-static int exit_code_of(int status)
+static bool run_child(Run *run, SpawnOptions options, int deadline_ms, GError **error)
 {
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    pid_t pid;
+    if (!start(run, options, &pid, error))
+        return false;
+    guint watch = g_child_watch_add(pid, on_subreaper_exit, run);
+    bool good = wait_unless_cancelled(run_is_done, run, deadline_ms, error);
+    if (!good)
+        g_prefix_error(error, "%s: ", options.argv[0]);
+    finish(run, pid, watch, good);
+    return good;
 }
 
 bool process_run_options(SpawnOptions options, int deadline_ms, ProcessResult *result, GError **error)
 {
-    Run run = {.captures = {{.fd = -1}, {.fd = -1}}};
+    Run run = {.captures = {{.fd = -1}, {.fd = -1}}, .control_fd = -1};
     bool good = run_child(&run, options, deadline_ms, error);
+    g_clear_handle_id(&run.control_source, g_source_remove);
+    fd_close_pointed(&run.control_fd);
     *result = (ProcessResult){.output = capture_finish(&run.captures[0]),
                               .errors = capture_finish(&run.captures[1]),
-                              .exit_code = exit_code_of(run.status)};
+                              .exit_code = run.exit_code};
     return good;
 }
 

@@ -67,9 +67,10 @@ typedef struct {
 void process_result_clear(ProcessResult *result);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ProcessResult, process_result_clear)
 
-/* Runs a short program to its end while serving the main context; kills it at the deadline (QWD_ERROR_TIMEOUT) and
- * when waits are given up (wait_cancel).
- * A non-zero exit code is not an error here. Output descriptors in the options are ignored: both are captured. */
+/* Runs a short program to its end while serving the main context. At the deadline (QWD_ERROR_TIMEOUT), when waits are
+ * given up (wait_cancel) and when we end, it is killed with all that it has started, also in sessions of their own.
+ * When it exits in time and nobody holds its output any more, processes that it has left behind run on. A non-zero exit
+ * code is not an error here. Output descriptors in the options are ignored: both are captured. */
 bool process_run_options(SpawnOptions options, int deadline_ms, ProcessResult *result, GError **error);
 
 /* The same for a plain command line of a program that ends with us. */

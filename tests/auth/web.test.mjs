@@ -195,6 +195,17 @@ test('a way to log in that is out of order is no way in, and the log says why', 
         });
 });
 
+// Two children in sessions of their own: one holds the pipes, one does not. Its deadline is not longer for them.
+test('a program of one\'s own ends at its deadline with all that it has started', async () => {
+    const mark = `1000.${process.pid}`;
+    const program = service.shim('daemons', `#!/bin/sh\nsetsid sleep ${mark} &\nsetsid sleep ${mark} >/dev/null 2>&1 &\nwait\n`);
+    const who = stranger({ check_user_custom: program, check_user_deadline: '2s' });
+    const answer = await who.post({ user: 'alice', password: users.alice.password, manage: '1' });
+    assert.equal(answer.status, 401);
+    assert.match(answer.err, /Login with custom is not possible: .*daemons: No answer within 2\.0 s\./);
+    assert.ok(!commandLines().includes(mark));
+});
+
 // --- the documented example of a program of one's own ---
 
 test('the program that CONFIGURE.md shows', async () => {

@@ -2,12 +2,14 @@
  * With real processes. Some tests run this program itself in another role: see main. */
 #include <errno.h>
 #include <fcntl.h>
+#include <glib-unix.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -278,6 +280,105 @@ static void test_run_deadline(void)
     g_assert_false(g_main_context_pending(NULL));
 }
 
+typedef struct {
+    GString *text;
+    int lines; /* to come */
+} Told;
+
+/* Gives up waiting as soon as all lines have come. */
+static gboolean on_told(int fd, GIOCondition condition, gpointer data)
+{
+    (void)condition;
+    Told *told = data;
+    char text[100];
+    ssize_t n = read(fd, text, sizeof text);
+    g_assert_cmpint(n, >, 0);
+    g_string_append_len(told->text, text, n);
+    for (ssize_t i = 0; i < n; i++)
+        told->lines -= text[i] == '\n';
+    if (told->lines == 0)
+        wait_cancel(true);
+    return G_SOURCE_CONTINUE;
+}
+
+/* The program and its child say their pids to $TOLD. */
+static void check_tree_ends(const char *script)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(ProcessResult) result = {0};
+    g_autoptr(TempFolder) folder = temp_folder();
+    g_autofree char *path = g_build_filename(folder, "told", NULL);
+    g_autoptr(GString) text = g_string_new(NULL);
+    Told told = {.text = text, .lines = 2};
+    g_assert_cmpint(mkfifo(path, 0600), ==, 0);
+    g_setenv("TOLD", path, TRUE);
+    autofd int reader = open(path, O_RDWR | O_CLOEXEC);
+    guint source = g_unix_fd_add(reader, G_IO_IN, on_told, &told);
+    g_assert_false(run_shell(script, 600000, &result, &error));
+    wait_cancel(false);
+    g_source_remove(source);
+    assert_error(error, QWD_ERROR_CANCELLED, "sh: ");
+    g_auto(GStrv) pids = g_strsplit(g_strchomp(text->str), "\n", -1);
+    g_assert_cmpint(g_strv_length(pids), ==, 2);
+    for (char **pid = pids; *pid; pid++)
+        g_assert_false(process_is_alive(process_id_of(atoi(*pid))));
+    g_assert_cmpint(waitpid(-1, NULL, WNOHANG), ==, -1);
+}
+
+/* A child in a session of its own ends as well: whether it holds the pipes, whether its parent waits for it. */
+static void test_run_tree_ends(void)
+{
+    check_tree_ends("echo $$ >$TOLD; setsid sh -c 'echo $$ >$TOLD; exec sleep 1000' & wait");
+    check_tree_ends("echo $$ >$TOLD; setsid sh -c 'echo $$ >$TOLD; exec sleep 1000 >/dev/null 2>&1' & wait");
+    check_tree_ends("echo $$ >$TOLD; setsid sh -c 'echo $$ >$TOLD; exec sleep 1000' & exit 0");
+    check_tree_ends("echo $$ >$TOLD; setsid sh -c 'sh -c \"echo \\$\\$ >$TOLD; exec setsid sleep 1000\" & exit' & "
+                    "exec sleep 1000");
+}
+
+/* What a program leaves behind without its output is not waited for, and not ended: it may be a service. */
+static void test_run_leaves_behind(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(ProcessResult) result = {0};
+    g_assert_true(run_shell("setsid sleep 1000 >/dev/null 2>&1 & echo $!; exit 6", DEADLINE_MS, &result, &error));
+    g_assert_no_error(error);
+    g_assert_cmpint(result.exit_code, ==, 6);
+    ProcessId left = process_id_of(atoi(result.output));
+    g_assert_true(process_is_alive(left));
+    g_assert_true(process_signal(left, SIGKILL, &error));
+    g_assert_cmpint(waitpid(-1, NULL, WNOHANG), ==, -1);
+}
+
+/* Role "runner": runs a program that has a child in a session of its own, which says its pid in a pipe. */
+static int be_runner(void)
+{
+    g_auto(ProcessResult) result = {0};
+    run_shell("setsid sh -c 'echo $$ >\"$TOLD\"; exec sleep 1000' & wait", 600000, &result, NULL);
+    return 0;
+}
+
+/* Whoever runs a program takes its whole tree along, however it ends. */
+static void test_run_ends_with_us(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(TempFolder) folder = temp_folder();
+    g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
+    g_autofree char *told = g_build_filename(folder, "told", NULL), *variable = g_strconcat("TOLD=", told, NULL);
+    const char *argv[] = {self, "runner", NULL}, *environment[] = {"PATH=/usr/bin:/bin", variable, NULL};
+    g_assert_cmpint(mkfifo(told, 0600), ==, 0);
+    SpawnOptions options = {.argv = argv, SPAWN_OPTIONS_INIT, .environment = environment};
+    pid_t runner;
+    g_assert_true(process_spawn(&options, &runner, &error));
+    autofd int reader = open(told, O_RDONLY | O_CLOEXEC);
+    char text[20] = "";
+    g_assert_cmpint(read(reader, text, sizeof text - 1), >, 0);
+    ProcessId grandchild = process_id_of(atoi(text));
+    g_assert_true(process_is_alive(grandchild));
+    g_assert_cmpint(kill(runner, SIGKILL), ==, 0);
+    reap(runner);
+    g_assert_true(process_wait_gone(grandchild, DEADLINE_MS));
+}
+
 static gboolean cancel(gpointer unused)
 {
     (void)unused;
@@ -330,6 +431,8 @@ int main(int argc, char **argv)
 {
     if (argc == 2 && g_str_equal(argv[1], "parent"))
         return be_parent();
+    if (argc == 2 && g_str_equal(argv[1], "runner"))
+        return be_runner();
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/process/identity", test_identity);
     g_test_add_func("/process/odd-name", test_odd_name);
@@ -343,6 +446,9 @@ int main(int argc, char **argv)
     g_test_add_func("/process/run", test_run);
     g_test_add_func("/process/run-checked", test_run_checked);
     g_test_add_func("/process/run-deadline", test_run_deadline);
+    g_test_add_func("/process/run-tree-ends", test_run_tree_ends);
+    g_test_add_func("/process/run-leaves-behind", test_run_leaves_behind);
+    g_test_add_func("/process/run-ends-with-us", test_run_ends_with_us);
     g_test_add_func("/process/run-cancelled", test_run_cancelled);
     g_test_add_func("/process/run-output-cap", test_run_output_cap);
     g_test_add_func("/process/last-line", test_last_line);
