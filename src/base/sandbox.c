@@ -27,6 +27,10 @@
      LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR |                     \
      LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |                       \
      LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_TRUNCATE)
+/* In a folder of sockets. No links: others, who may do more, open what is in there. */
+#define MAKING_SOCKETS                                                                                                 \
+    (READING | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |          \
+     LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_TRUNCATE)
 #define OF_FILES                                                                                                       \
     (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE |                       \
      LANDLOCK_ACCESS_FS_TRUNCATE)
@@ -166,5 +170,6 @@ bool sandbox_keep_out(const SandboxPlaces *places, GError **error)
     allow_around(ruleset, "/", denied, closed);
     allow_all(ruleset, places->readable, READING);
     allow_all(ruleset, places->writable, denied);
+    allow_all(ruleset, places->sockets, known_rights(MAKING_SOCKETS));
     return enter(ruleset) || qwd_error_errno(error, errno, "Landlock");
 }

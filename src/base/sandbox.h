@@ -27,6 +27,7 @@ typedef struct {
     const char *const *closed;   /* files, and folders with all that is in them */
     const char *const *readable; /* what can be read nevertheless, */
     const char *const *writable; /* and what can be changed */
+    const char *const *sockets;  /* folders for its sockets and files, but for no links */
 } SandboxPlaces;
 
 /* The process and its children cannot open, make or remove anything in the closed places, nor anything new in the

@@ -13,13 +13,14 @@
 
 #include "base/sandbox.h"
 
-static char **closed, **readable, **writable;
+static char **closed, **readable, **writable, **sockets;
 static gboolean with_network, with_owners;
 
 static const GOptionEntry options[] = {
     {"closed", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &closed, "a file or folder that is closed", "PATH"},
     {"readable", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &readable, "what can be read nevertheless", "PATH"},
     {"writable", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &writable, "what can be changed nevertheless", "PATH"},
+    {"sockets", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &sockets, "a folder for its sockets", "PATH"},
     {"network", 0, 0, G_OPTION_ARG_NONE, &with_network, "allow sockets other than UNIX ones, and connections", NULL},
     {"owners", 0, 0, G_OPTION_ARG_NONE, &with_owners, "allow changes of modes, owners and attributes", NULL},
     {0},
@@ -115,7 +116,8 @@ int main(int count, char **words)
     if (!parse(&count, &words))
         return 1;
     char **command = words + 1 + (count > 1 && strcmp(words[1], "--") == 0);
-    SandboxPlaces places = {(const char *const *)closed, (const char *const *)readable, (const char *const *)writable};
+    SandboxPlaces places = {(const char *const *)closed, (const char *const *)readable, (const char *const *)writable,
+                            (const char *const *)sockets};
     if (!*command) {
         fputs("qwd-confine: say which program, after --\n", stderr);
         return 1;

@@ -111,7 +111,7 @@ static void add_options(GPtrArray *argv, const char *const *words)
 
 static void add_own(GPtrArray *argv, const Supervisor *supervisor)
 {
-    add(argv, "writable", supervisor->run_folder);
+    add(argv, "sockets", supervisor->run_folder);
     add_unless_empty(argv, "writable", supervisor->disk_path);
     add_unless_empty(argv, "writable", supervisor->firmware_vars);
     add_unless_empty(argv, "readable", supervisor->cdrom_path);

@@ -47,6 +47,29 @@ static int set_up_ring(void)
     return fd < 0 ? -1 : close((int)fd);
 }
 
+static char own_folder[4096];
+
+/* The folder of this session's sockets, from QEMU's command line. */
+static void find_own_folder(char **words)
+{
+    for (; *words; words++) {
+        const char *path = strstr(*words, "path=/"), *end = path ? strstr(path, "/agent") : NULL;
+        if (end)
+            snprintf(own_folder, sizeof own_folder, "%.*s", (int)(end - path - 5), path + 5);
+    }
+}
+
+/* For the supervisor or a page to follow. */
+static int plant(const char *target)
+{
+    char path[5000];
+    snprintf(path, sizeof path, "%s/planted", own_folder);
+    int result = symlink(target, path), cause = errno;
+    unlink(path);
+    errno = cause;
+    return result;
+}
+
 static int attempt(const char *what, const char *argument)
 {
     if (!strcmp(what, "read"))
@@ -65,6 +88,8 @@ static int attempt(const char *what, const char *argument)
         return list_folder(argument);
     if (!strcmp(what, "connect"))
         return connect_to(argument);
+    if (!strcmp(what, "plant"))
+        return plant(argument);
     if (!strcmp(what, "signal"))
         return kill(atoi(argument), 0);
     if (!strcmp(what, "queue"))
@@ -79,8 +104,10 @@ static int attempt(const char *what, const char *argument)
     abort();
 }
 
-__attribute__((constructor)) static void escape(void)
+__attribute__((constructor)) static void escape(int count, char **words)
 {
+    (void)count;
+    find_own_folder(words);
     const char *plan = getenv("QWD_ESCAPE");
     char *lines = strdup(plan ? plan : ""), *rest = lines;
     for (char *line; (line = strsep(&rest, "\n"));) {

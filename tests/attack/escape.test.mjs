@@ -42,6 +42,7 @@ function attempts() {
         ['remove', of('removed')], ['chmod', of('opened')], ['make', path.join(service.snapshots, 'made')],
         ['list', service.snapshots], ['list', service.machines], ['read', path.join(service.machines, 'other.raw')],
         ['list', service.path('run')], ['connect', path.join(service.path('run'), other.id, 'vnc')],
+        ['plant', path.join(service.path('run'), other.id, 'vnc')],
         ['read', login], ['read', secret], ['list', folder],
         ['list', '/proc'], ['read', `/proc/${qemu}/cmdline`], ['read', '/proc/net/unix'],
         ['signal', qemu], ['queue', qemu],
