@@ -38,6 +38,7 @@ typedef struct {
     Relay *relay;
     guint64 serial;
     gint64 since_s;
+    pid_t peer; /* 0 unknown */
     char *address;
     ViewerStage stage;
 } Viewer;
@@ -47,6 +48,7 @@ struct Gate {
     unsigned connections_max;
     GateChanged changed;
     GateAdmit admit;
+    GateEnded ended;
     void *data;
     GHashTable *tokens; /* name to Token */
     GPtrArray *viewers; /* by serial number */
@@ -214,8 +216,11 @@ static void on_input(void *data)
 
 static void on_ended(void *data)
 {
-    Gate *gate = ((Viewer *)data)->gate;
-    viewer_remove(data);
+    Viewer *viewer = data;
+    Gate *gate = viewer->gate;
+    if (gate->ended)
+        gate->ended(viewer->peer, viewer->address, relay_fault(viewer->relay), gate->data);
+    viewer_remove(viewer);
     connect_waiting(gate);
 }
 
@@ -233,11 +238,13 @@ static void viewer_add(Token *token, int fd)
 {
     Gate *gate = token->gate;
     g_autofree char *address = NULL;
-    if (gate->admit && !gate->admit(peer_of(fd), &address, gate->data)) {
+    pid_t peer = peer_of(fd);
+    if (gate->admit && !gate->admit(peer, &address, gate->data)) {
         close(fd);
         return;
     }
     Viewer *viewer = g_new0(Viewer, 1);
+    viewer->peer = peer;
     viewer->address = g_strdup(address ? address : "");
     viewer->gate = gate;
     viewer->token = token;
@@ -396,9 +403,10 @@ void gate_free(Gate *gate)
     g_free(gate);
 }
 
-void gate_set_admit(Gate *gate, GateAdmit admit)
+void gate_set_admit(Gate *gate, GateAdmit admit, GateEnded ended)
 {
     gate->admit = admit;
+    gate->ended = ended;
 }
 
 bool gate_had_viewer(const Gate *gate)

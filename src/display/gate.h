@@ -24,7 +24,13 @@ Gate *gate_new(const char *vnc_path, unsigned connections_max, GateChanged chang
 /* Asked before a connection is joined: whether the process at its other end (0 unknown) may come in, and for the
  * address of whoever is behind it (g_free, may stay NULL). */
 typedef bool (*GateAdmit)(pid_t peer, char **address, void *data);
-void gate_set_admit(Gate *gate, GateAdmit admit);
+
+/* Told when a viewer's connection has ended by itself, with its peer and its address ("" unknown). `fault` says what
+ * was wrong with what it sent; NULL: nothing. */
+typedef void (*GateEnded)(pid_t peer, const char *address, const char *fault, void *data);
+
+/* `ended` may be NULL. */
+void gate_set_admit(Gate *gate, GateAdmit admit, GateEnded ended);
 
 /* Closes and unlinks everything. Accepts NULL. */
 void gate_free(Gate *gate);

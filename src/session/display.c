@@ -85,13 +85,18 @@ static void on_viewers(Gate *gate, void *data)
     times_follow(supervisor);
 }
 
+static char *note_path(const Supervisor *supervisor, pid_t peer)
+{
+    return g_strdup_printf("%s/viewers/%d", supervisor->settings->dir_cfg, (int)peer);
+}
+
 /* websockify's plug-in has noted who is behind its process (etc/websockify/qwd_viewer.py). Without a note it was
  * somebody of the service's own account who connected to the socket. A page of another site is refused, and so is who
  * cannot be told: a note that cannot be read, a process that the kernel does not name. */
 static bool admit_viewer(pid_t peer, char **address, void *data)
 {
     const Supervisor *supervisor = data;
-    g_autofree char *path = g_strdup_printf("%s/viewers/%d", supervisor->settings->dir_cfg, (int)peer);
+    g_autofree char *path = note_path(supervisor, peer);
     g_autoptr(GError) cause = NULL;
     g_autoptr(JsonValue) note = json_object_read(path, NOTE_MAX_BYTES, &cause);
     if (!note && g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND))
@@ -105,6 +110,26 @@ static bool admit_viewer(pid_t peer, char **address, void *data)
     *address = g_strdup(json_get_text(note, "address", ""));
     unlink(path);
     return !*origin || origin_may_open_display(supervisor->settings, origin, json_get_text(note, "host", ""));
+}
+
+/* The plug-in notes why it has ended a connection. */
+static char *read_end(const Supervisor *supervisor, pid_t peer)
+{
+    g_autofree char *path = note_path(supervisor, peer);
+    g_autoptr(JsonValue) note = json_object_read(path, NOTE_MAX_BYTES, NULL);
+    if (note)
+        unlink(path);
+    return g_strdup(json_get_text(note, "ended", ""));
+}
+
+static void on_viewer_ended(pid_t peer, const char *address, const char *fault, void *data)
+{
+    const Supervisor *supervisor = data;
+    g_autofree char *why = fault ? g_strdup(fault) : read_end(supervisor, peer);
+    g_autofree char *where = text_for_line(*address ? address : "an unknown address");
+    g_autofree char *text = g_strdup_printf("A viewer at %s was disconnected: %s", where, why);
+    if (*why)
+        journal_session(supervisor->settings, "ERROR", supervisor->session, text);
 }
 
 /* --- websockify --- */
@@ -253,7 +278,7 @@ bool display_start(Supervisor *supervisor, GError **error)
     g_autofree char *vnc_path = g_build_filename(supervisor->run_folder, "vnc", NULL);
     supervisor->tokens = g_ptr_array_new_with_free_func(g_free);
     supervisor->gate = gate_new(vnc_path, (unsigned)supervisor->settings->display_connections, on_viewers, supervisor);
-    gate_set_admit(supervisor->gate, admit_viewer);
+    gate_set_admit(supervisor->gate, admit_viewer, on_viewer_ended);
     if (!supervisor_change(supervisor, add_first_links, NULL, error) || !open_links(supervisor, error) ||
         !websockify_ensure(&options, error))
         return false;
