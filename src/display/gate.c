@@ -38,6 +38,7 @@ typedef struct {
     Relay *relay;
     guint64 serial;
     gint64 since_s;
+    int note; /* a descriptor, -1: none */
     char *address;
     ViewerStage stage;
 } Viewer;
@@ -47,6 +48,7 @@ struct Gate {
     unsigned connections_max;
     GateChanged changed;
     GateAdmit admit;
+    GateEnded ended;
     void *data;
     GHashTable *tokens; /* name to Token */
     GPtrArray *viewers; /* by serial number */
@@ -134,6 +136,7 @@ static void viewer_remove(Viewer *viewer)
     Gate *gate = viewer->gate;
     viewer->token->connections--;
     relay_free(viewer->relay);
+    fd_close_pointed(&viewer->note);
     g_ptr_array_remove(gate->viewers, viewer);
     g_free(viewer->address);
     g_free(viewer);
@@ -214,8 +217,11 @@ static void on_input(void *data)
 
 static void on_ended(void *data)
 {
-    Gate *gate = ((Viewer *)data)->gate;
-    viewer_remove(data);
+    Viewer *viewer = data;
+    Gate *gate = viewer->gate;
+    if (gate->ended)
+        gate->ended(viewer->address, viewer->note, relay_fault(viewer->relay), gate->data);
+    viewer_remove(viewer);
     connect_waiting(gate);
 }
 
@@ -234,11 +240,13 @@ static void viewer_add(Token *token, int fd)
     Gate *gate = token->gate;
     struct ucred peer = peer_of(fd);
     g_autofree char *address = NULL;
-    if (gate->admit && !gate->admit(&peer, &address, gate->data)) {
+    autofd int note = -1;
+    if (gate->admit && !gate->admit(&peer, &address, &note, gate->data)) {
         close(fd);
         return;
     }
     Viewer *viewer = g_new0(Viewer, 1);
+    viewer->note = fd_steal(&note);
     viewer->address = g_strdup(address ? address : "");
     viewer->gate = gate;
     viewer->token = token;
@@ -397,9 +405,10 @@ void gate_free(Gate *gate)
     g_free(gate);
 }
 
-void gate_set_admit(Gate *gate, GateAdmit admit)
+void gate_set_admit(Gate *gate, GateAdmit admit, GateEnded ended)
 {
     gate->admit = admit;
+    gate->ended = ended;
 }
 
 bool gate_had_viewer(const Gate *gate)

@@ -22,9 +22,16 @@ typedef void (*GateChanged)(Gate *gate, void *data);
 Gate *gate_new(const char *vnc_path, unsigned connections_max, GateChanged changed, void *data);
 
 /* Asked before a connection is joined: whether the process at its other end (pid 0: unknown) may come in, and for the
- * address of whoever is behind it (g_free, may stay NULL). */
-typedef bool (*GateAdmit)(const struct ucred *peer, char **address, void *data);
-void gate_set_admit(Gate *gate, GateAdmit admit);
+ * address of whoever is behind it (g_free, may stay NULL). *note may become a descriptor, which the gate keeps as long
+ * as the connection. */
+typedef bool (*GateAdmit)(const struct ucred *peer, char **address, int *note, void *data);
+
+/* Told when a viewer's connection has ended by itself, with its address ("" unknown) and its note. `fault` says what
+ * was wrong with what it sent; NULL: nothing. */
+typedef void (*GateEnded)(const char *address, int note, const char *fault, void *data);
+
+/* `ended` may be NULL. */
+void gate_set_admit(Gate *gate, GateAdmit admit, GateEnded ended);
 
 /* Closes and unlinks everything. Accepts NULL. */
 void gate_free(Gate *gate);

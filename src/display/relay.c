@@ -219,6 +219,11 @@ void relay_join(Relay *relay, int server_fd)
     update_polling(relay);
 }
 
+const char *relay_fault(const Relay *relay)
+{
+    return rfb_filter_fault(&relay->filter);
+}
+
 void relay_free(Relay *relay)
 {
     if (!relay)

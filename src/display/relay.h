@@ -23,5 +23,8 @@ Relay *relay_new(int client_fd, RfbRole role, const RelayEvents *events, void *d
 /* Takes the connection to the VNC server. */
 void relay_join(Relay *relay, int server_fd);
 
+/* A sentence for the log: what was wrong with what the viewer sent; NULL: nothing. Static storage. */
+const char *relay_fault(const Relay *relay);
+
 /* Closes both connections at once. Accepts NULL. */
 void relay_free(Relay *relay);

@@ -6,6 +6,9 @@
 #define VERSION_BYTES 12
 #define SECURITY_NONE 1
 
+/* Of a clipboard. QEMU itself ends a connection at 1 MB. */
+#define CUT_TEXT_MAX (4 * 1024 * 1024)
+
 /* The first four bytes behind the head of an extended clipboard message. By these actions a person offers something;
  * the others are noVNC's own answers. */
 #define ACTION_AT 8
@@ -43,7 +46,7 @@ static const Message messages[] = {
     {"FramebufferUpdateRequest", {3}, 1, 10, 0, 0, 0, 0, CLASS_WATCH},
     {"KeyEvent", {4}, 1, 8, 0, 0, 0, 0, CLASS_INPUT},
     {"PointerEvent", {5}, 1, 6, 0, 0, 0, 0, CLASS_INPUT},
-    {"ClientCutText", {6}, 1, 8, 4, 4, 1, UINT32_MAX, CLASS_CLIPBOARD},
+    {"ClientCutText", {6}, 1, 8, 4, 4, 1, CUT_TEXT_MAX, CLASS_CLIPBOARD},
     {"EnableContinuousUpdates", {150}, 1, 10, 0, 0, 0, 0, CLASS_WATCH},
     {"ClientFence", {248}, 1, 9, 8, 1, 1, 64, CLASS_WATCH},
     {"xvp", {250}, 1, 4, 0, 0, 0, 0, CLASS_CHANGE},
@@ -62,6 +65,13 @@ void rfb_filter_init(RfbFilter *filter, RfbRole role)
 bool rfb_filter_is_broken(const RfbFilter *filter)
 {
     return filter->state == RFB_STATE_BROKEN;
+}
+
+const char *rfb_filter_fault(const RfbFilter *filter)
+{
+    if (filter->state != RFB_STATE_BROKEN)
+        return NULL;
+    return filter->is_too_long ? "It sent a clipboard of more than 4 MB." : "It sent a message that is none of RFB.";
 }
 
 bool rfb_filter_take_input(RfbFilter *filter)
@@ -225,6 +235,12 @@ static void begin_body(RfbFilter *filter, const Message *message, guint64 length
         emit_head(filter, output);
 }
 
+/* Also of one in control: it would be passed on for as long as it likes. */
+static bool is_too_long(const RfbFilter *filter, const Message *message)
+{
+    return message && message->class == CLASS_CLIPBOARD && item_count(filter, message) > message->count_max;
+}
+
 static void meet_unknown(RfbFilter *filter, Output *output)
 {
     filter->state = filter->role == RFB_ROLE_CONTROL ? RFB_STATE_UNFILTERED : RFB_STATE_BROKEN;
@@ -242,7 +258,10 @@ static void step_head(RfbFilter *filter, Input *input, Output *output)
         return;
     if (message && body_length(filter, message, &length))
         begin_body(filter, message, length, output);
-    else
+    else if (is_too_long(filter, message)) {
+        filter->is_too_long = true;
+        filter->state = RFB_STATE_BROKEN;
+    } else
         meet_unknown(filter, output);
 }
 

@@ -6,7 +6,8 @@
  *
  * Both roles: security type None only, and the shared flag of ClientInit is set, so that nobody throws
  * the others out. CONTROL: everything else passes; behind a message it does not know, all does. VIEW: key,
- * pointer, clipboard, SetDesktopSize and xvp messages are dropped, and a message it does not know breaks it. */
+ * pointer, clipboard, SetDesktopSize and xvp messages are dropped, and a message it does not know breaks it. A
+ * clipboard of more than 4 MB breaks both. */
 #pragma once
 
 #include <glib.h>
@@ -39,6 +40,7 @@ typedef struct {
     guint64 body_left;
     bool body_dropped;
     bool input_seen;
+    bool is_too_long; /* why it is broken */
 } RfbFilter;
 
 void rfb_filter_init(RfbFilter *filter, RfbRole role);
@@ -49,6 +51,9 @@ size_t rfb_filter_run(RfbFilter *filter, const uint8_t *input, size_t length, ui
 
 /* True after a protocol error: nothing is let through any more, the connection is to be closed. */
 bool rfb_filter_is_broken(const RfbFilter *filter);
+
+/* A sentence for the log: why it is broken; NULL when it is not. Static storage. */
+const char *rfb_filter_fault(const RfbFilter *filter);
 
 /* Whether somebody typed, pointed or offered a clipboard, and it was let through, since the last time asked. */
 bool rfb_filter_take_input(RfbFilter *filter);

@@ -35,35 +35,33 @@ static int open_note(DIR *folder)
     return -1;
 }
 
-static json_t *parse(int fd, const char *path, GError **error)
+int viewer_note_open(const struct ucred *peer, GError **error)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/fd", (int)peer->pid);
+    if (peer->uid != geteuid()) {
+        qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "%s is of another account.", path);
+        return -1;
+    }
+    DIR *folder = opendir(path);
+    if (!folder) {
+        qwd_error_fail(error, QWD_ERROR_INTERNAL, "%s: %s", path, g_strerror(errno));
+        return -1;
+    }
+    int fd = open_note(folder), cause = errno;
+    closedir(folder);
+    if (fd < 0)
+        qwd_error_fail(error, cause == ENOENT ? QWD_ERROR_NOT_FOUND : QWD_ERROR_INTERNAL, "%s: %s", path,
+                       g_strerror(cause));
+    return fd;
+}
+
+json_t *viewer_note_read(int fd, GError **error)
 {
     char text[NOTE_MAX_BYTES + 1];
     ssize_t length = pread(fd, text, sizeof text, 0);
     if (length >= 0 && length <= NOTE_MAX_BYTES)
         return json_object_parse(text, (size_t)length, error);
-    qwd_error_fail(error, QWD_ERROR_INTERNAL, "The note of %s cannot be read, or is longer than %d bytes.", path,
-                   NOTE_MAX_BYTES);
-    return NULL;
-}
-
-json_t *viewer_note_read(const struct ucred *peer, GError **error)
-{
-    g_autofree char *path = g_strdup_printf("/proc/%d/fd", (int)peer->pid);
-    if (peer->uid != geteuid()) {
-        qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "%s is of another account.", path);
-        return NULL;
-    }
-    DIR *folder = opendir(path);
-    if (!folder) {
-        qwd_error_fail(error, QWD_ERROR_INTERNAL, "%s: %s", path, g_strerror(errno));
-        return NULL;
-    }
-    autofd int fd = open_note(folder);
-    int cause = errno;
-    closedir(folder);
-    if (fd >= 0)
-        return parse(fd, path, error);
-    qwd_error_fail(error, cause == ENOENT ? QWD_ERROR_NOT_FOUND : QWD_ERROR_INTERNAL, "%s: %s", path,
-                   g_strerror(cause));
+    qwd_error_fail(error, QWD_ERROR_INTERNAL,
+                   "The note of a viewer's process cannot be read, or is longer than %d bytes.", NOTE_MAX_BYTES);
     return NULL;
 }

@@ -7,6 +7,9 @@
 #include <jansson.h>
 #include <sys/socket.h>
 
-/* The note of the process at the other end of a socket: {"address", "origin", "host"}; free with json_decref. NULL with
+/* Opens the note of the process at the other end of a socket, which can be read also when the process is gone. -1 with
  * QWD_ERROR_NOT_FOUND when it has none, as one of another account, and with another error when nobody can tell. */
-json_t *viewer_note_read(const struct ucred *peer, GError **error);
+int viewer_note_open(const struct ucred *peer, GError **error);
+
+/* {"address", "origin", "host"}, or {"ended"}: why the plug-in has ended the connection. Free with json_decref. */
+json_t *viewer_note_read(int fd, GError **error);

@@ -88,13 +88,14 @@ static void on_viewers(Gate *gate, void *data)
 /* Without a note it was somebody of the service's own account who connected to the socket, or root. A page of another
  * site is refused, and so is who cannot be told: a note that cannot be read, a process that the kernel does not name.
  */
-static bool admit_viewer(const struct ucred *peer, char **address, void *data)
+static bool admit_viewer(const struct ucred *peer, char **address, int *note_fd, void *data)
 {
     const Supervisor *supervisor = data;
     g_autoptr(GError) cause = NULL;
-    g_autoptr(JsonValue) note = viewer_note_read(peer, &cause);
-    if (!note && g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND))
+    *note_fd = viewer_note_open(peer, &cause);
+    if (*note_fd < 0 && g_error_matches(cause, QWD_ERROR, QWD_ERROR_NOT_FOUND))
         return peer->pid > 0;
+    g_autoptr(JsonValue) note = *note_fd >= 0 ? viewer_note_read(*note_fd, &cause) : NULL;
     if (!note) {
         journal_session(supervisor->settings, "ERROR", supervisor->session, cause->message);
         return false;
@@ -102,6 +103,18 @@ static bool admit_viewer(const struct ucred *peer, char **address, void *data)
     const char *origin = json_get_text(note, "origin", "");
     *address = g_strdup(json_get_text(note, "address", ""));
     return !*origin || origin_may_open_display(supervisor->settings, origin, json_get_text(note, "host", ""));
+}
+
+/* websockify's plug-in notes why it has ended a connection. */
+static void on_viewer_ended(const char *address, int note_fd, const char *fault, void *data)
+{
+    const Supervisor *supervisor = data;
+    g_autoptr(JsonValue) note = note_fd >= 0 ? viewer_note_read(note_fd, NULL) : NULL;
+    const char *why = fault ? fault : json_get_text(note, "ended", "");
+    g_autofree char *where = text_for_line(*address ? address : "an unknown address");
+    g_autofree char *text = g_strdup_printf("A viewer at %s was disconnected: %s", where, why);
+    if (*why)
+        journal_session(supervisor->settings, "ERROR", supervisor->session, text);
 }
 
 /* --- websockify --- */
@@ -250,7 +263,7 @@ bool display_start(Supervisor *supervisor, GError **error)
     g_autofree char *vnc_path = g_build_filename(supervisor->run_folder, "vnc", NULL);
     supervisor->tokens = g_ptr_array_new_with_free_func(g_free);
     supervisor->gate = gate_new(vnc_path, (unsigned)supervisor->settings->display_connections, on_viewers, supervisor);
-    gate_set_admit(supervisor->gate, admit_viewer);
+    gate_set_admit(supervisor->gate, admit_viewer, on_viewer_ended);
     if (!supervisor_change(supervisor, add_first_links, NULL, error) || !open_links(supervisor, error) ||
         !websockify_ensure(&options, error))
         return false;

@@ -78,3 +78,21 @@ test('a note that cannot be read lets nobody in', async () => {
     assert.equal(got('{}'), "b'RFB 003.008\\n'\n");
     assert.match(service.log(), /ERROR .*(note|JSON|line)/);
 });
+
+test('a viewer whose message has no end is disconnected, and the log says why', async (t) => {
+    const { alice, session: { id }, token } = setup;
+    const open = () => webSocket(t, service.websockify, `/websockify?token=${token}`, { headers: { Origin: 'http://localhost' } });
+    const endless = await open();
+    await endless.received(12);
+    endless.socket.write(Buffer.concat([Buffer.from([0x82, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 1, 2, 3, 4]), Buffer.alloc(100000)]));
+    await within('the end of an endless frame', endless.closed);
+    assert.equal(endless.closeFrame?.readUInt16BE(0), 1009);
+    await service.logged(/ERROR .*A viewer at 127\.0\.0\.1 was disconnected: A message has more than 4 MB\./);
+
+    const { socket } = await service.rfb(token); // which has shaken hands
+    socket.write(Buffer.from([6, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff]));
+    await gone(socket);
+    await service.logged(/ERROR .*was disconnected: It sent a clipboard of more than 4 MB\./);
+    await service.until(id, ({ viewers }) => viewers.length === 0);
+    assert.equal((await alice.get({ manage: '1' })).status, 200);
+});

@@ -630,6 +630,34 @@ describe('tunnel', () => {
         assert.ok((await ws.received(5 + data.length, 60000)).subarray(5).equals(data));
     });
 
+    // The head of a frame that announces more than a viewer may send; frames that go on and on. Nobody keeps them.
+    test('ends a connection with a message that is too long', async (t) => {
+        const most = 4 * 1024 * 1024;
+        const tunnel = await startTunnel(t, (socket) => {
+            let left = most;
+            socket.on('data', (chunk) => (left -= chunk.length) || socket.write('all'));
+        });
+        const head = (first, length) => {
+            const bytes = Buffer.alloc(14); // with a mask of zeros
+            bytes.writeUInt16BE(first << 8 | 0xff);
+            bytes.writeBigUInt64BE(BigInt(length), 2);
+            return bytes;
+        };
+        const longest = await tunnel.open();
+        longest.socket.write(Buffer.concat([head(0x82, most), Buffer.alloc(most)]));
+        await longest.received(3);
+        const half = Buffer.alloc(most / 2);
+        for (const bytes of [head(0x82, most + 1), head(0x82, 2 ** 40), [head(0x02, most / 2), half, head(0, most / 2), half, head(0, 9000), half.subarray(0, 9000)]]) {
+            const ws = await tunnel.open();
+            ws.socket.write(Buffer.concat([bytes].flat()));
+            await within('the end of the connection', ws.closed);
+            assert.equal(ws.closeFrame?.readUInt16BE(0), 1009);
+            assert.match(ws.closeFrame.subarray(2).toString(), /more than 4 MB/);
+            ws.socket.destroy();
+        }
+        await outputHas(tunnel.websockify.child, 'err', /A message has more than 4 MB\./);
+    });
+
     test('keeps path and query below the display\'s path', async (t) => {
         const { args, socket: listener } = socketFolder(t);
         const heads = [];

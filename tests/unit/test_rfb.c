@@ -7,6 +7,7 @@
 #include "../fuzz/fuzz_rfb.c"
 
 #define CORPUS "tests/fuzz/corpus/rfb"
+#define CUT_TEXT_MAX (4 * 1024 * 1024)
 #define HELLO "RFB 003.008\n\x01\x01"
 
 /* Bytes of a text literal, NULs included. */
@@ -194,11 +195,30 @@ static void check_long(const char *head, size_t head_length, guint64 length, boo
 
 static void test_long(void)
 {
-    check_long(BYTES("\x06\0\0\0\x7f\xff\xff\xff"), G_MAXINT32, true);
-    check_long(BYTES("\x06\0\0\0\x80\0\0\0"), G_GUINT64_CONSTANT(0x80000000), true);
+    check_long(BYTES("\x06\0\0\0\0\x40\0\0"), CUT_TEXT_MAX, true);
+    check_long(BYTES("\x06\0\0\0\xff\xc0\0\0"), CUT_TEXT_MAX, true);
     check_long(BYTES("\x06\0\0\0\xff\xf0\0\0"), 0x100000, true);
     check_long(BYTES("\x02\0\xff\xff"), 4 * 0xffff, false);
     check_long(BYTES("\xfb\0\x05\0\x03\x20\xff\0"), 16 * 255, true);
+}
+
+/* Nobody sends one of this length, also not in pieces. */
+static void test_too_long(void)
+{
+    static const char *const lengths[] = {"\0\x40\0\x01", "\x7f\xff\xff\xff", "\x80\0\0\0", "\xff\xbf\xff\xff"};
+    for (size_t i = 0; i < G_N_ELEMENTS(lengths); i++) {
+        g_autoptr(GByteArray) bytes = join(BYTES(HELLO "\x06\0\0\0"));
+        add(bytes, lengths[i], 4);
+        add(bytes, BYTES("\x10\0\0\0\0\0"));
+        for (RfbRole role = RFB_ROLE_VIEW; role <= RFB_ROLE_CONTROL; role++)
+            check(role, (char *)bytes->data, bytes->len, BYTES(HELLO), true);
+    }
+    RfbFilter filter;
+    uint8_t output[100];
+    rfb_filter_init(&filter, RFB_ROLE_CONTROL);
+    g_assert_null(rfb_filter_fault(&filter));
+    rfb_filter_run(&filter, (const uint8_t *)BYTES(HELLO "\x06\0\0\0\x7f\0\0\0"), output);
+    g_assert_cmpstr(rfb_filter_fault(&filter), ==, "It sent a clipboard of more than 4 MB.");
 }
 
 static void test_corpus(void)
@@ -242,6 +262,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rfb/bad-handshake", test_bad_handshake);
     g_test_add_func("/rfb/unknown", test_unknown);
     g_test_add_func("/rfb/long", test_long);
+    g_test_add_func("/rfb/too-long", test_too_long);
     g_test_add_func("/rfb/corpus", test_corpus);
     g_test_add_func("/rfb/random", test_random);
     return g_test_run();
