@@ -534,6 +534,8 @@ describe('doctor', () => {
                             'page', 'login', 'Apache', 'clock', 'cleaning'])
             assert.ok(list.some((one) => one.part === part), part);
         assert.ok(list.filter(({ level }) => level !== 'ok' && level !== 'warning').length === 0);
+        assert.ok(list.some(({ text }) => text === 'A guest that breaks out of QEMU has its own session alone.'));
+        assert.match((await findings({ APACHE_CONFDIR: '/nonexistent' }, '--qemu_confine=no')).of('warning', 'QEMU')[0].text, /^qemu_confine = no: /);
         const table = await root.run(['doctor']);
         assert.equal(table.code, 0);
         assert.match(table.err, /^Level +\| Part +\| What was found/);
