@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "core/store.h"
 #include "ctl/commands.h"
 
 #define EXTENSION_MIN_S 60
@@ -28,7 +29,8 @@ bool command_extend(Arguments *arguments, GError **error)
     if (!read_duration(words[1], &seconds, error))
         return false;
     Identity who = local_identity();
-    g_autoptr(SessionRecord) session = app_extend(settings, &who, words[0], seconds, error);
+    g_autofree char *id = store_find_id(settings, words[0], error);
+    g_autoptr(SessionRecord) session = id ? app_extend(settings, &who, id, seconds, error) : NULL;
     if (!session)
         return false;
     g_autoptr(GDateTime) end = g_date_time_new_from_unix_local(session->ends_at);

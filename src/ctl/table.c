@@ -6,15 +6,18 @@ const Command commands[] = {
      "Start a machine by hand: the name of an image in dir_machines, or a path. Prints the address of its display. "
      "Such a session ends when its first viewer leaves.",
      1, 1, command_start, true},
-    {"stop", "[ID|PID|TOKEN]", "End a session, or all of them, and wait until nothing of them is left.", 0, 1,
-     command_stop, true},
+    {"stop", "[ID|PID|TOKEN] [--all] [--yes]",
+     "End a session, or all of them (--all), and wait until nothing of them is left. The first 8 digits of ID are "
+     "enough. Before it ends all, it asks; --yes: does not ask.",
+     0, 1, command_stop, true},
     {"extend", "ID [DURATION]",
      "Move the end of a session by a time such as 8h or 4d, beyond the limits that hold for its user. Without one: by "
-     "session_extension.",
+     "session_extension. The first 8 digits of ID are enough.",
      1, 2, command_extend, true},
     {"save", "ID NAME [DESCRIPTION] [--standalone] [--image-only]",
      "Make a machine of a session's disk while it runs, or of one that was kept: an image NAME in dir_machines and its "
-     "entry in config.d. The image stands on that of the session's machine, or alone. --image-only writes no entry.",
+     "entry in config.d. The image stands on that of the session's machine, or alone. --image-only writes no entry. "
+     "The first 8 digits of ID are enough.",
      2, 3, command_save, false},
     {"status", "[--json]",
      "List the sessions, what they run with, and the machines: enabled, disabled, missing (an entry without its image) "
