@@ -5,6 +5,7 @@
 
 #include "app/local.h"
 #include "ctl/commands.h"
+#include "ctl/json_mode.h"
 #include "ctl/output.h"
 
 bool command_start(Arguments *arguments, GError **error)
@@ -18,6 +19,8 @@ bool command_start(Arguments *arguments, GError **error)
     g_autofree char *url = id ? local_wait_address(arguments->settings, id, &note, error) : NULL;
     if (!url)
         return false;
+    if (json_mode_is_on())
+        json_mode_take(json_pack("{s:s, s:s}", "id", id, "url", url));
     printf("%s\n", url);
     if (*note)
         output_note("Note: %s", note);
