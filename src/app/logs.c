@@ -10,9 +10,9 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/token.h"
+#include "core/id_prefix.h"
 
 #define ID_DIGITS 32
-#define ID_MIN_DIGITS 8
 #define END_LINES 100
 #define END_MAX_BYTES 65536
 
@@ -110,40 +110,16 @@ static void consider_line(const char *line, void *data)
         consider(data, name + strlen(" NAME="));
 }
 
-static bool check_word(const char *word, GError **error)
-{
-    size_t length = strlen(word);
-    bool good = length >= ID_MIN_DIGITS && length <= ID_DIGITS && strspn(word, "0123456789abcdef") == length;
-    return good ||
-           qwd_error_fail(error, QWD_ERROR_USAGE,
-                          "\"%s\" is not the id of a session, nor its first %d digits or more. See: qwdctl status",
-                          word, ID_MIN_DIGITS);
-}
-
-static char *only_one(GHashTable *ids, const char *word, GError **error)
-{
-    guint count = g_hash_table_size(ids);
-    GHashTableIter iterator;
-    gpointer id = NULL;
-    g_hash_table_iter_init(&iterator, ids);
-    if (count == 1 && g_hash_table_iter_next(&iterator, &id, NULL))
-        return g_strdup(id);
-    if (count)
-        qwd_error_fail(error, QWD_ERROR_USAGE, "The ids of %u sessions begin with %s. Write more of its digits.", count,
-                       word);
-    else
-        qwd_error_fail(error, QWD_ERROR_NOT_FOUND, "No session is known whose id is, or begins with, %s.", word);
-    return NULL;
-}
-
 char *logs_find_session(const Settings *settings, const char *word, GError **error)
 {
-    if (!check_word(word, error))
+    if (!id_prefix_check(word, error))
         return NULL;
     g_autoptr(GHashTable) ids = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     Search search = {.prefix = word, .ids = ids};
     consider_folder(&search, settings->dir_snapshots);
     consider_folder(&search, settings->dir_logs);
     read_log(settings, consider_line, &search);
-    return only_one(ids, word, error);
+    g_autofree gpointer *keys = g_hash_table_get_keys_as_array(ids, NULL);
+    GPtrArray list = {keys, g_hash_table_size(ids)};
+    return id_prefix_choose(&list, word, error);
 }

@@ -257,6 +257,10 @@ static Response *remove_saved(Call *call, GError **error)
         g_propagate_error(error, g_steal_pointer(&cause));
         return NULL;
     }
+    if (request_wants_json(call->page.request)) {
+        g_autoptr(JsonValue) done = json_pack("{s:s}", "removed", name);
+        return response_json(200, done);
+    }
     g_autofree char *path = g_strconcat(request_variable(call->page.request, REQUEST_SCRIPT_NAME), "?manage=1", NULL);
     return response_redirect(path, error);
 }
@@ -301,6 +305,10 @@ static Response *purge(Call *call, GError **error)
     }
     if (!app_purge(call->page.settings, &call->who, &count, error))
         return NULL;
+    if (request_wants_json(call->page.request)) {
+        g_autoptr(JsonValue) done = json_pack("{s:i}", "stopped", count);
+        return response_json(200, done);
+    }
     json_t *values = call_page_values(call, tr("All sessions are stopped"));
     g_autofree char *message = tr_format("Sessions asked to end: %d.", count);
     json_object_set_new(values, "message", json_string(message));

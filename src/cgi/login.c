@@ -148,12 +148,28 @@ json_t *call_page_values(const Call *call, const char *title)
     return page_common_values(&call->page, title);
 }
 
+/* A page; for programs: which step of a login it is (the name of the page), and what of it is theirs to use. */
+static Response *answer_step(const Call *call, const char *template_name, const json_t *values, GError **error)
+{
+    if (!request_wants_json(call->page.request))
+        return response_page(call->page.settings, template_name, values, error);
+    static const char *const keys[] = {"name", "pending", "secret", "uri", "codes", "message", "notice"};
+    g_autofree char *step = g_strndup(template_name, strcspn(template_name, "."));
+    g_autoptr(JsonValue) object = json_pack("{s:{s:s}}", "login", "step", step);
+    for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {
+        json_t *value = json_object_get(values, keys[i]);
+        if (value && !json_is_null(value))
+            json_object_set(json_object_get(object, "login"), keys[i], value);
+    }
+    return response_json(200, object);
+}
+
 static Response *login_step_page(Call *call, const char *template_name, json_t *values, GError **error)
 {
     g_autoptr(JsonValue) owned = values;
     json_object_set_new(owned, "carry", form_carry(call->page.request));
     json_object_set_new(owned, "idempotency_key", json_null()); /* it is among them */
-    return response_page(call->page.settings, template_name, owned, error);
+    return answer_step(call, template_name, owned, error);
 }
 
 static void set_notice(json_t *values, const GError *reason)
@@ -427,7 +443,7 @@ static Response *open_seal(Call *call, const char *seal, GError **error)
     json_object_set_new(values, "name", json_string(entrance.user));
     json_object_set_new(values, "pending", json_string(entrance.pending));
     json_object_set(values, "carry", entrance.carry);
-    return response_page(call->page.settings, "link.html", values, error);
+    return answer_step(call, "link.html", values, error);
 }
 
 /* The seal of what has been pasted: a seal, or a link that has it behind the '#', or, from an older version, in its
@@ -456,7 +472,7 @@ Response *call_open_link(Call *call, GError **error)
     if (!g_str_equal(seal, "1")) /* the links of older versions */
         return open_seal(call, seal, error);
     g_autoptr(JsonValue) values = call_page_values(call, tr("Go on"));
-    return response_page(call->page.settings, "enter.html", values, error);
+    return answer_step(call, "enter.html", values, error);
 }
 
 static bool end_plain_login(const Call *call, GError **error)
@@ -477,5 +493,6 @@ Response *call_logout(Call *call, GError **error)
     g_free(call->cookie);
     call->cookie = cookie_line(call, LOGIN_COOKIE, "", 0);
     g_autofree char *page = link_page(call->page.settings, "");
-    return response_redirect(page, error);
+    g_autoptr(JsonValue) done = json_pack("{s:b}", "logged_out", 1);
+    return request_wants_json(call->page.request) ? response_json(200, done) : response_redirect(page, error);
 }

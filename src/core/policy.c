@@ -90,5 +90,5 @@ bool policy_allows(const Settings *settings, const Identity *who, Action action,
            qwd_error_fail(error, QWD_ERROR_DENIED,
                           action == ACTION_SAVE
                               ? "Only an administrator may make a machine of a session."
-                              : "Only an administrator may end all sessions. On the server, use: qwdctl stop");
+                              : "Only an administrator may end all sessions. On the server, use: qwdctl stop --all");
 }

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/token.h"
+#include "core/id_prefix.h"
 #include "core/record_cache.h"
 
 #define RECORD_MAX_BYTES (256 * 1024) /* boot scripts and their output take most of it: core/script.h */
@@ -190,6 +191,17 @@ char *store_put_aside(const Settings *settings, const char *id)
 bool store_is_aside(const char *name)
 {
     return g_str_has_prefix(name, ASIDE);
+}
+
+char *store_find_id(const Settings *settings, const char *word, GError **error)
+{
+    g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GDir) folder = g_dir_open(settings->dir_snapshots, 0, NULL);
+    for (const char *name; folder && (name = g_dir_read_name(folder));) {
+        if (token_is_well_formed(name))
+            g_ptr_array_add(ids, g_strdup(name));
+    }
+    return id_prefix_check(word, error) ? id_prefix_choose(ids, word, error) : NULL;
 }
 
 /* --- tokens --- */

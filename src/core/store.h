@@ -68,6 +68,10 @@ SessionRecord *store_find_linked(const Settings *settings, const char *hash);
 /* store_load, else store_recall. */
 SessionRecord *store_find(const Settings *settings, const char *id, GError **error);
 
+/* The id of the session that is there and whose id is `word`, or begins with it (core/id_prefix.h). Free with g_free.
+ */
+char *store_find_id(const Settings *settings, const char *word, GError **error);
+
 /* The token of a link: looked for among the names of the sockets, since the record has its hash only. NULL when it is
  * not open (yet, or any more). Free with g_free. */
 char *store_find_token(const Settings *settings, const SessionLink *link);

@@ -10,8 +10,23 @@ typedef struct {
     const char *help;
     int min, max; /* how many arguments may follow the name, options left out */
     bool (*run)(Arguments *arguments, GError **error);
-    bool by_account; /* root has the service account run it (base/account.h) */
+    bool by_account;      /* root has the service account run it (base/account.h) */
+    const char *examples; /* command lines, one on each line; NULL: none */
 } Command;
+
+/* What an option of the usage lines does. */
+typedef struct {
+    const char *name, *help;
+} CommandOption;
+
+/* All options; the end is a row without a name. The first two are options of every command. */
+extern const CommandOption command_options[];
+
+/* Whether the command has the option: it stands in its usage line, or is one of every command. */
+bool command_has_option(const Command *command, const CommandOption *option);
+
+/* Prints the help of one command. Always true. */
+bool help_print(const Command *command);
 
 /* All commands; the end is a row without a name. */
 extern const Command commands[];

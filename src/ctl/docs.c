@@ -108,6 +108,16 @@ static void print_entry(const char *head, const char *text)
     printf("\n");
 }
 
+static void print_examples(void)
+{
+    printf(".SH EXAMPLES\n.nf\n");
+    for (const Command *command = commands; command->name; command++) {
+        print_roff(command->examples);
+        printf("\n");
+    }
+    printf(".fi\n");
+}
+
 static void print_man_qwdctl(void)
 {
     print_title("qwdctl", 1, "manage remote desktop sessions");
@@ -123,9 +133,15 @@ static void print_man_qwdctl(void)
         g_autofree char *head = g_strdup_printf("%s %s", command->name, command->arguments);
         print_entry(g_strchomp(head), command->help);
     }
+    printf(".SH OPTIONS\n");
+    for (const CommandOption *option = command_options; option->name; option++)
+        print_entry(option->name, option->help);
+    print_examples();
     printf(".SH OUTPUT\nWhat was asked for goes to standard output, headings and notes to standard error. Colours are "
            "used "
-           "on terminals only.\n.SH ENVIRONMENT\n");
+           "on terminals only. With \\-\\-json standard output is one JSON value: the command's own, or an object with "
+           "\"done\", the lines that it would print; after an error with \"error\": its message, exit code and "
+           "advice.\n.SH ENVIRONMENT\n");
     print_entry("QWD_CONFIG", "The settings file, when it is not the one in /etc.");
     print_entry("VISUAL, EDITOR", "The editor for edit.");
     print_entry("NO_COLOR", "No colours when it is not empty.");
@@ -191,7 +207,7 @@ static void print_branch(const Command *command)
         takes_file = takes_file || g_str_equal(*word, "FILE");
         if (statement)
             g_string_append_printf(statements, "; %s", statement);
-        else if (**word && !is_example && !g_ascii_isupper(**word))
+        else if (**word && !is_example && !g_ascii_isupper(**word) && !g_str_equal(*word, "--json")) /* all have it */
             g_string_append_printf(plain, "%s%.*s", plain->len ? " " : "",
                                    (int)(value ? value + 1 - *word : (gssize)strlen(*word)), *word);
     }
@@ -222,7 +238,7 @@ static void print_completion(void)
         print_branch(command);
     printf(
         "    esac; fi\n"
-        "    if [[ $word == -* && $COMP_CWORD -gt 1 ]]; then words+=(\"${settings[@]}\"); fi\n"
+        "    if [[ $word == -* && $COMP_CWORD -gt 1 ]]; then words+=(\"${settings[@]}\" --json --help); fi\n"
         "    if [ -n \"$names\" ]; then mapfile -t -O ${#words[@]} words < <(qwdctl names \"$names\" 2>/dev/null); fi\n"
         "    if [ -n \"$files\" ]; then mapfile -t -O ${#words[@]} words < <(compgen -f -- \"$word\"); fi\n"
         "    COMPREPLY=()\n"

@@ -16,6 +16,7 @@
 #include "core/machine.h"
 #include "core/saved.h"
 #include "ctl/commands.h"
+#include "ctl/json_mode.h"
 #include "ctl/output.h"
 
 #define FILE_MAX_BYTES (4 * 1024 * 1024)
@@ -100,7 +101,7 @@ static bool run_editor(const char *file, GError **error)
     SpawnOptions options = {.argv = (const char *const *)argv,
                             .folder = here,
                             .stdin_fd = STDIN_FILENO,
-                            .stdout_fd = STDOUT_FILENO,
+                            .stdout_fd = json_mode_is_on() ? STDERR_FILENO : STDOUT_FILENO,
                             .stderr_fd = STDERR_FILENO};
     struct sigaction ignore = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART}, before;
     sigaction(SIGINT, &ignore, &before);

@@ -7,7 +7,9 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "core/store.h"
 #include "ctl/commands.h"
+#include "ctl/json_mode.h"
 
 #define EXTENSION_MIN_S 60
 #define EXTENSION_MAX_S (365 * 86400)
@@ -28,13 +30,16 @@ bool command_extend(Arguments *arguments, GError **error)
     if (!read_duration(words[1], &seconds, error))
         return false;
     Identity who = local_identity();
-    g_autoptr(SessionRecord) session = app_extend(settings, &who, words[0], seconds, error);
+    g_autofree char *id = store_find_id(settings, words[0], error);
+    g_autoptr(SessionRecord) session = id ? app_extend(settings, &who, id, seconds, error) : NULL;
     if (!session)
         return false;
     g_autoptr(GDateTime) end = g_date_time_new_from_unix_local(session->ends_at);
     g_autofree char *text = g_date_time_format(end, "%e %b %Y %H:%M %Z");
     g_autofree char *left = units_format_duration(session->ends_at - session_now());
     g_autofree char *owner = text_for_line(session->owner);
+    if (json_mode_is_on())
+        json_mode_take(json_pack("{s:s, s:I}", "id", session->id, "ends_at", (json_int_t)session->ends_at));
     printf("%s of %s ends on %s, in %s.\n", session->id, owner, g_strchug(text), left);
     return true;
 }

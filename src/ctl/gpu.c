@@ -7,6 +7,7 @@
 #include "base/sysroot.h"
 #include "core/store.h"
 #include "ctl/commands.h"
+#include "ctl/output.h"
 #include "vm/gpu.h"
 
 /* What there is to say about a GPU. */
@@ -154,9 +155,7 @@ static void print_all(const Arguments *arguments, const GPtrArray *gpus, const G
         finding_clear(&finding);
     }
     if (as_json) {
-        char *text = json_dumps(list, JSON_INDENT(2));
-        puts(text);
-        free(text);
+        output_json(json_incref(list));
     } else if (!gpus->len) {
         printf("This server has no GPU.\n");
     }

@@ -12,6 +12,7 @@
 #include "base/process.h"
 #include "base/sysroot.h"
 #include "ctl/commands.h"
+#include "ctl/consent.h"
 #include "ctl/hostfiles.h"
 #include "vm/gpu.h"
 
@@ -219,15 +220,10 @@ static void warn_of_twins(const GPtrArray *functions, const Wish *wish, const js
 
 static bool agree(const Arguments *arguments, GError **error)
 {
-    char answer[16] = "";
-    if (command_option(arguments, "--yes"))
-        return true;
-    printf("Make these changes? [y/N] ");
-    fflush(stdout);
-    if (fgets(answer, sizeof answer, stdin) && (*answer == 'y' || *answer == 'Y'))
-        return true;
-    printf("\n");
-    return qwd_error_fail(error, QWD_ERROR_CANCELLED, "Nothing was changed.");
+    return consent_ask(&(Consent){.question = "Make these changes?",
+                                  .refusal = "Nothing was changed. To make these changes, add --yes to the command.",
+                                  .given = command_option(arguments, "--yes")},
+                       error);
 }
 
 static const char *const host_commands[][5] = {{"/usr/sbin/update-initramfs", "-u", "-k", "all", NULL},

@@ -26,6 +26,33 @@ static void print_usage(const Command *command, size_t indent)
     printf("%*s%s%s%s\n", (int)indent, "", command->name, *command->arguments ? " " : "", command->arguments);
 }
 
+bool command_has_option(const Command *command, const CommandOption *option)
+{
+    size_t length = strlen(option->name);
+    const char *found = strstr(command->arguments, option->name);
+    bool is_general = option < command_options + 2;
+    return is_general || (found && !g_ascii_isalpha(found[length]) && found[length] != '-');
+}
+
+bool help_print(const Command *command)
+{
+    printf("qwdctl ");
+    print_usage(command, 0);
+    printf("\n");
+    print_indented(command->help, 0);
+    printf("\nOptions:\n");
+    for (const CommandOption *option = command_options; option->name; option++) {
+        if (command_has_option(command, option))
+            printf("  %-18s %s\n", option->name, option->help);
+    }
+    g_auto(GStrv) examples = g_strsplit(command->examples ? command->examples : "", "\n", -1);
+    if (*examples)
+        printf("\nExamples:\n");
+    for (char **example = examples; *example; example++)
+        printf("  %s\n", *example);
+    return true;
+}
+
 static void print_commands(void)
 {
     printf("qwdctl COMMAND [--config=FILE] [--key=value ...]\n\n");
@@ -43,11 +70,7 @@ static bool print_command(const char *name, GError **error)
     if (!command)
         return qwd_error_fail(error, QWD_ERROR_USAGE, "There is no help on \"%s\". `qwdctl help` lists the commands.",
                               name);
-    printf("qwdctl ");
-    print_usage(command, 0);
-    printf("\n");
-    print_indented(command->help, 0);
-    return true;
+    return help_print(command);
 }
 
 bool command_help(Arguments *arguments, GError **error)

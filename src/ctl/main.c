@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * qwdctl: the administrator's and the local user's command. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -9,6 +10,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "ctl/commands.h"
+#include "ctl/json_mode.h"
 #include "ctl/output.h"
 
 char **command_words(const Arguments *arguments)
@@ -66,10 +68,16 @@ static bool has_option(const Command *command, const char *word)
     return false;
 }
 
+/* All commands have these. */
+static bool is_general(const char *word)
+{
+    return g_str_equal(word, "--json") || g_str_equal(word, "--help");
+}
+
 static bool check_options(const Arguments *arguments, const Command *command, GError **error)
 {
     for (char **word = arguments->rest + 1; *word; word++) {
-        if (g_str_has_prefix(*word, "--") && !has_option(command, *word))
+        if (g_str_has_prefix(*word, "--") && !is_general(*word) && !has_option(command, *word))
             return qwd_error_fail(error, QWD_ERROR_USAGE,
                                   "qwdctl %s has no option %s. `qwdctl help settings` lists the settings.",
                                   command->name, *word);
@@ -95,18 +103,37 @@ typedef struct {
     bool (*run)(Arguments *arguments, GError **error);
 } Part;
 
+/* "" for a success. In JSON mode the object is printed here, also that of an error, which is then returned as its code
+ * and its message: root's process has to know of it, and must not print it again. */
 static char *run_part(void *data, GError **error)
 {
     const Part *part = data;
-    return part->run(part->arguments, error) ? g_strdup("") : NULL;
+    bool as_json = json_mode_is_on();
+    g_autoptr(GError) cause = NULL;
+    bool good = part->run(part->arguments, &cause);
+    json_mode_end(*part->arguments->rest ? *part->arguments->rest : "status", cause);
+    if (good)
+        return g_strdup("");
+    if (as_json)
+        return g_strdup_printf("%d\n%s", cause->domain == QWD_ERROR ? cause->code : QWD_ERROR_INTERNAL, cause->message);
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return NULL;
+}
+
+static bool read_result(const char *result, GError **error)
+{
+    const char *message = strchr(result, '\n');
+    json_mode_discard();
+    return !message ||
+           qwd_error_fail(error, (QwdErrorKind)CLAMP(atoi(result), 0, QWD_ERROR_INTERNAL), "%s", message + 1);
 }
 
 bool command_run_by_account(Arguments *arguments, bool (*run)(Arguments *arguments, GError **error), GError **error)
 {
     Part part = {arguments, run};
     AccountWork work = {.run = run_part, .data = &part, .confirm = output_confirm};
-    g_autofree char *done = account_run(arguments->settings->service_user, &work, error);
-    return done != NULL;
+    g_autofree char *result = account_run(arguments->settings->service_user, &work, error);
+    return result && read_result(result, error);
 }
 
 static bool run_command(Arguments *arguments, const Command *command, GError **error)
@@ -115,12 +142,20 @@ static bool run_command(Arguments *arguments, const Command *command, GError **e
                                : command->run(arguments, error);
 }
 
+static bool wants_help(const Arguments *arguments)
+{
+    g_auto(GStrv) words = command_words(arguments);
+    return command_option(arguments, "--help") || g_strv_contains((const char *const *)words, "-h");
+}
+
 static bool run(Arguments *arguments, GError **error)
 {
     const char *word = *arguments->rest ? *arguments->rest : "status";
     const Command *command = command_find(word);
     if (!command)
         return qwd_error_fail(error, QWD_ERROR_USAGE, "There is no command \"%s\". `qwdctl help` lists them.", word);
+    if (wants_help(arguments))
+        return help_print(command);
     if (*arguments->rest && !check_options(arguments, command, error))
         return false;
     g_auto(GStrv) words = command_words(arguments);
@@ -128,6 +163,18 @@ static bool run(Arguments *arguments, GError **error)
     if (count < command->min || count > command->max)
         return qwd_error_fail(error, QWD_ERROR_USAGE, "Usage: qwdctl %s %s", command->name, command->arguments);
     return check_settings(arguments, command, error) && run_command(arguments, command, error);
+}
+
+/* `qwdctl --json` is `qwdctl status --json`. */
+static void name_status(Arguments *arguments)
+{
+    if (!*arguments->rest || !g_str_equal(*arguments->rest, "--json"))
+        return;
+    g_autoptr(GStrvBuilder) words = g_strv_builder_new();
+    g_strv_builder_add(words, "status");
+    g_strv_builder_addv(words, (const char **)arguments->rest);
+    g_strfreev(arguments->rest);
+    arguments->rest = g_strv_builder_end(words);
 }
 
 int main(int argc, char **argv)
@@ -139,7 +186,12 @@ int main(int argc, char **argv)
     g_autoptr(GError) error = NULL;
     g_auto(Arguments) arguments = {0};
     local_arguments_read(&arguments, argc, argv, &arguments.trouble);
-    if (run(&arguments, &error))
+    name_status(&arguments);
+    if (command_option(&arguments, "--json"))
+        json_mode_begin();
+    bool good = run(&arguments, &error);
+    json_mode_end(*arguments.rest ? *arguments.rest : "status", error);
+    if (good)
         return 0;
     output_note("qwdctl: %s", error->message);
     return qwd_error_traits(error)->exit_code;

@@ -9,6 +9,7 @@
 #include "base/account.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "ctl/json_mode.h"
 
 #define MIB (1024 * 1024)
 
@@ -48,6 +49,10 @@ void output_heading(const char *text)
 
 void output_json(json_t *object)
 {
+    if (json_mode_is_on()) {
+        json_mode_take(object);
+        return;
+    }
     char *text = json_dumps(object, JSON_INDENT(2));
     puts(text);
     free(text);

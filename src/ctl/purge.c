@@ -16,6 +16,7 @@
 #include "core/saved.h"
 #include "core/store.h"
 #include "ctl/commands.h"
+#include "ctl/consent.h"
 #include "ctl/output.h"
 
 typedef struct {
@@ -231,8 +232,9 @@ bool command_purge(Arguments *arguments, GError **error)
         print_list(list);
     else
         output_note("There is nothing to remove.");
-    if (!list->len || command_option(arguments, "--yes") || output_confirm("Remove them for good?", false))
-        return !list->len || remove_all(settings, list, error);
-    return output_is_terminal() || command_option(arguments, "--json") ||
-           qwd_error_fail(error, QWD_ERROR_DENIED, "Nothing was removed. To remove them: qwdctl purge --yes");
+    Consent consent = {.question = "Remove them for good?",
+                       .refusal = "Nothing was removed. To remove them: qwdctl purge --yes",
+                       .given = command_option(arguments, "--yes")};
+    bool lists_only = command_option(arguments, "--json") && !consent.given;
+    return !list->len || lists_only || (consent_ask(&consent, error) && remove_all(settings, list, error));
 }

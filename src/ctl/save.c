@@ -39,8 +39,11 @@ static char *save_image(void *data, GError **error)
 {
     const Save *save = data;
     Identity who = local_identity();
+    g_autofree char *id = store_find_id(save->settings, save->words[0], error);
+    if (!id)
+        return NULL;
     SaveRequest request = {
-        .session_id = save->words[0], .name = save->words[1], .standalone = save->standalone, .on_percent = on_percent};
+        .session_id = id, .name = save->words[1], .standalone = save->standalone, .on_percent = on_percent};
     g_autoptr(SessionRecord) session = app_save(save->settings, &who, &request, error);
     return session ? g_strdup(session->save_reason ? session->save_reason : "") : NULL;
 }
@@ -49,7 +52,8 @@ static char *make_entry(void *data, GError **error)
 {
     const Save *save = data;
     SaveRequest request = {.name = save->words[1], .title = save->words[2]};
-    g_autoptr(SessionRecord) session = store_find(save->settings, save->words[0], error);
+    g_autofree char *id = store_find_id(save->settings, save->words[0], error);
+    g_autoptr(SessionRecord) session = id ? store_find(save->settings, id, error) : NULL;
     return session && save_check_name(save->settings, request.name, error)
                ? save_entry(save->settings, session, &request, error)
                : NULL;

@@ -85,7 +85,7 @@ test('without any of that, the folder is made for its user alone', { skip }, asy
     assert.equal(result.code, 0, result.err);
     const { mode, uid } = fs.statSync(folder());
     assert.deepEqual([(mode & 0o777).toString(8), uid], ['700', victim]);
-    assert.equal((await byVictim(['stop'])).code, 0);
+    assert.equal((await byVictim(['stop', '--all', '--yes'])).code, 0);
     await untilFiles([snapshots()], () => fs.readdirSync(snapshots()).every((name) => !/^[0-9a-f]{32}$/.test(name)), 'the end of the session');
     await service.supervisorsGone();
 });

@@ -262,6 +262,36 @@ test('passwords are nowhere but in the pipe', async () => {
 
 // --- an authenticator app ---
 
+// Programs get JSON for all of it: an answer that is a page, or a way to one, says nothing to them.
+test('a login, its steps, its end and the end of all sessions as JSON', async () => {
+    const settings = service.variant({ check_user_mfa: 'totp' });
+    const env = from('192.0.2.210'), claim = { user: 'alice', password: users.alice.password };
+    const who = browser({ settings, env });
+    const page = await who.post({ ...claim, manage: '1' });
+    const wrong = await who.json('POST', { ...hidden(page.text), code: '000000' });
+    assert.equal(wrong.status, 401);
+    assert.deepEqual([wrong.login.step, wrong.login.notice.kind], ['enrol', 'error']);
+    assert.match(wrong.login.secret, /^[A-Z2-7]{32}$/);
+    const done = await who.json('POST', { ...hidden(page.text), pending: wrong.login.pending, code: codesOf(wrong.login.secret)() });
+    assert.equal(done.status, 200);
+    assert.equal(done.login.step, 'recovery');
+    assert.equal(done.login.codes.length, 8);
+    assert.ok(who.cookie);
+    const csrf = await who.token();
+    const refused = await who.json('POST', { csrf: 'x', logout: '1' });
+    assert.deepEqual([refused.status, refused.error.kind], [403, 'denied']);
+    const out = await who.json('POST', { csrf, logout: '1' });
+    assert.deepEqual([out.status, out.logged_out], [200, true]);
+    assert.equal(who.cookie, undefined);
+    assert.equal((await who.json('GET', { enter: '1' })).login.step, 'enter');
+
+    const carol = await browser().login('carol');
+    const unsure = await carol.json('POST', { csrf: await carol.token(), service_purge: '1' });
+    assert.deepEqual([unsure.status, unsure.error.kind], [400, 'usage']);
+    const purged = await carol.json('POST', { csrf: await carol.token(), service_purge: '1', confirm: '1' });
+    assert.deepEqual([purged.status, purged.stopped], [200, 0]);
+});
+
 test('an authenticator app', async (t) => {
     const settings = service.variant({ check_user_mfa: 'totp' });
     const env = from('192.0.2.200');

@@ -30,7 +30,8 @@ test('what nobody needs, with sizes; asks first; keeps what others are based on'
     assert.equal(JSON.parse((await root.run(['purge', '--json'])).out).length, 4);
 
     const no = await root.terminal(['purge'], { input: 'n\n' });
-    assert.equal(no.code, 0);
+    assert.equal(no.code, 1);
+    assert.match(no.out, /Nothing was changed\./);
     assert.match(no.out, /Remove them for good\? \[y\/N\]/);
     assert.equal(fs.readdirSync(root.machines).length, 6);
     const yes = await root.terminal(['purge'], { input: 'y\n' });

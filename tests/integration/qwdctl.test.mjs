@@ -97,6 +97,43 @@ describe('verbs, with golden outputs', () => {
         }
     });
 
+    const verbs = async () => [...(await root.run(['help'])).out.matchAll(/^ {2}([a-z-]+)/gm)].map(([, name]) => name);
+
+    test('each verb explains itself, whatever else is on its line', async () => {
+        for (const name of await verbs())
+            for (const option of ['--help', '-h']) {
+                const { code, out, err } = await root.run([name, option]);
+                assert.equal(code, 0, name);
+                assert.equal(err, '');
+                assert.match(out, new RegExp(`^qwdctl ${name}\\b[^]*^Options:\\n[^]*--json[^]*^Examples:\\n  qwdctl ${name}`, 'm'));
+            }
+        assert.match((await root.run(['stop', '--all', '--help'])).out, /--yes +Do not ask/);
+        assert.match((await root.run(['purge', 'a', 'b', 'c', '-h'])).out, /^qwdctl purge/);
+    });
+
+    test('with --json there is one JSON value on standard output, and nothing else', async () => {
+        withMachines();
+        const cases = [['stop', 'x'], ['stop', '--all'], ['extend', '01234567'], ['extend', 'x'], ['save', 'x'], ['save', '01234567', 'y.raw'],
+                       ['start', 'no-such.iso'], ['disable', 'tiny.iso'], ['enable', 'tiny.iso'], ['enable', 'nobody.iso'], ['download', 'nobody.iso'],
+                       ['purge', 'tiny.iso'], ['config', 'get', 'dir_machines'], ['config', 'get', 'x'], ['config', 'check'], ['backoff', 'clear', 'x'],
+                       ['totp', 'reset', 'x'], ['gpu', 'x'], ['gpu', '10de:ffff', '--yes'], ['docs', 'x'], ['help', 'stop'], ['names', 'x'], ['nonsense'],
+                       ['log', '01234567'], ['edit', 'nobody.iso'], ['status', '--nonsense'], ['config', 'check', '--accel=warp'],
+                       ...(await verbs()).filter((name) => name !== 'edit').map((name) => [name])];
+        for (const words of cases) {
+            const { code, out, err } = await root.run([...words, '--json']);
+            const value = JSON.parse(out);
+            assert.equal(typeof value, 'object', words.join(' '));
+            if (code === 0 || Array.isArray(value))
+                continue;
+            assert.equal(value.error.exit_code, code, words.join(' '));
+            assert.ok(err.includes(value.error.message.split('\n')[0]), `${words}: ${err} ${out}`);
+            assert.match(value.error.advice, /\S/);
+        }
+        const version = JSON.parse((await root.run(['version', '--json'])).out);
+        assert.equal(version.command, 'version');
+        assert.match(version.done[0], /^qemu-web-desktop /);
+    });
+
     test('config', async () => {
         root.configure({ boot_delay: '5', qemu_exec_options: "-smbios 'type=1,product=my desk'", service_open: 'yes' });
         await root.transcript('config', [['config', 'get', 'dir_machines'], ['config', 'get', 'boot_delay'],

@@ -37,7 +37,7 @@ say "seccomp $(sed -n 's/^Seccomp:[^0-9]*//p' "/proc/$qemu/status")"
 run vnc /test/hear "/run/qemu-web-desktop/$session/vnc" 'RFB 003.008'
 run guest /test/hear "/run/qemu-web-desktop/$session/serial" BOOTED
 run second as_server qwdctl start boot.raw --gpu --snapshot_alloc_mem=64M
-run stop qwdctl stop
+run stop qwdctl stop --all --yes
 run list-after qwdctl gpu
 cat /var/log/qemu-web-desktop.log
 say end

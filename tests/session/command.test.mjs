@@ -102,14 +102,31 @@ describe('an ordinary user, without any service', () => {
         assert.match(json.accelerator.note, /\S/);
     });
 
-    test('stop takes the id of a session', async () => {
-        const result = await byUser(service.qwdctl, 'stop', id);
+    test('extend, save and stop take the beginning of an id; a shorter one is refused', async () => {
+        for (const [verb, ...more] of [['extend', '1h'], ['save', 'x.raw', '--image-only'], ['stop']]) {
+            const short = await byUser(service.qwdctl, verb, id.slice(0, 7), ...more);
+            assert.ok([2, 3].includes(short.code), `${verb}: ${short.err}`);
+            assert.match(short.err, /8/);
+        }
+        // Another id with the same beginning.
+        const twin = path.join(userSnapshots(), `${id.slice(0, 20)}${'0'.repeat(12)}`);
+        fs.mkdirSync(twin);
+        const two = await byUser(service.qwdctl, 'extend', id.slice(0, 8), '1h');
+        assert.equal(two.code, 2);
+        assert.match(two.err, new RegExp(`The ids of 2 sessions begin with ${id.slice(0, 8)}\\. .*${id}`));
+        fs.rmdirSync(twin);
+        const extended = await byUser(service.qwdctl, 'extend', id.slice(0, 8), '1h');
+        assert.equal(extended.code, 0, extended.err);
+        assert.match(extended.out, new RegExp(`^${id} of `));
+        const saved = await byUser(service.qwdctl, 'save', id.slice(0, 9), 'x y', '--image-only');
+        assert.doesNotMatch(saved.err, /id of a session|No session/);
+        const result = await byUser(service.qwdctl, 'stop', id.slice(0, 8));
         assert.equal(result.code, 0, result.err);
         assert.match(result.out, new RegExp(`^Stopped ${id} `));
         await assertGone();
     });
 
-    test('stop takes a process or a token; without one it stops all sessions', async () => {
+    test('stop takes a process or a token; with --all it stops all sessions, and asks first', async () => {
         await start();
         const record = JSON.parse(fs.readFileSync(path.join(userSnapshots(), id, 'session.json'), 'utf8'));
         const qemu = record.processes.find(({ name }) => name === 'qemu').pid;
@@ -124,11 +141,22 @@ describe('an ordinary user, without any service', () => {
         const first = await start();
         const second = await start();
         assert.equal(new URL(first.out).port, new URL(second.out).port, 'one websockify serves both');
-        const all = await byUser(service.qwdctl, 'stop', '--session_stop_grace=0s');
+        for (const [words, code] of [[[], 4], [['--yes'], 4], [['--all'], 4], [['--all', id], 2]]) {
+            const refused = await byUser(service.qwdctl, 'stop', ...words);
+            assert.equal(refused.code, code, `${words}: ${refused.err}`);
+            if (code === 4)
+                assert.match(refused.err, /Nothing was ended\..*To end 2 sessions of 1 user: qwdctl stop --all --yes/);
+        }
+        const asked = await service.run([...asUser(), 'script', '-qec', `'${service.qwdctl}' stop`, '/dev/null'],
+                                        { env: { ...userEnvironment(), TERM: 'xterm' }, asRoot: true, input: 'n\n' });
+        assert.equal(asked.code, 1, asked.out);
+        assert.match(asked.out, /End 2 sessions of 1 user\? \[y\/N\]/);
+        assert.equal(userSessions().length, 2);
+        const all = await byUser(service.qwdctl, 'stop', '--all', '--yes', '--session_stop_grace=0s');
         assert.equal(all.code, 0, all.err);
         assert.equal(all.out.match(/^Stopped /gm).length, 2);
         await assertGone();
-        assert.match((await byUser(service.qwdctl, 'stop')).out, /^No session runs\.$/m);
+        assert.match((await byUser(service.qwdctl, 'stop', '--all')).out, /^No session runs\.$/m);
     });
 
     test('start leaves the port of a service alone, unless it is asked for', async () => {
@@ -137,7 +165,7 @@ describe('an ordinary user, without any service', () => {
         assert.equal(result.code, 0, result.err);
         assert.notEqual(new URL(result.out).port, '6080');
         assert.equal((await http(Number(new URL(result.out).port), 'GET', '/vnc.html', { headers: { Host: 'localhost' } })).status, 200);
-        assert.equal((await byUser(service.qwdctl, 'stop')).code, 0);
+        assert.equal((await byUser(service.qwdctl, 'stop', '--all', '--yes')).code, 0);
         await assertGone();
     });
 
@@ -152,7 +180,7 @@ describe('an ordinary user, without any service', () => {
             [2, /accel = fast is not accepted/, 'status', '--accel=fast'],
             [2, /snapshot_alloc_cpu/, 'start', 'a', '--snapshot_alloc_cpu=1 2'],
             [2, /qwd\.conf/, 'status', '--config=/nonexistent/qwd.conf'],
-            [3, /No session has the id, process or token x/, 'stop', 'x'],
+            [3, /No session has the id \(.*\), process or token x/, 'stop', 'x'],
             [3, /No session has/, 'stop', '1'],
             [3, /There is no machine "no-such-machine.iso"/, 'start', 'no-such-machine.iso'],
         ];
