@@ -195,6 +195,8 @@ bool store_is_aside(const char *name)
 
 char *store_find_id(const Settings *settings, const char *word, GError **error)
 {
+    if (token_is_well_formed(word)) /* also of a session that has ended: whoever looks for it says so */
+        return g_strdup(word);
     g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GDir) folder = g_dir_open(settings->dir_snapshots, 0, NULL);
     for (const char *name; folder && (name = g_dir_read_name(folder));) {

@@ -68,7 +68,7 @@ SessionRecord *store_find_linked(const Settings *settings, const char *hash);
 /* store_load, else store_recall. */
 SessionRecord *store_find(const Settings *settings, const char *id, GError **error);
 
-/* The id of the session that is there and whose id is `word`, or begins with it (core/id_prefix.h). Free with g_free.
+/* The id of the session that is there and begins with `word` (core/id_prefix.h); a whole id is taken as it is. g_free.
  */
 char *store_find_id(const Settings *settings, const char *word, GError **error);
 
