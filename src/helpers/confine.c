@@ -122,7 +122,11 @@ int main(int count, char **words)
         fputs("qwd-confine: say which program, after --\n", stderr);
         return 1;
     }
-    sandbox_keep_out(&places, NULL);
+    g_autoptr(GError) cause = NULL;
+    if (sandbox_version() >= 1 && !sandbox_keep_out(&places, &cause)) {
+        fprintf(stderr, "qwd-confine: %s\n", cause->message);
+        return 1;
+    }
     if (!filter_calls()) {
         fputs("qwd-confine: the kernel takes no seccomp filter\n", stderr);
         return 1;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later
  * Keeps QEMU, which a guest may have taken over, out of everything but its own session: the command line of qwd-confine
  * (helpers/confine.c), which starts it. */
+#include <string.h>
+
 #include "core/folder.h"
 #include "session/supervisor.h"
 #include "vm/image.h"
@@ -22,10 +24,12 @@ static void add_unless_empty(GPtrArray *argv, const char *option, const char *pa
 /* QEMU needs what is there. */
 static bool is_of_system(const char *path)
 {
-    static const char *const folders[] = {"/usr", "/lib", "/dev", "/sys", "/etc"};
+    static const char *const folders[] = {"/usr", "/lib", "/lib64", "/dev", "/sys", "/etc"};
     bool is = g_str_equal(path, "/");
-    for (size_t i = 0; !is && i < G_N_ELEMENTS(folders); i++)
-        is = g_str_has_prefix(path, folders[i]);
+    for (size_t i = 0; !is && i < G_N_ELEMENTS(folders); i++) {
+        size_t length = strlen(folders[i]);
+        is = strncmp(path, folders[i], length) == 0 && (path[length] == '/' || !path[length]);
+    }
     return is;
 }
 
