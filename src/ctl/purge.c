@@ -232,9 +232,11 @@ bool command_purge(Arguments *arguments, GError **error)
         print_list(list);
     else
         output_note("There is nothing to remove.");
-    Consent consent = {.question = "Remove them for good?",
-                       .refusal = "Nothing was removed. To remove them: qwdctl purge --yes",
-                       .given = command_option(arguments, "--yes")};
+    g_autofree char *name = *words ? g_shell_quote(*words) : g_strdup("");
+    g_autofree char *refusal =
+        g_strdup_printf("Nothing was removed. To remove them: qwdctl purge %s%s--yes", name, *name ? " " : "");
+    Consent consent = {
+        .question = "Remove them for good?", .refusal = refusal, .given = command_option(arguments, "--yes")};
     bool lists_only = command_option(arguments, "--json") && !consent.given;
     return !list->len || lists_only || (consent_ask(&consent, error) && remove_all(settings, list, error));
 }

@@ -38,6 +38,7 @@ test('what nobody needs, with sizes; asks first; keeps what others are based on'
     assert.equal(yes.code, 0, yes.out);
     assert.deepEqual(fs.readdirSync(root.machines).sort(), ['base.qcow2', 'off.raw', 'top.qcow2']);
     assert.deepEqual(fs.readdirSync(root.path('service/snapshots')), []);
+    assert.match((await root.run(['purge', 'off.raw'])).err, /Nothing was removed\. To remove them: qwdctl purge 'off\.raw' --yes\n$/);
     const off = await root.run(['purge', 'off.raw', '--yes']);
     assert.equal(off.code, 0, off.err);
     assert.deepEqual(fs.readdirSync(root.machines).sort(), ['base.qcow2', 'top.qcow2']);
