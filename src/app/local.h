@@ -15,9 +15,8 @@ bool local_arguments_read(Arguments *arguments, int argc, char **argv, GError **
 Identity local_identity(void);
 
 /* Starts a machine, one-shot: the name of an image in dir_machines, or a path. Its display is reached on this host
- * without a web server: websockify serves noVNC as well, at a free port, or at the first one that is
- * free from --service_port on. Root has the service
- * account call it (base/account.h). Returns the session's id (g_free). */
+ * without a web server: websockify serves noVNC as well, at a free port, or at the first one that is free from
+ * --service_port on. Root has the service account call it (base/account.h). Returns the session's id (g_free). */
 char *local_start(Arguments *arguments, const char *machine, GError **error);
 
 /* Waits until the display of a session is ready. Returns its address (g_free); *note is something its user should know,

@@ -227,15 +227,15 @@ typedef struct {
     bool is_gone; /* the subreaper, and so all that the program has started, unless it was let run on */
 } Run;
 
-static int exit_code_of(int status)
+int process_exit_code(int wait_status)
 {
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
 }
 
 static void note_exit(Run *run, int status)
 {
     if (!run->exited)
-        run->exit_code = exit_code_of(status);
+        run->exit_code = process_exit_code(status);
     run->exited = true;
 }
 

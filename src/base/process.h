@@ -79,6 +79,9 @@ bool process_run(const char *const *argv, int deadline_ms, ProcessResult *result
 /* process_run, where a non-zero exit code is QWD_ERROR_INTERNAL with the program's last line. */
 bool process_run_checked(const char *const *argv, int deadline_ms, ProcessResult *result, GError **error);
 
+/* The exit code in a wait status (waitpid(2)); 128 + signal when it was killed. */
+int process_exit_code(int wait_status);
+
 /* The last non-empty line of a text, for messages; "" when there is none. Free with g_free. */
 char *text_last_line(const char *text);
 

@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/process.h"
+
 #define CHILDREN_FILE "/proc/thread-self/children"
 
 enum { CONTROL_FD = 0, SIGNAL_FD = 1 };
@@ -87,11 +89,6 @@ static bool is_released(void)
     return n == 1;
 }
 
-static int exit_code_of(int status)
-{
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 /* The program has exited. */
 static void conclude(pid_t program, int status)
 {
@@ -99,11 +96,11 @@ static void conclude(pid_t program, int status)
     while ((other = wait_for_child(WNOHANG)) > 0)
         continue;
     if (other < 0)
-        _exit(exit_code_of(status));
+        _exit(process_exit_code(status));
     ssize_t written = write(CONTROL_FD, &status, sizeof status);
     if (written != (ssize_t)sizeof status || !is_released())
         end_program(program);
-    _exit(exit_code_of(status));
+    _exit(process_exit_code(status));
 }
 
 /* Reaps all that have exited. Returns when the program is not among them. */

@@ -19,11 +19,14 @@ typedef struct {
     const char *name, *help;
 } CommandOption;
 
-/* All options; the end is a row without a name. The first two are options of every command. */
+/* All options; the end is a row without a name. */
 extern const CommandOption command_options[];
 
-/* Whether the command has the option: it stands in its usage line, or is one of every command. */
-bool command_has_option(const Command *command, const CommandOption *option);
+typedef enum { OPTION_ABSENT, OPTION_PLAIN, OPTION_WITH_VALUE } OptionKind;
+
+/* Whether a command has the option whose name is the first `length` bytes of `name`, as its usage line says: "[--yes]",
+ * "[--sha256=SUM]". --json and --help are options of every command. */
+OptionKind command_option_kind(const Command *command, const char *name, size_t length);
 
 /* Prints the help of one command. Always true. */
 bool help_print(const Command *command);

@@ -48,11 +48,9 @@ static bool check_readable(Doctor *doctor)
     g_autofree char *closed = settings ? NULL : doctor_closed_folder(file);
     g_autofree char *enter = closed ? doctor_command_on(doctor, closed, "chmod a+x %s", closed) : NULL;
     g_autofree char *open = access(file, R_OK) < 0 ? doctor_command_on(doctor, file, "chmod a+r %s", file) : NULL;
+    const char *mend = enter ? enter : open;
     if (!settings)
-        doctor_note(doctor, LEVEL_BROKEN, "settings",
-                    enter  ? enter
-                    : open ? open
-                           : "",
+        doctor_note(doctor, LEVEL_BROKEN, "settings", mend ? mend : "",
                     "Every page fails, since %s cannot read the settings: %s", doctor->account.name, cause->message);
     return settings != NULL;
 }
@@ -155,11 +153,9 @@ static void check_log(Doctor *doctor)
     const char *path = doctor->settings->file_log, *user = doctor->account.name;
     g_autofree char *parent = g_path_get_dirname(path);
     bool exists = access(path, F_OK) == 0;
-    g_autofree char *own = path_is_placed_by_root(path) ? doctor_command("chown %s %s", user, path) : g_strdup("");
-    g_autofree char *make = path_is_placed_by_root(path)
-                                ? doctor_command("install -o %s -g adm -m 640 /dev/null %s", user, path)
-                                : g_strdup("");
-    const char *mend = exists ? own : make;
+    g_autofree char *own = exists ? doctor_command("chown %s %s", user, path)
+                                  : doctor_command("install -o %s -g adm -m 640 /dev/null %s", user, path);
+    const char *mend = path_is_placed_by_root(path) ? own : "";
     if (access(exists ? path : parent, W_OK) == 0)
         doctor_note(doctor, LEVEL_OK, "log", "", "file_log = %s", path);
     else

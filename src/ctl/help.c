@@ -26,14 +26,6 @@ static void print_usage(const Command *command, size_t indent)
     printf("%*s%s%s%s\n", (int)indent, "", command->name, *command->arguments ? " " : "", command->arguments);
 }
 
-bool command_has_option(const Command *command, const CommandOption *option)
-{
-    size_t length = strlen(option->name);
-    const char *found = strstr(command->arguments, option->name);
-    bool is_general = option < command_options + 2;
-    return is_general || (found && !g_ascii_isalpha(found[length]) && found[length] != '-');
-}
-
 bool help_print(const Command *command)
 {
     printf("qwdctl ");
@@ -42,7 +34,7 @@ bool help_print(const Command *command)
     print_indented(command->help, 0);
     printf("\nOptions:\n");
     for (const CommandOption *option = command_options; option->name; option++) {
-        if (command_has_option(command, option))
+        if (command_option_kind(command, option->name, strcspn(option->name, ",")) != OPTION_ABSENT)
             printf("  %-18s %s\n", option->name, option->help);
     }
     g_auto(GStrv) examples = g_strsplit(command->examples ? command->examples : "", "\n", -1);

@@ -55,29 +55,33 @@ const Command *command_find(const char *word)
     return NULL;
 }
 
-/* Options stand in the usage line: "[--json]", "[--sha256=SUM]". */
-static bool has_option(const Command *command, const char *word)
+static bool is_named(const char *option, const char *name, size_t length)
 {
-    g_auto(GStrv) known = g_strsplit_set(command->arguments, " []|", -1);
-    size_t length = strcspn(word, "=");
-    for (char **option = known; *option; option++) {
-        bool same = strncmp(*option, word, length) == 0 && strcspn(*option, "=") == length;
-        if (same && ((*option)[length] == '=') == (word[length] == '='))
-            return true;
-    }
-    return false;
+    return strncmp(option, name, length) == 0 && strcspn(option, "=") == length;
 }
 
-/* All commands have these. */
-static bool is_general(const char *word)
+OptionKind command_option_kind(const Command *command, const char *name, size_t length)
 {
-    return g_str_equal(word, "--json") || g_str_equal(word, "--help");
+    g_auto(GStrv) known = g_strsplit_set(command->arguments, " []|", -1);
+    if (is_named("--json", name, length) || is_named("--help", name, length))
+        return OPTION_PLAIN;
+    for (char **option = known; *option; option++) {
+        if (is_named(*option, name, length))
+            return (*option)[length] == '=' ? OPTION_WITH_VALUE : OPTION_PLAIN;
+    }
+    return OPTION_ABSENT;
+}
+
+static bool has_option(const Command *command, const char *word)
+{
+    size_t length = strcspn(word, "=");
+    return command_option_kind(command, word, length) == (word[length] == '=' ? OPTION_WITH_VALUE : OPTION_PLAIN);
 }
 
 static bool check_options(const Arguments *arguments, const Command *command, GError **error)
 {
     for (char **word = arguments->rest + 1; *word; word++) {
-        if (g_str_has_prefix(*word, "--") && !is_general(*word) && !has_option(command, *word))
+        if (g_str_has_prefix(*word, "--") && !has_option(command, *word))
             return qwd_error_fail(error, QWD_ERROR_USAGE,
                                   "qwdctl %s has no option %s. `qwdctl help settings` lists the settings.",
                                   command->name, *word);
